@@ -1,0 +1,273 @@
+//! Names for things that live in tables: a key of one table cannot be used in another, and a key whose thing is gone
+//! finds nothing, because it carries a generation.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+
+/// A place in an [`Arena`], with the generation that tells a late key from a fresh one. `T` is the table's row type.
+pub struct Key<T> {
+    slot: u32,
+    generation: u32,
+    row: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<T> Key<T> {
+    /// The two numbers in one, for tables and logs.
+    pub fn to_bits(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.slot)
+    }
+
+    /// Back from [`Key::to_bits`]; a made-up number names nothing.
+    pub fn from_bits(bits: u64) -> Key<T> {
+        Key { slot: bits as u32, generation: (bits >> 32) as u32, row: std::marker::PhantomData }
+    }
+}
+
+impl<T> Clone for Key<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Key<T> {}
+impl<T> PartialEq for Key<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_bits() == other.to_bits()
+    }
+}
+impl<T> Eq for Key<T> {}
+impl<T> PartialOrd for Key<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<T> Ord for Key<T> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.to_bits().cmp(&other.to_bits())
+    }
+}
+impl<T> std::hash::Hash for Key<T> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.to_bits().hash(state);
+    }
+}
+impl<T> fmt::Debug for Key<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.slot, self.generation)
+    }
+}
+
+/// A table whose rows are found by [`Key`]s. Freed places are used again under a new generation.
+#[derive(Debug)]
+pub struct Arena<T> {
+    rows: Vec<(u32, Option<T>)>,
+    free: Vec<u32>,
+}
+
+impl<T> Default for Arena<T> {
+    fn default() -> Self {
+        Arena { rows: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T> Arena<T> {
+    /// Puts a row in and names it.
+    pub fn insert(&mut self, row: T) -> Key<T> {
+        self.insert_with(|_| row)
+    }
+
+    /// Puts a row in that wants to know its own key.
+    pub fn insert_with(&mut self, make: impl FnOnce(Key<T>) -> T) -> Key<T> {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.rows.push((0, None));
+            (self.rows.len() - 1) as u32
+        });
+        let place = &mut self.rows[slot as usize];
+        let key = Key { slot, generation: place.0, row: std::marker::PhantomData };
+        place.1 = Some(make(key));
+        key
+    }
+
+    /// The row, unless it is gone.
+    pub fn get(&self, key: Key<T>) -> Option<&T> {
+        let (generation, row) = self.rows.get(key.slot as usize)?;
+        row.as_ref().filter(|_| *generation == key.generation)
+    }
+
+    /// The row to change, unless it is gone.
+    pub fn get_mut(&mut self, key: Key<T>) -> Option<&mut T> {
+        let (generation, row) = self.rows.get_mut(key.slot as usize)?;
+        row.as_mut().filter(|_| *generation == key.generation)
+    }
+
+    /// Takes the row out; its key finds nothing from now on.
+    pub fn remove(&mut self, key: Key<T>) -> Option<T> {
+        let (generation, row) = self.rows.get_mut(key.slot as usize)?;
+        if *generation != key.generation {
+            return None;
+        }
+        let row = row.take()?;
+        *generation = generation.wrapping_add(1);
+        self.free.push(key.slot);
+        Some(row)
+    }
+
+    /// All rows, by place.
+    pub fn iter(&self) -> impl Iterator<Item = (Key<T>, &T)> {
+        self.rows.iter().enumerate().filter_map(|(slot, (generation, row))| {
+            let key = Key { slot: slot as u32, generation: *generation, row: std::marker::PhantomData };
+            row.as_ref().map(|row| (key, row))
+        })
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows.len() - self.free.len()
+    }
+
+    /// True where there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The name of a call towards people and programs: one from start to end, also across transfers. It sorts by time and
+/// prints as 13 characters of Crockford's base 32.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct CallId(u64);
+
+const CROCKFORD: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+impl CallId {
+    /// An id for a call that begins at `wall`; `chance` keeps ids of one millisecond apart.
+    pub fn new(wall: Timestamp, chance: u64) -> CallId {
+        let millis = u64::try_from(wall.as_millisecond()).unwrap_or(0);
+        CallId(millis << 22 | (chance & 0x3f_ffff))
+    }
+
+    /// As the number that tables use. Fits a signed 64-bit column until the year 2039.
+    pub fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// Back from [`CallId::to_bits`].
+    pub fn from_bits(bits: u64) -> CallId {
+        CallId(bits)
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits: [u8; 13] = std::array::from_fn(|i| CROCKFORD[(self.0 >> (60 - 5 * i) & 31) as usize]);
+        f.write_str(std::str::from_utf8(&digits).unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<CallId> for String {
+    fn from(id: CallId) -> String {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for CallId {
+    type Error = String;
+    fn try_from(text: String) -> Result<CallId, String> {
+        text.parse()
+    }
+}
+
+impl FromStr for CallId {
+    type Err = String;
+    fn from_str(text: &str) -> Result<CallId, String> {
+        let digit = |byte: u8| CROCKFORD.iter().position(|digit| *digit == byte.to_ascii_lowercase());
+        let bits = (text.len() == 13)
+            .then(|| text.bytes().try_fold(0u64, |bits, byte| Some(bits.wrapping_shl(5) | digit(byte)? as u64)));
+        match bits.flatten() {
+            Some(bits) => Ok(CallId(bits)),
+            None => Err(format!("{text:?} is no call id: expected 13 letters and digits as `calls` prints them")),
+        }
+    }
+}
+
+/// How bytes travel.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// A stream.
+    Tcp,
+}
+
+impl Transport {
+    /// True where the transport itself delivers (RFC 3261 calls it reliable): no retransmissions over it.
+    pub fn is_reliable(self) -> bool {
+        self != Transport::Udp
+    }
+
+    /// As a `transport=` parameter writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        }
+    }
+
+    /// As a Via writes it.
+    pub fn via(self) -> &'static str {
+        match self {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+        }
+    }
+}
+
+/// One way to a peer (RFC 5626's word): a pair of addresses and, for streams, which connection. Replies to a request
+/// leave on the flow on which it came.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Flow {
+    /// How bytes travel.
+    pub transport: Transport,
+    /// Our side: one of the listening addresses.
+    pub local: SocketAddr,
+    /// The peer's side.
+    pub remote: SocketAddr,
+    /// Which connection, counted by the edge from 1; 0 for UDP, and for a stream that is yet to be opened.
+    pub connection: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_key_finds_nothing() {
+        let mut arena = Arena::default();
+        let first = arena.insert("first");
+        assert_eq!(arena.remove(first), Some("first"));
+        let second = arena.insert("second");
+        assert_eq!(arena.get(first), None);
+        assert_eq!(arena.remove(first), None);
+        assert_eq!(arena.get(second), Some(&"second"));
+        assert_eq!(arena.len(), 1);
+    }
+
+    #[test]
+    fn a_call_id_reads_back_and_sorts_by_time() {
+        let id = CallId::new("2026-11-23T09:00:00Z".parse().unwrap(), u64::MAX);
+        assert_eq!(id.to_string().parse::<CallId>(), Ok(id));
+        assert!(CallId::new("2026-11-23T09:00:00.001Z".parse().unwrap(), 0) > id);
+        assert!("x".parse::<CallId>().is_err());
+    }
+}

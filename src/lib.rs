@@ -1,0 +1,15 @@
+//! Huntline: an embedded SIP call router (B2BUA) for companies of 3 to 200 people.
+//!
+//! Bytes become an `Input`; the `Switch`, a value that owns every call, turns it into `Effect`s; one loop carries them
+//! out. Deciding is a function, ringing is a timetable, everything else listens afterwards.
+//!
+//! # The house
+//! Modules stand below in floors, bottom-up. A file imports only from floors below its own, or from earlier names in its
+//! own row; `tests/floors.rs` reads this list and keeps it so. Through `switch` there is no clock, no socket, no disk and
+//! no chance but what is handed in.
+#![deny(unsafe_code)]
+
+// Floor 0, words: what everything above speaks of.
+pub mod clock;
+pub mod entropy;
+pub mod key;

@@ -1,0 +1,3 @@
+//! The `huntline` program.
+
+fn main() {}
