@@ -13,3 +13,6 @@
 pub mod clock;
 pub mod entropy;
 pub mod key;
+
+// Floor 1, grammar: bytes and messages.
+pub mod sip;

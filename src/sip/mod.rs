@@ -1,0 +1,3 @@
+//! Bytes and messages: what is on the wire, read and written.
+
+pub mod digest;
