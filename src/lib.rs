@@ -13,6 +13,10 @@
 pub mod clock;
 pub mod entropy;
 pub mod key;
+pub mod number;
 
 // Floor 1, grammar: bytes and messages.
 pub mod sip;
+
+// Floor 4, what the admin said: the config as one immutable value.
+pub mod config;

@@ -1,0 +1,292 @@
+//! Phone numbers: what people write in many ways (`8 (916) 123-45-67`, `+7 916 …`, `007…`) becomes one value.
+//!
+//! [`Numbering`] is the site's plan and reads what employees dial and what providers send; [`Dials`] is the habit of one
+//! trunk, how it writes numbers to us and wants them from us; [`Pattern`] is the `match` of an outbound rule. A number
+//! that cannot be read is nobody's error: it is kept verbatim and shown as it came.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::num::NonZeroU64;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use nom::branch::alt;
+use nom::bytes::complete::{tag_no_case, take_while1};
+use nom::combinator::opt;
+use nom::sequence::preceded;
+use nom::{IResult, Parser};
+use serde::{Deserialize, Serialize};
+
+/// Fewest digits of a public number, country code included (ITU-T E.164 sets no lower bound; Niue has 7).
+pub const MIN_DIGITS: usize = 7;
+/// Most digits of a public number, country code included (ITU-T E.164 §6.2.1).
+pub const MAX_DIGITS: usize = 15;
+
+/// A public number, country code first (E.164), packed into eight bytes: it copies, sorts by value and is the key of
+/// every table of numbers. Prints as `+4930123456`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct PhoneNumber(NonZeroU64);
+
+impl PhoneNumber {
+    /// Reads bare digits, country code first: 7 to 15 of them, not beginning with 0 (no country code does).
+    pub fn from_digits(digits: &str) -> Option<PhoneNumber> {
+        if !(MIN_DIGITS..=MAX_DIGITS).contains(&digits.len()) || digits.starts_with('0') {
+            return None;
+        }
+        let mut value: u64 = 0;
+        for byte in digits.bytes() {
+            value = value * 10 + u64::from(byte.is_ascii_digit().then(|| byte - b'0')?);
+        }
+        NonZeroU64::new(value).map(PhoneNumber)
+    }
+
+    /// The digits as one number: the key under which tables keep it. Below 10^15, so it fits a signed column.
+    pub const fn to_bits(self) -> u64 {
+        self.0.get()
+    }
+
+    /// Back from [`PhoneNumber::to_bits`]; `None` for what is no number of 7 to 15 digits.
+    pub fn from_bits(bits: u64) -> Option<PhoneNumber> {
+        let fits = (10u64.pow(MIN_DIGITS as u32 - 1)..10u64.pow(MAX_DIGITS as u32)).contains(&bits);
+        NonZeroU64::new(bits).filter(|_| fits).map(PhoneNumber)
+    }
+
+    /// How many digits it has, country code included.
+    pub fn len(self) -> usize {
+        self.0.get().ilog10() as usize + 1
+    }
+
+    /// A number is never empty; here because `len` is.
+    pub const fn is_empty(self) -> bool {
+        false
+    }
+
+    /// The first `count` digits as a number; the whole where it has no more.
+    fn prefix(self, count: usize) -> u64 {
+        let drop = self.len().saturating_sub(count) as u32;
+        self.0.get() / 10u64.pow(drop)
+    }
+}
+
+impl fmt::Display for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `pad` would count the plus for width; people align whole numbers.
+        f.pad(&format!("+{}", self.0))
+    }
+}
+
+impl fmt::Debug for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "+{}", self.0)
+    }
+}
+
+impl From<PhoneNumber> for String {
+    fn from(number: PhoneNumber) -> String {
+        number.to_string()
+    }
+}
+
+impl TryFrom<String> for PhoneNumber {
+    type Error = String;
+    fn try_from(text: String) -> Result<PhoneNumber, String> {
+        text.parse()
+    }
+}
+
+/// Reads the written form `+…` alone; spaces, brackets, dots and dashes between digits are passed over.
+impl FromStr for PhoneNumber {
+    type Err = String;
+    fn from_str(text: &str) -> Result<PhoneNumber, String> {
+        let digits = bare(text);
+        digits.strip_prefix('+').and_then(PhoneNumber::from_digits).ok_or_else(|| {
+            format!("{text:?} is no number in the form +COUNTRY… of {MIN_DIGITS} to {MAX_DIGITS} digits")
+        })
+    }
+}
+
+/// What stands between the parts of a written number and means nothing (RFC 3966 §5.1.1 "visual separators", spaces).
+fn is_separator(letter: char) -> bool {
+    matches!(letter, ' ' | '\u{a0}' | '\u{202f}' | '\t' | '-' | '\u{2010}'..='\u{2013}' | '.' | '(' | ')' | '/')
+}
+
+/// `sip:+7916…@host;x` → `+7916…`; the scheme and everything after the user part fall away (RFC 3261 §19.1, RFC 3966).
+fn user_part(text: &str) -> IResult<&str, &str> {
+    let scheme = opt(alt((tag_no_case("tel:"), tag_no_case("sips:"), tag_no_case("sip:"))));
+    let user = take_while1(|letter| !matches!(letter, '@' | ';' | '?' | ':' | '<' | '>'));
+    preceded(scheme, user).parse(text)
+}
+
+/// The number as it was meant to be dialled: scheme, host, parameters and separators removed, everything else kept.
+pub fn bare(text: &str) -> Cow<'_, str> {
+    let text = text.trim();
+    let user = user_part(text).map_or(text, |(_, user)| user).trim();
+    let user = if user.contains("%2") {
+        Cow::Owned(user.replace("%2B", "+").replace("%2b", "+").replace("%23", "#"))
+    } else {
+        user.into()
+    };
+    if !user.contains(is_separator) {
+        return user;
+    }
+    // "Reception 2" is no number: its separators stay, so that it can be shown as it came.
+    let meant = |letter: char| letter.is_ascii_digit() || is_separator(letter) || matches!(letter, '+' | '*' | '#');
+    if !user.chars().all(meant) {
+        return user;
+    }
+    Cow::Owned(user.chars().filter(|letter| !is_separator(*letter)).collect())
+}
+
+/// How a site reads numbers: its country, its area and the prefixes its people dial. The empty plan (nothing
+/// configured) reads `+…` and `00…` and nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Numbering {
+    /// Country code without plus: `7`, `49`. Empty: none.
+    pub country: Arc<str>,
+    /// Area code without prefix: `495`, `30`. Empty: local numbers cannot be read.
+    pub area: Arc<str>,
+    /// What is dialled before a national number: `8` in Russia, `0` in Germany. Empty: none.
+    pub national_prefix: Arc<str>,
+    /// What is dialled before a country code: `810`, `00`. Empty: `00`.
+    pub international_prefix: Arc<str>,
+}
+
+impl Numbering {
+    /// How many digits a national number has without its prefix, in countries where that is fixed.
+    fn national_digits(&self) -> Option<usize> {
+        Some(match &*self.country {
+            "1" | "7" | "44" | "90" | "91" => 10,
+            "380" | "375" | "33" | "34" | "41" | "48" | "994" | "995" | "996" | "998" | "992" => 9,
+            "45" | "47" | "370" | "371" | "374" | "993" => 8,
+            _ => return None,
+        })
+    }
+
+    /// Reads a number as people of this site write it, in this order: `+`, the international prefix, `00`, the national
+    /// prefix, the country code from 11 digits, a whole national number (10 digits, or what the country's plan says),
+    /// area code + 5 to 9 digits. `None`: it cannot be read and stays what it is.
+    ///
+    /// Emergency numbers and extensions come first; they are the config's to know (`Config::dialled`).
+    pub fn read(&self, text: &str) -> Option<PhoneNumber> {
+        let text = bare(text);
+        if let Some(digits) = text.strip_prefix('+') {
+            return PhoneNumber::from_digits(digits);
+        }
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let after = |prefix: &str| if prefix.is_empty() { None } else { text.strip_prefix(prefix) };
+        if let Some(number) =
+            after(&self.international_prefix).or_else(|| after("00")).and_then(PhoneNumber::from_digits)
+        {
+            return Some(number);
+        }
+        if self.country.is_empty() {
+            return None;
+        }
+        let national = |rest: &str| PhoneNumber::from_digits(&format!("{}{rest}", self.country));
+        let whole = self.national_digits();
+        if let Some(rest) = after(&self.national_prefix)
+            && whole.map_or(rest.len() >= 5, |whole| rest.len() == whole)
+        {
+            return national(rest);
+        }
+        let from = whole.map_or(11, |whole| self.country.len() + whole);
+        if text.len() >= from && text.starts_with(&*self.country) {
+            return PhoneNumber::from_digits(&text);
+        }
+        match text.len() {
+            digits if digits == whole.unwrap_or(10) => national(&text),
+            5..=9 if !self.area.is_empty() => national(&format!("{}{text}", self.area)),
+            _ => None,
+        }
+    }
+
+    /// Reads a number as a trunk with these habits writes it.
+    pub fn read_from(&self, text: &str, dials: Dials) -> Option<PhoneNumber> {
+        if dials == Dials::E164
+            && let Some(number) = PhoneNumber::from_digits(&bare(text))
+        {
+            return Some(number);
+        }
+        self.read(text)
+    }
+
+    /// Writes a number as a trunk with these habits wants it.
+    pub fn write(&self, number: PhoneNumber, dials: Dials) -> String {
+        match dials {
+            Dials::E164 => number.to_bits().to_string(),
+            Dials::PlusE164 => number.to_string(),
+            Dials::National => {
+                let digits = number.to_bits().to_string();
+                let home = if self.country.is_empty() { None } else { digits.strip_prefix(&*self.country) };
+                match home {
+                    Some(rest) => format!("{}{rest}", self.national_prefix),
+                    None if self.international_prefix.is_empty() => format!("00{digits}"),
+                    None => format!("{}{digits}", self.international_prefix),
+                }
+            }
+        }
+    }
+}
+
+/// How a trunk writes numbers to us and wants them from us.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dials {
+    /// `4930123456`: country code first, no plus.
+    E164,
+    /// `+4930123456`.
+    #[default]
+    PlusE164,
+    /// `8 495 …` at home, `810 49 …` abroad: the site's prefixes.
+    National,
+}
+
+/// Which numbers an outbound rule is for: `+7*` (whatever begins so), `+74951234567` (this one), `0*` (dialled text that
+/// is no public number), `*` (everything).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Pattern {
+    text: Arc<str>,
+    plus: bool,
+    open: bool,
+}
+
+impl Pattern {
+    /// True where the number or, for what could not be read, the dialled text fits.
+    pub fn matches(&self, number: Option<PhoneNumber>, dialled: &str) -> bool {
+        let fits = |text: &str| if self.open { text.starts_with(self.start()) } else { text == self.start() };
+        match number {
+            Some(number) => (self.plus || self.start().is_empty()) && fits(&number.to_bits().to_string()),
+            None => !self.plus && fits(&bare(dialled)),
+        }
+    }
+
+    /// How many characters it pins down: the longest match wins, and an exact one before an open one of the same length.
+    pub fn weight(&self) -> usize {
+        self.text.len() * 2 + usize::from(!self.open)
+    }
+
+    fn start(&self) -> &str {
+        self.text.trim_start_matches('+').trim_end_matches('*')
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl FromStr for Pattern {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Pattern, String> {
+        let rest = text.strip_prefix('+').unwrap_or(text);
+        let digits = rest.strip_suffix('*').unwrap_or(rest);
+        if rest.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err("a pattern is + and digits, with * at the end for whatever follows".into());
+        }
+        Ok(Pattern { text: text.into(), plus: text.starts_with('+'), open: rest.ends_with('*') })
+    }
+}
