@@ -20,3 +20,6 @@ pub mod sip;
 
 // Floor 4, what the admin said: the config as one immutable value.
 pub mod config;
+
+// Floor 5, who is who, and where.
+pub mod state;
