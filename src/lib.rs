@@ -23,3 +23,6 @@ pub mod config;
 
 // Floor 5, who is who, and where.
 pub mod state;
+
+// Floor 7, the call: its media as ports and orders.
+pub mod anchor;

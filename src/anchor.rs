@@ -1,0 +1,281 @@
+//! Where a call's voice passes through us: the ports we lend to its streams, and the words in which the core orders
+//! what shall happen to packets it never sees.
+//!
+//! An [`EndpointKey`] is one leg's one `m=` line. For its life it holds one port pair: RTP on an even port, RTCP on the
+//! next. The core lends ports from its [`Ports`], tells them in SDP and sends [`MediaOrder`]s; the edge owns the sockets
+//! and reports [`MediaEvent`]s.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+
+use crate::clock::{Duration, Instant};
+
+/// One leg's one `m=` line.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct EndpointKey {
+    /// The leg, as the core numbers them; a number is never used for two legs.
+    pub leg: u64,
+    /// The place of the `m=` line in the leg's SDP, from 0.
+    pub line: u8,
+}
+
+/// What the core wants to happen to packets. Orders about one endpoint are carried out in the order in which they were
+/// given; an order about an endpoint that is not open does nothing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MediaOrder {
+    /// Bind `local` for RTP and the next port for RTCP. Done when the order returns, so that a message sent afterwards
+    /// may tell the port.
+    Open {
+        /// A new endpoint.
+        endpoint: EndpointKey,
+        /// The address to bind, with the even port lent by [`Ports::lend`].
+        local: SocketAddr,
+    },
+    /// The peer's SDP has come (again): packets go there, and are expected from there. Opens the latch anew.
+    Expect {
+        /// Whose peer.
+        endpoint: EndpointKey,
+        /// What its SDP says.
+        peer: Peer,
+    },
+    /// What comes in at one leaves at the other. An endpoint has at most one partner; an earlier bridge of either ends.
+    Bridge {
+        /// One side.
+        a: EndpointKey,
+        /// The other.
+        b: EndpointKey,
+    },
+    /// This endpoint and its partner no longer hear each other. Packets are still received and counted.
+    Unbridge {
+        /// Either side.
+        endpoint: EndpointKey,
+    },
+    /// Give everything back. Reported by [`MediaEvent::Closed`]; only then may the port be lent again.
+    Close {
+        /// Which endpoint.
+        endpoint: EndpointKey,
+    },
+}
+
+/// The far side of an endpoint, as its SDP and its signalling tell it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Peer {
+    /// Where RTP goes and is expected from; `None` where SDP says nothing usable (hold by a zero address, a host name).
+    pub rtp: Option<SocketAddr>,
+    /// The same for RTCP.
+    pub rtcp: Option<SocketAddr>,
+    /// Where its SIP comes from. A phone behind NAT sends its voice from the same public address, so this one is
+    /// believed before any third.
+    pub signalling: Option<IpAddr>,
+    /// Report [`MediaEvent::Silent`] after so long without a packet; `None` while the peer is on hold.
+    pub silence: Option<Duration>,
+}
+
+/// What became of packets.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MediaEvent {
+    /// The port pair could not be bound, or the endpoint could not be opened for another reason. It is not open.
+    Failed {
+        /// Which endpoint.
+        endpoint: EndpointKey,
+        /// What was to be bound; quarantine its port where `why` is [`std::io::ErrorKind::AddrInUse`].
+        local: SocketAddr,
+        /// What the system said.
+        why: std::io::ErrorKind,
+    },
+    /// The first packet since the endpoint was opened has come.
+    FirstPacket {
+        /// Which endpoint.
+        endpoint: EndpointKey,
+    },
+    /// Nothing has come for as long as [`Peer::silence`] allows. Said once; the next packet arms it again.
+    Silent {
+        /// Which endpoint.
+        endpoint: EndpointKey,
+    },
+    /// The sockets are closed.
+    Closed {
+        /// Which endpoint.
+        endpoint: EndpointKey,
+        /// Its even port, free again.
+        port: u16,
+        /// What passed in its life.
+        counters: Counters,
+    },
+}
+
+/// What passed through one endpoint, RTP and RTCP together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Packets from the peer.
+    pub packets: u64,
+    /// Their payload in bytes, without IP and UDP headers.
+    pub bytes: u64,
+    /// How many of them left at the partner.
+    pub forwarded: u64,
+    /// Packets from a third address, dropped.
+    pub foreign: u64,
+    /// Packets the system would not send, or whose partner's peer is not known yet.
+    pub unsent: u64,
+}
+
+/// The even ports we lend, first in first out: a port that was given back rests the longest, so that late packets of one
+/// call do not reach the next.
+#[derive(Debug)]
+pub struct Ports {
+    range: RangeInclusive<u16>,
+    free: VecDeque<u16>,
+    /// Ports somebody else holds, and when to try them again.
+    quarantined: VecDeque<(Instant, u16)>,
+    /// By (port - start of range) / 2.
+    lent: Vec<bool>,
+}
+
+/// How long a port that somebody else holds is left alone.
+pub const QUARANTINE: Duration = Duration::from_secs(600);
+
+impl Ports {
+    /// Lends the even ports of `range` whose odd neighbour is in it too.
+    pub fn new(range: RangeInclusive<u16>) -> Ports {
+        let mut ports = Ports { range: 1..=0, free: VecDeque::new(), quarantined: VecDeque::new(), lent: Vec::new() };
+        ports.configure(range);
+        ports
+    }
+
+    /// Follows a new config. Ports that are lent stay lent; those outside the new range do not come back.
+    pub fn configure(&mut self, range: RangeInclusive<u16>) {
+        if range == self.range {
+            return;
+        }
+        let lent: Vec<u16> = Self::pairs(&self.range).filter(|port| self.is_lent(*port)).collect();
+        let pairs = Self::pairs(&range);
+        self.range = range;
+        self.lent = vec![false; pairs.clone().count()];
+        for port in lent {
+            self.mark(port, true);
+        }
+        self.free = pairs.filter(|port| !self.is_lent(*port)).collect();
+        self.quarantined.clear();
+    }
+
+    fn pairs(range: &RangeInclusive<u16>) -> impl Iterator<Item = u16> + Clone + use<> {
+        let first = range.start().checked_next_multiple_of(2).unwrap_or(u16::MAX).max(2);
+        (first..*range.end()).step_by(2)
+    }
+
+    /// A port for one endpoint, until it is given back; `None` where all are lent.
+    pub fn lend(&mut self, now: Instant) -> Option<u16> {
+        while let Some((_, port)) = self.quarantined.front().copied().filter(|(until, _)| *until <= now) {
+            self.quarantined.pop_front();
+            self.free.push_back(port);
+        }
+        let port = self.free.pop_front()?;
+        self.mark(port, true);
+        Some(port)
+    }
+
+    /// Takes a port back; one that is not lent is ignored.
+    pub fn give_back(&mut self, port: u16) {
+        if self.mark(port, false) {
+            self.free.push_back(port);
+        }
+    }
+
+    /// Takes a port back that could not be bound, and leaves it alone for [`QUARANTINE`].
+    pub fn quarantine(&mut self, port: u16, now: Instant) {
+        if self.mark(port, false) {
+            self.quarantined.push_back((now + QUARANTINE, port));
+        }
+    }
+
+    /// How many can be lent.
+    pub fn free(&self) -> usize {
+        self.free.len()
+    }
+
+    /// How many are lent.
+    pub fn lent(&self) -> usize {
+        self.lent.iter().filter(|lent| **lent).count()
+    }
+
+    fn place(&self, port: u16) -> Option<usize> {
+        let first = Self::pairs(&self.range).next()?;
+        (port % 2 == 0).then(|| port.checked_sub(first)).flatten().map(|offset| usize::from(offset / 2))
+    }
+
+    fn is_lent(&self, port: u16) -> bool {
+        self.place(port).and_then(|place| self.lent.get(place)).is_some_and(|lent| *lent)
+    }
+
+    /// Notes whether `port` is lent; true where that is news.
+    fn mark(&mut self, port: u16, lent: bool) -> bool {
+        let place = self.place(port);
+        let row = place.and_then(|place| self.lent.get_mut(place));
+        row.is_some_and(|row| std::mem::replace(row, lent) != lent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Instant = Instant::START;
+
+    #[test]
+    fn a_port_that_was_given_back_rests_the_longest() {
+        let mut ports = Ports::new(20_000..=20_005);
+        assert_eq!(ports.lend(START), Some(20_000));
+        ports.give_back(20_000);
+        let lent: Vec<_> = std::iter::from_fn(|| ports.lend(START)).collect();
+        assert_eq!(lent, [20_002, 20_004, 20_000]);
+        assert_eq!((ports.free(), ports.lent()), (0, 3));
+    }
+
+    #[test]
+    fn only_even_ports_with_their_odd_neighbour_are_lent() {
+        let lent = |range| {
+            std::iter::repeat_with({
+                let mut ports = Ports::new(range);
+                move || ports.lend(START)
+            })
+            .map_while(|port| port)
+            .collect::<Vec<_>>()
+        };
+        assert_eq!(lent(20_001..=20_006), [20_002, 20_004]);
+        assert_eq!(lent(20_000..=20_000), [0u16; 0]);
+        assert_eq!(lent(65_532..=65_535), [65_532, 65_534]);
+        assert_eq!(lent(0..=3), [2]);
+    }
+
+    #[test]
+    fn what_is_not_lent_cannot_be_given_back() {
+        let mut ports = Ports::new(20_000..=20_003);
+        assert_eq!(ports.lend(START), Some(20_000));
+        for port in [20_000, 20_000, 20_001, 20_002, 19_998, 30_000] {
+            ports.give_back(port);
+        }
+        assert_eq!((ports.free(), ports.lent()), (2, 0));
+    }
+
+    #[test]
+    fn a_port_that_somebody_else_holds_is_left_alone_for_a_while() {
+        let mut ports = Ports::new(20_000..=20_003);
+        assert_eq!(ports.lend(START), Some(20_000));
+        ports.quarantine(20_000, START);
+        ports.give_back(20_000);
+        assert_eq!((ports.lend(START), ports.lend(START)), (Some(20_002), None));
+        assert_eq!(ports.lend(START + QUARANTINE), Some(20_000));
+    }
+
+    #[test]
+    fn a_new_range_takes_nothing_from_calls_in_progress() {
+        let mut ports = Ports::new(20_000..=20_003);
+        assert_eq!((ports.lend(START), ports.lend(START)), (Some(20_000), Some(20_002)));
+        ports.configure(20_002..=20_005);
+        assert_eq!((ports.lend(START), ports.lend(START)), (Some(20_004), None));
+        ports.give_back(20_000);
+        ports.give_back(20_002);
+        assert_eq!((ports.lend(START), ports.lend(START)), (Some(20_002), None));
+    }
+}
