@@ -26,3 +26,6 @@ pub mod state;
 
 // Floor 7, the call: its media as ports and orders.
 pub mod anchor;
+
+// Floor 10, edges: sockets and disks begin here.
+pub mod net;

@@ -1,0 +1,3 @@
+//! Where bytes come in and go out: the sockets of phones and trunks.
+
+pub mod udp;
