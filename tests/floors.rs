@@ -276,8 +276,8 @@ impl Module {
                     }
                 }
                 Token::Name(word) if word == "use" => {
-                    let public = at > 0 && matches!(&tokens[at - 1], Token::Name(w) if w == "pub")
-                        || at > 0 && tokens[at - 1] == Token::Mark(')');
+                    let before = at.checked_sub(1).map(|i| &tokens[i]);
+                    let public = before == Some(&Token::Name("pub".into())) || before == Some(&Token::Mark(')'));
                     let mut leaves = Vec::new();
                     at = use_tree(&tokens, at + 1, &mut Vec::new(), &mut leaves);
                     for (segments, alias) in leaves {

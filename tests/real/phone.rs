@@ -1,0 +1,189 @@
+//! A desk phone: baresip with one account, a tone for a voice, and a recorder for an ear.
+
+use super::office::Office;
+use super::process::Process;
+use super::tone;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// Where a phone's own control connection listens.
+const CONTROL: u16 = 4444;
+/// What baresip may take for anything that is not a person's patience.
+const SOON: Duration = Duration::from_secs(10);
+/// Where Debian keeps baresip's modules, by architecture.
+const MODULES: [&str; 4] = [
+    "/usr/lib/baresip/modules",
+    "/usr/lib/x86_64-linux-gnu/baresip/modules",
+    "/usr/lib/aarch64-linux-gnu/baresip/modules",
+    "/usr/local/lib/baresip/modules",
+];
+
+/// A registered phone.
+pub struct Phone {
+    pub extension: String,
+    pub address: Ipv4Addr,
+    /// What it says when it talks.
+    pub hertz: f64,
+    folder: PathBuf,
+    _program: Process,
+    control: TcpStream,
+    events: Receiver<serde_json::Value>,
+}
+
+impl Phone {
+    /// Starts a phone at the extension's address and waits until it is registered.
+    ///
+    /// # Panics
+    /// When it is not within ten seconds.
+    pub fn register(office: &Office, extension: &str, password: &str, hertz: f64) -> Phone {
+        let host: u8 = extension.parse().expect("the stories' extensions are hosts of the subnet");
+        let address = office.subnet.add(host);
+        let folder = office.folder.join(format!("phone-{extension}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        tone::write_wav(&folder.join("voice.wav"), &tone::sine(hertz, 60));
+        let interface = office.subnet.interface(host);
+        let config = config(&folder, &address, &interface);
+        std::fs::write(folder.join("config"), config).unwrap();
+        let router = &office.router;
+        let account =
+            format!("<sip:{extension}@{router};transport=udp>;auth_user={extension};auth_pass={password};regint=600\n");
+        std::fs::write(folder.join("accounts"), account).unwrap();
+        std::fs::write(folder.join("contacts"), "").unwrap();
+        let mut command = Command::new("stdbuf");
+        command.args(["-oL", "baresip", "-v", "-f"]).arg(&folder);
+        let program = Process::start(&format!("baresip {extension}"), &mut command);
+        program.says("ctrl_tcp: TCP socket listening", SOON);
+        let control = TcpStream::connect((address.as_str(), CONTROL)).expect("baresip's control port");
+        program.says("200 OK", SOON);
+        let (sender, events) = channel();
+        let reader = control.try_clone().unwrap();
+        std::thread::spawn(move || {
+            for message in (Netstrings { stream: reader, buffer: Vec::new() }) {
+                if message["event"] == true && sender.send(message).is_err() {
+                    return;
+                }
+            }
+        });
+        let address = address.parse().unwrap();
+        Phone { extension: extension.into(), address, hertz, folder, _program: program, control, events }
+    }
+
+    /// Waits until it rings; returns the caller's URI.
+    pub fn rings(&self, within: Duration) -> String {
+        let event = self.event("CALL_INCOMING", within);
+        event["peeruri"].as_str().unwrap_or("").to_string()
+    }
+
+    /// Waits until it rings and answers after so long, unless the caller gave up before.
+    pub fn answer_after(&mut self, patience: Duration) {
+        self.rings(SOON);
+        let end = Instant::now() + patience;
+        loop {
+            match self.events.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(event) if event["type"] == "CALL_CLOSED" => return,
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => return self.answer(),
+                Err(RecvTimeoutError::Disconnected) => panic!("baresip {} is gone", self.extension),
+            }
+        }
+    }
+
+    /// Answers what rings.
+    pub fn answer(&mut self) {
+        self.command("accept", "");
+    }
+
+    /// Refuses what rings (486), or hangs up.
+    pub fn hang_up(&mut self) {
+        self.command("hangup", "");
+    }
+
+    /// Dials a number, as its user types it.
+    pub fn dial(&mut self, number: &str) {
+        self.command("dial", number);
+    }
+
+    /// Waits for the end of its call.
+    pub fn is_left(&self, within: Duration) {
+        self.event("CALL_CLOSED", within);
+    }
+
+    /// Everything it heard in its calls so far, as its decoder gave it out; one recording for each call.
+    pub fn heard(&self) -> Vec<Vec<i16>> {
+        let mut files: Vec<PathBuf> = std::fs::read_dir(&self.folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.to_string_lossy().ends_with("-dec.wav"))
+            .collect();
+        files.sort();
+        files.iter().map(|path| tone::read_wav(path)).collect()
+    }
+
+    /// How far into its last call it first heard this tone, in ms.
+    pub fn heard_tone(&self, hertz: f64) -> Option<usize> {
+        tone::first_ms(self.heard().last()?, hertz)
+    }
+
+    fn event(&self, kind: &str, within: Duration) -> serde_json::Value {
+        let end = Instant::now() + within;
+        loop {
+            match self.events.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(event) if event["type"] == kind => return event,
+                Ok(_) => {}
+                Err(_) => panic!("phone {}: no {kind} within {within:?}", self.extension),
+            }
+        }
+    }
+
+    fn command(&mut self, command: &str, params: &str) {
+        let text = serde_json::json!({ "command": command, "params": params }).to_string();
+        self.control.write_all(format!("{}:{text},", text.len()).as_bytes()).expect("baresip listens");
+    }
+}
+
+fn config(folder: &std::path::Path, address: &str, interface: &str) -> String {
+    let modules = MODULES.iter().find(|path| std::path::Path::new(path).exists()).expect("baresip's modules");
+    let folder = folder.display();
+    let mut config = format!(
+        "sip_listen {address}:5060\nnet_interface {interface}\nctrl_tcp_listen {address}:{CONTROL}\n\
+         audio_source aufile,{folder}/voice.wav\naudio_player aubridge,ear\naudio_alert aubridge,bell\n\
+         audio_srate 8000-8000\naudio_channels 1-1\njitter_buffer_type off\nrtp_ports 30000-30999\n\
+         snd_path {folder}\nmodule_path {modules}\n"
+    );
+    for module in ["g711", "aufile", "aubridge", "sndfile"] {
+        config += &format!("module {module}.so\n");
+    }
+    config += "module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n";
+    config
+}
+
+/// baresip's control messages: `length:json,`.
+struct Netstrings {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Iterator for Netstrings {
+    type Item = serde_json::Value;
+
+    fn next(&mut self) -> Option<serde_json::Value> {
+        loop {
+            if let Some(colon) = self.buffer.iter().position(|b| *b == b':') {
+                let length: usize = std::str::from_utf8(&self.buffer[..colon]).ok()?.parse().ok()?;
+                let end = colon + 1 + length;
+                if self.buffer.len() > end {
+                    let message = serde_json::from_slice(&self.buffer[colon + 1..end]).unwrap_or_default();
+                    self.buffer.drain(..=end);
+                    return Some(message);
+                }
+            }
+            let mut chunk = [0; 4096];
+            let read = self.stream.read(&mut chunk).ok().filter(|n| *n > 0)?;
+            self.buffer.extend_from_slice(&chunk[..read]);
+        }
+    }
+}
