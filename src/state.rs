@@ -23,8 +23,15 @@ use crate::number::PhoneNumber;
 pub struct Override {
     /// Open or closed, whatever the schedule says.
     pub open: bool,
-    /// When it ends by itself; from this moment on the schedule counts again.
-    pub until: Timestamp,
+    /// When it ends by itself: from this moment on the schedule counts again. `None`: when somebody takes it back.
+    pub until: Option<Timestamp>,
+}
+
+impl Override {
+    /// True where it is in force at this moment.
+    pub fn is_on(&self, at: Timestamp) -> bool {
+        self.until.is_none_or(|until| at < until)
+    }
 }
 
 /// A counter that moved, with its new value (not the step: told twice, it counts once).
@@ -42,8 +49,10 @@ pub enum Counter {
     Talked {
         /// The extension's number.
         extension: Arc<str>,
-        /// Calls answered so far.
-        calls: u64,
+        /// The site's local day.
+        day: Date,
+        /// Calls answered on that day so far.
+        calls: u32,
         /// When the last one ended.
         last: Timestamp,
     },
@@ -60,11 +69,13 @@ pub enum Counter {
 
 /// What an employee's talks add up to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Talks {
-    /// Calls answered so far.
-    pub calls: u64,
+struct Talks {
+    /// The site's local day of the last one.
+    day: Date,
+    /// Calls answered on that day.
+    calls: u32,
     /// When the last one ended.
-    pub last: Timestamp,
+    last: Timestamp,
 }
 
 /// All state that is not configuration, as it stands after the facts so far.
@@ -86,12 +97,12 @@ impl State {
 
     /// The override that counts for a schedule at this moment.
     pub fn override_of(&self, schedule: &str, at: Timestamp) -> Option<Override> {
-        self.overrides.get(schedule).copied().filter(|entry| at < entry.until)
+        self.overrides.get(schedule).copied().filter(|entry| entry.is_on(at))
     }
 
     /// The overrides that count at this moment, by schedule.
     pub fn overrides(&self, at: Timestamp) -> impl Iterator<Item = (&Arc<str>, Override)> {
-        self.overrides.iter().map(|(schedule, entry)| (schedule, *entry)).filter(move |(_, entry)| at < entry.until)
+        self.overrides.iter().map(|(schedule, entry)| (schedule, *entry)).filter(move |(_, entry)| entry.is_on(at))
     }
 
     /// An employee goes away until then, or (`None`) is back.
@@ -131,8 +142,8 @@ impl State {
     pub fn count(&mut self, counter: &Counter) {
         match counter {
             Counter::Rotation { group, calls } => set(&mut self.rotations, group, Some(*calls)),
-            Counter::Talked { extension, calls, last } => {
-                set(&mut self.talks, extension, Some(Talks { calls: *calls, last: *last }));
+            Counter::Talked { extension, day, calls, last } => {
+                set(&mut self.talks, extension, Some(Talks { day: *day, calls: *calls, last: *last }));
             }
             Counter::CalledOutside { extension, day, calls } => {
                 set(&mut self.outside, extension, Some((*day, *calls)));
@@ -145,9 +156,14 @@ impl State {
         self.rotations.get(group).copied().unwrap_or(0)
     }
 
-    /// An employee's talks so far; `None` before the first one. Longest idle and fewest calls order by these.
-    pub fn talks(&self, extension: &str) -> Option<Talks> {
-        self.talks.get(extension).copied()
+    /// When an employee's last talk ended; `None` before the first one. Longest idle orders by this.
+    pub fn last_talk(&self, extension: &str) -> Option<Timestamp> {
+        self.talks.get(extension).map(|talks| talks.last)
+    }
+
+    /// How many calls an employee answered on this local day of the site. Fewest calls orders by this.
+    pub fn answered(&self, extension: &str, day: Date) -> u32 {
+        self.talks.get(extension).filter(|talks| talks.day == day).map_or(0, |talks| talks.calls)
     }
 
     /// How many calls an employee made to the outside on this local day of the site.
@@ -159,8 +175,9 @@ impl State {
     pub fn counters(&self) -> impl Iterator<Item = Counter> {
         let rotations =
             self.rotations.iter().map(|(group, calls)| Counter::Rotation { group: group.clone(), calls: *calls });
-        let talks = self.talks.iter().map(|(extension, Talks { calls, last })| Counter::Talked {
+        let talks = self.talks.iter().map(|(extension, Talks { day, calls, last })| Counter::Talked {
             extension: extension.clone(),
+            day: *day,
             calls: *calls,
             last: *last,
         });
@@ -177,10 +194,11 @@ impl State {
         Counter::Rotation { group: group.clone(), calls: self.rotation(group).saturating_add(1) }
     }
 
-    /// The counter of an employee whose talk ends at `at`. Tell it as a fact; [`State::count`] makes it true.
-    pub fn talked(&self, extension: &Arc<str>, at: Timestamp) -> Counter {
-        let calls = self.talks(extension).map_or(0, |talks| talks.calls).saturating_add(1);
-        Counter::Talked { extension: extension.clone(), calls, last: at }
+    /// The counter of an employee whose talk ends at this moment of this local day. Tell it as a fact;
+    /// [`State::count`] makes it true.
+    pub fn talked(&self, extension: &Arc<str>, day: Date, at: Timestamp) -> Counter {
+        let calls = self.answered(extension, day).saturating_add(1);
+        Counter::Talked { extension: extension.clone(), day, calls, last: at }
     }
 
     /// The counter of an employee who calls outside once more on this local day. Tell it as a fact; [`State::count`]
@@ -210,12 +228,14 @@ mod tests {
     #[test]
     fn an_override_counts_until_its_end_and_not_at_it() {
         let (mut state, office) = (State::default(), Arc::from("office"));
-        let entry = Override { open: false, until: at("2026-11-23T12:00:00Z") };
+        let entry = Override { open: false, until: Some(at("2026-11-23T12:00:00Z")) };
         state.set_override(&office, Some(entry));
         assert_eq!(state.override_of("office", at("2026-11-23T11:59:59.999Z")), Some(entry));
         assert_eq!(state.override_of("office", at("2026-11-23T12:00:00Z")), None);
         assert_eq!(state.override_of("weekend", at("2026-11-23T11:00:00Z")), None);
         assert_eq!(state.overrides(at("2026-11-23T12:00:00Z")).count(), 0);
+        state.set_override(&office, Some(Override { open: true, until: None }));
+        assert_eq!(state.override_of("office", Timestamp::MAX), Some(Override { open: true, until: None }));
         state.set_override(&office, None);
         assert_eq!(state, State::default());
     }
@@ -244,22 +264,23 @@ mod tests {
 
     #[test]
     fn counters_go_on_from_where_they_were_told_to_be_and_told_twice_count_once() {
-        let (mut state, sales, x12) = (State::default(), Arc::from("sales"), Arc::from("12"));
+        let (mut state, sales, x12): (_, Arc<str>, Arc<str>) = (State::default(), "sales".into(), "12".into());
         for _ in 0..3 {
             let counter = state.rotated(&sales);
             state.count(&counter);
             state.count(&counter);
         }
         assert_eq!(state.rotation("sales"), 3);
-        assert_eq!(state.talks("12"), None);
-        state.count(&Counter::Talked { extension: x12, calls: 41, last: at("2026-11-23T09:00:00Z") });
-        let next = state.talked(&Arc::from("12"), at("2026-11-23T10:00:00Z"));
+        assert_eq!(state.last_talk("12"), None);
+        let day = jiff::civil::date(2026, 11, 23);
+        state.count(&Counter::Talked { extension: x12.clone(), day, calls: 41, last: at("2026-11-23T09:00:00Z") });
+        let next = state.talked(&x12, day, at("2026-11-23T10:00:00Z"));
         state.count(&next);
-        assert_eq!(state.talks("12"), Some(Talks { calls: 42, last: at("2026-11-23T10:00:00Z") }));
+        assert_eq!((state.answered("12", day), state.last_talk("12")), (42, Some(at("2026-11-23T10:00:00Z"))));
     }
 
     #[test]
-    fn calls_outside_begin_again_each_day() {
+    fn calls_are_counted_from_zero_on_each_day() {
         let (mut state, x12) = (State::default(), Arc::from("12"));
         let (monday, tuesday) = (jiff::civil::date(2026, 11, 23), jiff::civil::date(2026, 11, 24));
         for _ in 0..2 {
@@ -269,7 +290,12 @@ mod tests {
         assert_eq!((state.called_outside("12", monday), state.called_outside("12", tuesday)), (2, 0));
         let counter = state.calling_outside(&x12, tuesday);
         state.count(&counter);
-        assert_eq!(state.called_outside("12", tuesday), 1);
+        assert_eq!((state.called_outside("12", monday), state.called_outside("12", tuesday)), (0, 1));
+        for day in [monday, monday, tuesday] {
+            let counter = state.talked(&x12, day, at("2026-11-24T09:00:00Z"));
+            state.count(&counter);
+        }
+        assert_eq!((state.answered("12", monday), state.answered("12", tuesday)), (0, 1));
     }
 
     #[test]
@@ -278,7 +304,7 @@ mod tests {
         let day = jiff::civil::date(2026, 11, 23);
         for counter in [
             state.rotated(&Arc::from("sales")),
-            state.talked(&Arc::from("12"), at("2026-11-23T09:00:00Z")),
+            state.talked(&Arc::from("12"), day, at("2026-11-23T09:00:00Z")),
             state.calling_outside(&Arc::from("14"), day),
         ] {
             state.count(&counter);
