@@ -22,7 +22,11 @@ pub mod sip;
 pub mod config;
 
 // Floor 5, who is who, and where.
+pub mod customer;
 pub mod state;
+
+// Floor 6, the decision.
+pub mod route;
 
 // Floor 7, the call: its media as ports and orders.
 pub mod anchor;

@@ -1,0 +1,230 @@
+//! What was decided for one call, as a value: whom to ring from when to when, what comes after, and why.
+//!
+//! A [`RoutePlan`] is a handful of [`Step`]s that point at each other. It never changes once it is made: the call and
+//! `explain` carry it out with the same [`Walk`](super::Walk).
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::reason::{Considered, Reason};
+use crate::clock::Duration;
+use crate::config::{Destination, DidIx, ExtensionIx, RefuseAs, TrunkIx, VoicemailIx};
+use crate::number::PhoneNumber;
+
+/// Where a call comes from and goes to, seen from the company.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// From a trunk, to us.
+    Inbound,
+    /// From one of our extensions to one of us; also a DID of our own dialled inside.
+    Internal,
+    /// From one of our extensions to somebody outside.
+    Outbound,
+}
+
+/// Names one step of one [`RoutePlan`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct StepIx(pub(super) u16);
+
+impl StepIx {
+    /// Its place in [`RoutePlan::steps`].
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The decision: steps, where to begin, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoutePlan {
+    /// Where the call comes from and goes to.
+    pub direction: Direction,
+    /// The first step; `None` only where nothing at all can be done (the walk then answers 480).
+    pub start: Option<StepIx>,
+    /// All steps that can be reached. They point forward; where a config lets them meet again, the walk passes over
+    /// what it has entered before, so every walk ends.
+    pub steps: Vec<Step>,
+    /// Why, in the order of decision: the reasons that told. The walk adds what happened on the way.
+    pub because: Vec<Reason>,
+    /// Every rule in the order of decision with its outcome, also those that had nothing to say. As `explain` prints it.
+    pub considered: Vec<Considered>,
+    /// The DID that was called, or is meant (`default_did`).
+    pub did: Option<DidIx>,
+    /// The prompt to play while phones ring, and the step with which it begins. Not available yet.
+    pub greeting: Option<(StepIx, Arc<str>)>,
+}
+
+impl RoutePlan {
+    /// One step.
+    pub fn step(&self, step: StepIx) -> Option<&Step> {
+        self.steps.get(step.index())
+    }
+
+    /// The refusal, where the decision is to refuse at once.
+    pub fn refusal(&self) -> Option<RefuseAs> {
+        match self.step(self.start?)? {
+            Step::Refuse(refusal) => Some(*refusal),
+            _ => None,
+        }
+    }
+}
+
+/// One thing the plan does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Phones ring by a timetable.
+    Ring(RingPlan),
+    /// Somebody outside is called through a trunk.
+    Dial(DialPlan),
+    /// A voicemail box takes the call. Not available yet: ends with 480.
+    Voicemail(VoicemailIx, Arc<str>),
+    /// A prompt is played, then the call ends. Not available yet: ends with 480.
+    Announcement(Arc<str>),
+    /// The caller is refused.
+    Refuse(RefuseAs),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Ring(ring) => f.write_str(&ring.label),
+            Step::Dial(dial) => write!(f, "number:{}", dial.number),
+            Step::Voicemail(_, name) => write!(f, "voicemail:{name}"),
+            Step::Announcement(name) => write!(f, "announcement:{name}"),
+            Step::Refuse(refusal) => write!(f, "refuse:{}", refusal.word()),
+        }
+    }
+}
+
+/// Who rings from when to when, and what comes after.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RingPlan {
+    /// What is entered: a destination is entered at most once in a call.
+    pub destination: Destination,
+    /// The same as it is written: `group:sales`.
+    pub label: Arc<str>,
+    /// Who it is, in a reason: `12`, `sales`.
+    pub who: Arc<str>,
+    /// By start, then by order. Empty where nobody may be rung: the step is then unreachable at once.
+    pub timetable: Vec<Slot>,
+    /// How long the step may take at most. Never moves.
+    pub patience: Duration,
+    /// What comes after, by outcome.
+    pub next: Next,
+}
+
+/// One line of a timetable.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slot {
+    /// Who rings, on all devices.
+    pub member: ExtensionIx,
+    /// The member's number, for reasons and people.
+    pub name: Arc<str>,
+    /// When it starts, counted from the step's beginning. Moves forward when an earlier member fails.
+    pub from: Duration,
+    /// When its turn is over, moving with `from`; `None`: it rings until the patience of the whole ends.
+    pub until: Option<Duration>,
+}
+
+/// A call to the outside.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DialPlan {
+    /// What is entered; `None` for what an employee dialled.
+    pub destination: Option<Destination>,
+    /// Whom to call.
+    pub number: Callee,
+    /// Tried in order: the next one on no 1xx in 4 s, 402, 403, 408, 5xx; never on 404, 486, 6xx. Empty: no rule allows
+    /// it, or every line is taken; the step then is unreachable at once.
+    pub trunks: Vec<TrunkIx>,
+    /// Our number towards the called; `None`: the trunk's `default_did`, else its account.
+    pub caller_id: Option<PhoneNumber>,
+    /// How long it may take; `None`: as long as the caller waits (a call that an employee dialled).
+    pub patience: Option<Duration>,
+    /// True: an emergency call, a fact of its own.
+    pub emergency: bool,
+    /// What comes after, by outcome; nothing for a call that an employee dialled: its final code is passed on.
+    pub next: Next,
+}
+
+/// What is dialled towards a trunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Callee {
+    /// A public number, to be written as the trunk wants it.
+    Number(PhoneNumber),
+    /// Text that goes out as it stands: an emergency number, or what a rule's pattern matched as text.
+    Verbatim(Arc<str>),
+}
+
+impl fmt::Display for Callee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Callee::Number(number) => number.fmt(f),
+            Callee::Verbatim(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Where the plan goes on, by outcome; `None`: it runs out, and answers for its last rung destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Next {
+    /// After busy, and after declined.
+    pub busy: Option<StepIx>,
+    /// After no answer.
+    pub no_answer: Option<StepIx>,
+    /// After nobody could be reached.
+    pub unreachable: Option<StepIx>,
+}
+
+impl Next {
+    /// The same step after every outcome.
+    pub const fn always(step: Option<StepIx>) -> Next {
+        Next { busy: step, no_answer: step, unreachable: step }
+    }
+
+    /// The step after this outcome. Declined goes where busy goes.
+    pub const fn after(&self, failed: Failed) -> Option<StepIx> {
+        match failed {
+            Failed::Declined | Failed::Busy => self.busy,
+            Failed::NoAnswer => self.no_answer,
+            Failed::Unreachable => self.unreachable,
+        }
+    }
+}
+
+/// How a device, an extension or a destination failed; the best of several comes first in this order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failed {
+    /// Somebody pressed the button (600, 603).
+    Declined,
+    /// On the phone (486), or in a call that we see.
+    Busy,
+    /// It rang, and nobody came.
+    NoAnswer,
+    /// No device, or none that answers at all.
+    Unreachable,
+}
+
+impl Failed {
+    /// What the caller gets where a plan runs out after this: 603, 486 or 480.
+    pub const fn status(self) -> u16 {
+        match self {
+            Failed::Declined => 603,
+            Failed::Busy => 486,
+            Failed::NoAnswer | Failed::Unreachable => 480,
+        }
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Failed::Declined => "declined",
+            Failed::Busy => "busy",
+            Failed::NoAnswer => "no answer",
+            Failed::Unreachable => "unreachable",
+        })
+    }
+}

@@ -1,0 +1,278 @@
+//! Why a call went where it went, in plain words: "known customer, responsible 12, 12 is busy, falls to group:sales".
+//!
+//! The decision, the record, the page, the log and `explain` all show these same values. They carry names rather than
+//! places in a config, so that they can still be read after the config has changed.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::plan::Failed;
+use crate::clock::Timestamp;
+
+/// One thing that told in a decision, or on the way through a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// A dialled emergency number comes before everything.
+    Emergency(Arc<str>),
+    /// An employee calls a colleague.
+    InternalCall,
+    /// The caller's number is the GSM number of this extension, so it is that employee.
+    EmployeeCallsIn(Arc<str>),
+    /// A DID of our own was dialled inside; it never leaves the house.
+    OwnDid(Arc<str>),
+    /// The number is no DID of ours: the trunk's `default_did` is meant. Raises an alarm.
+    DefaultDid {
+        /// What was dialled.
+        dialled: Arc<str>,
+        /// The DID that is meant.
+        did: Arc<str>,
+    },
+    /// The trunk named no number: its `default_did` is meant.
+    NoNumberNamed(Arc<str>),
+    /// Neither a DID of ours nor anything else we know.
+    UnknownNumber(Arc<str>),
+    /// The trunk carries as many calls as it may.
+    TrunkFull {
+        /// Its name.
+        trunk: Arc<str>,
+        /// Its `max_calls`.
+        limit: u32,
+    },
+    /// The DID carries as many calls as it may.
+    DidFull {
+        /// Its number.
+        did: Arc<str>,
+        /// Its `max_calls`.
+        limit: u32,
+    },
+    /// The caller is on the block list.
+    Blocked,
+    /// The caller is not on the block list.
+    NotBlocked,
+    /// No override of this DID's hours is in force.
+    NoOverride,
+    /// The DID's schedule is set open by hand.
+    OverrideOpen {
+        /// The schedule.
+        schedule: Arc<str>,
+        /// Until when; `None`: until taken back.
+        until: Option<Timestamp>,
+    },
+    /// The DID's schedule is set closed by hand.
+    OverrideClosed {
+        /// The schedule.
+        schedule: Arc<str>,
+        /// Until when; `None`: until taken back.
+        until: Option<Timestamp>,
+    },
+    /// The caller's number belongs to a customer of this name.
+    KnownCustomer(Arc<str>),
+    /// The caller's number belongs to nobody we know.
+    UnknownCaller,
+    /// The caller is one of us.
+    NotACustomer,
+    /// The caller withheld the number, or gave none.
+    AnonymousCaller,
+    /// The DID says nothing about known customers: no sticky routing.
+    NoKnownRule,
+    /// `known.when = "within-hours"`, and the DID is closed: the customer is routed as anybody.
+    KnownOnlyWithinHours,
+    /// Who is responsible for the customer.
+    Responsible(Arc<str>),
+    /// Nobody is responsible for the customer.
+    NoResponsible,
+    /// The responsible is no extension of ours (any more).
+    ResponsibleUnknown(Arc<str>),
+    /// The DID reaches the responsible or nobody: this takes every reason's place.
+    ResponsibleOnly(Arc<str>),
+    /// The extension is away.
+    Away(Arc<str>),
+    /// The extension is not active.
+    Left(Arc<str>),
+    /// The extension is outside its own hours.
+    OutsideHours(Arc<str>),
+    /// An available deputy is rung instead.
+    Deputy {
+        /// Who is absent.
+        absent: Arc<str>,
+        /// Who is rung.
+        deputy: Arc<str>,
+    },
+    /// A forward set by phone takes the call before the extension rings.
+    Forwarded {
+        /// Whose forward.
+        extension: Arc<str>,
+        /// Where to.
+        to: Arc<str>,
+    },
+    /// The schedule is open.
+    Open(Arc<str>),
+    /// The schedule is closed.
+    Closed(Arc<str>),
+    /// The DID has no schedule.
+    AlwaysOpen,
+    /// A personal DID rings one employee.
+    Personal(Arc<str>),
+    /// Where the plan begins: destinations as they are written.
+    Rings(Arc<str>),
+    /// What comes when that is not answered.
+    Overflow(Arc<str>),
+    /// Nothing comes after, except the operator.
+    NoOverflow,
+    /// Last resort where nothing else is said.
+    Operator(Arc<str>),
+    /// `site.operator` is not set.
+    NoOperator,
+    /// The outbound rule that applies, by its match.
+    OutboundRule(Arc<str>),
+    /// No outbound rule matches what was dialled.
+    NoOutboundRule(Arc<str>),
+    /// The outbound rule that applies says `allow = false`.
+    NotAllowed(Arc<str>),
+    /// The extension has made as many calls outside today as it may.
+    DailyCap {
+        /// Who.
+        extension: Arc<str>,
+        /// Its `daily_calls`.
+        limit: u32,
+    },
+    /// Every trunk of the outbound rule is full.
+    NoFreeTrunk,
+    /// An extension, or a whole destination, has failed in this way.
+    Is(Arc<str>, Failed),
+    /// The plan goes on there.
+    FallsTo(Arc<str>),
+    /// The destination has been entered before in this call: passed over.
+    AlreadyTried(Arc<str>),
+    /// What a later version brings; until then the call ends with 480.
+    NotAvailableYet(Arc<str>),
+    /// The plan is over.
+    RunsOut,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Emergency(number) => write!(f, "{number} is an emergency number"),
+            Reason::InternalCall => f.write_str("internal call"),
+            Reason::EmployeeCallsIn(who) => write!(f, "the caller is {who} on the mobile"),
+            Reason::OwnDid(did) => write!(f, "{did} is our own, stays in the house"),
+            Reason::DefaultDid { dialled, did } => write!(f, "{dialled} is no DID of ours, taken as {did}"),
+            Reason::NoNumberNamed(did) => write!(f, "no number named, taken as {did}"),
+            Reason::UnknownNumber(dialled) if dialled.is_empty() => f.write_str("no number named"),
+            Reason::UnknownNumber(dialled) => write!(f, "{dialled} is not known here"),
+            Reason::TrunkFull { trunk, limit } => write!(f, "trunk {trunk} has its {limit} calls"),
+            Reason::DidFull { did, limit } => write!(f, "{did} has its {limit} calls"),
+            Reason::Blocked => f.write_str("blocked caller"),
+            Reason::NotBlocked => f.write_str("not blocked"),
+            Reason::NoOverride => f.write_str("no override"),
+            Reason::OverrideOpen { schedule, until: None } => write!(f, "{schedule} set open by hand"),
+            Reason::OverrideOpen { schedule, until: Some(until) } => {
+                write!(f, "{schedule} set open by hand until {until}")
+            }
+            Reason::OverrideClosed { schedule, until: None } => write!(f, "{schedule} set closed by hand"),
+            Reason::OverrideClosed { schedule, until: Some(until) } => {
+                write!(f, "{schedule} set closed by hand until {until}")
+            }
+            Reason::KnownCustomer(_) => f.write_str("known customer"),
+            Reason::UnknownCaller => f.write_str("unknown caller"),
+            Reason::NotACustomer => f.write_str("a colleague, no customer"),
+            Reason::AnonymousCaller => f.write_str("anonymous caller"),
+            Reason::NoKnownRule => f.write_str("no rule for known customers"),
+            Reason::KnownOnlyWithinHours => f.write_str("known customers only within hours"),
+            Reason::Responsible(who) => write!(f, "responsible {who}"),
+            Reason::NoResponsible => f.write_str("nobody responsible"),
+            Reason::ResponsibleUnknown(who) => write!(f, "responsible {who} is no extension"),
+            Reason::ResponsibleOnly(to) => write!(f, "responsible only, else {to}"),
+            Reason::Away(who) => write!(f, "{who} is away"),
+            Reason::Left(who) => write!(f, "{who} has left"),
+            Reason::OutsideHours(who) => write!(f, "{who} is outside own hours"),
+            Reason::Deputy { absent, deputy } => write!(f, "{deputy} stands in for {absent}"),
+            Reason::Forwarded { extension, to } => write!(f, "{extension} forwards to {to}"),
+            Reason::Open(schedule) => write!(f, "{schedule} is open"),
+            Reason::Closed(schedule) => write!(f, "{schedule} is closed"),
+            Reason::AlwaysOpen => f.write_str("always open"),
+            Reason::Personal(who) => write!(f, "personal number of {who}"),
+            Reason::Rings(to) => write!(f, "{to}"),
+            Reason::Overflow(to) => write!(f, "then {to}"),
+            Reason::NoOverflow => f.write_str("nothing more"),
+            Reason::Operator(to) => write!(f, "last {to}"),
+            Reason::NoOperator => f.write_str("no operator"),
+            Reason::OutboundRule(pattern) => write!(f, "outbound rule {pattern}"),
+            Reason::NoOutboundRule(dialled) => write!(f, "no outbound rule for {dialled}"),
+            Reason::NotAllowed(pattern) => write!(f, "outbound rule {pattern} does not allow it"),
+            Reason::DailyCap { extension, limit } => write!(f, "{extension} has made its {limit} calls of today"),
+            Reason::NoFreeTrunk => f.write_str("every line outside is taken"),
+            Reason::Is(who, Failed::Declined) => write!(f, "{who} declined"),
+            Reason::Is(who, Failed::NoAnswer) => write!(f, "{who} does not answer"),
+            Reason::Is(who, failed) => write!(f, "{who} is {failed}"),
+            Reason::FallsTo(to) => write!(f, "falls to {to}"),
+            Reason::AlreadyTried(to) => write!(f, "{to} was tried before"),
+            Reason::NotAvailableYet(what) => write!(f, "{what} is not available yet"),
+            Reason::RunsOut => f.write_str("nobody left to ring"),
+        }
+    }
+}
+
+/// Reasons as one line, for records and logs.
+pub fn sentence(because: &[Reason]) -> String {
+    because.iter().map(Reason::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The rules of a decision, in their order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// A dialled emergency number.
+    Emergency,
+    /// Which of our numbers is meant, or which of our people.
+    Number,
+    /// Blocked callers hear 603.
+    BlockList,
+    /// Calls at one time, per trunk and DID.
+    Limits,
+    /// Hours overridden by hand.
+    Override,
+    /// Known customers.
+    Known,
+    /// Opening hours.
+    Hours,
+    /// What the DID, or the extension itself, says.
+    Plan,
+    /// What comes after.
+    Overflow,
+    /// Last resort.
+    Operator,
+    /// Outbound patterns, permissions and caps.
+    Outbound,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Rule::Emergency => "emergency",
+            Rule::Number => "number",
+            Rule::BlockList => "block list",
+            Rule::Limits => "limits",
+            Rule::Override => "override",
+            Rule::Known => "known customer",
+            Rule::Hours => "hours",
+            Rule::Plan => "plan",
+            Rule::Overflow => "overflow",
+            Rule::Operator => "operator",
+            Rule::Outbound => "outbound",
+        })
+    }
+}
+
+/// One rule with what it found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Considered {
+    /// The rule.
+    pub rule: Rule,
+    /// What it found.
+    pub found: Reason,
+}

@@ -1,0 +1,148 @@
+//! Everything that one decision sees, as one value: the config, the moment, who calls whom, and the state of the office.
+//!
+//! The switch gathers a [`Situation`] from its tables and hands it to [`decide`](super::decide); `explain` builds one from
+//! what an admin types. Nothing else enters a decision, so the same situation always gives the same plan.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::config::{Config, Destination, DidIx, ExtensionIx, TrunkIx};
+use crate::customer::Customer;
+use crate::number::PhoneNumber;
+use crate::state::State;
+
+/// One call as it arrives, and all that matters for it.
+#[derive(Clone, Copy)]
+pub struct Situation<'a> {
+    /// What the admin said.
+    pub config: &'a Config,
+    /// Civil time.
+    pub at: Timestamp,
+    /// From which side the call comes.
+    pub origin: Origin,
+    /// Who calls.
+    pub caller: &'a Caller,
+    /// What was dialled.
+    pub dialled: &'a Destined,
+    /// The customer to whom the caller's number belongs; `None` for strangers, the anonymous and our own.
+    pub customer: Option<&'a Customer>,
+    /// What happened rather than was configured: overrides, who is away, the block list, counters.
+    pub state: &'a State,
+    /// Forwards set by phone.
+    pub forwards: &'a BTreeMap<ExtensionIx, Forwards>,
+    /// Calls in progress, without this one.
+    pub in_use: &'a InUse,
+    /// Chance for random orders, handed in so that a decision can be repeated.
+    pub chance: u64,
+    /// Who is busy, who can be reached. The decision itself does not ask; the walk does, at each start.
+    pub presence: &'a dyn Presence,
+}
+
+impl Situation<'_> {
+    /// True where the caller is on the block list. Colleagues are not on it, whatever number they call from.
+    pub fn is_blocked(&self) -> bool {
+        let number = self.caller.number.filter(|_| self.caller.extension.is_none());
+        number.is_some_and(|number| self.state.blocked(number).is_some())
+    }
+
+    /// The site's local day: daily caps count by it.
+    pub fn local_day(&self) -> jiff::civil::Date {
+        self.at.to_zoned(self.config.site.timezone.clone()).date()
+    }
+}
+
+/// From which side a call comes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// A provider.
+    Trunk(TrunkIx),
+    /// A device of one of our extensions, authenticated.
+    Extension(ExtensionIx),
+}
+
+/// Who calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// The number, where one was given that can be read and shown.
+    pub number: Option<PhoneNumber>,
+    /// The number as it came; empty for the anonymous.
+    pub verbatim: Arc<str>,
+    /// True: withheld (Privacy: id), or none was given. Neither matched nor shown.
+    pub anonymous: bool,
+    /// The employee who calls: the extension whose device it is, or whose own GSM number calls in.
+    pub extension: Option<ExtensionIx>,
+}
+
+/// What was dialled, read once at the door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destined {
+    /// One of our own public numbers.
+    Did(DidIx),
+    /// One of our extensions; only from inside.
+    Extension(ExtensionIx),
+    /// A public number that is not ours.
+    Number(PhoneNumber),
+    /// An emergency number as it was dialled; only from inside.
+    Emergency(Arc<str>),
+    /// What cannot be read as a number, as it came; empty where nothing was named.
+    Unreadable(Arc<str>),
+}
+
+/// Who is busy and who can be reached, at this moment. Derived from live legs and bindings, never stored.
+pub trait Presence {
+    /// How this extension stands. One with call waiting is never [`Availability::Busy`].
+    fn of(&self, extension: ExtensionIx) -> Availability;
+}
+
+impl<F: Fn(ExtensionIx) -> Availability> Presence for F {
+    fn of(&self, extension: ExtensionIx) -> Availability {
+        self(extension)
+    }
+}
+
+/// How an extension stands.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Availability {
+    /// A device can ring. One that must first be woken by a push counts as such.
+    Free,
+    /// Has an answered leg, or one that it is dialling itself.
+    Busy,
+    /// No device can ring.
+    Unreachable,
+}
+
+/// Forwards that an employee has set by phone. They replace what the config says for that outcome, and only where the
+/// extension is itself the destination.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forwards {
+    /// At once, instead of ringing.
+    pub always: Option<Destination>,
+    /// When busy or declined.
+    pub busy: Option<Destination>,
+    /// When nobody answers.
+    pub no_answer: Option<Destination>,
+    /// When no device can be reached.
+    pub unreachable: Option<Destination>,
+}
+
+/// Calls in progress, where limits count them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InUse {
+    /// Per trunk, both directions. A trunk that is not named has none.
+    pub trunks: BTreeMap<TrunkIx, u32>,
+    /// Per DID. A DID that is not named has none.
+    pub dids: BTreeMap<DidIx, u32>,
+}
+
+impl InUse {
+    /// Calls on this trunk.
+    pub fn trunk(&self, trunk: TrunkIx) -> u32 {
+        self.trunks.get(&trunk).copied().unwrap_or(0)
+    }
+
+    /// Calls to this DID.
+    pub fn did(&self, did: DidIx) -> u32 {
+        self.dids.get(&did).copied().unwrap_or(0)
+    }
+}
