@@ -1,0 +1,115 @@
+//! Bodies made of several parts: finds the session description among them (RFC 2046 §5.1, RFC 5621).
+
+use memchr::memmem;
+
+use super::header::ContentType;
+use super::lex::trimmed;
+use super::name::HeaderName;
+
+/// The `application/sdp` in `body`; multiparts are looked into `deep` levels.
+pub(super) fn sdp<'a>(of: ContentType<'_>, body: &'a [u8], deep: u8) -> Option<&'a [u8]> {
+    if of.is("application", "sdp") {
+        return Some(body);
+    }
+    if deep == 0 || !of.kind.eq_ignore_ascii_case("multipart") {
+        return None;
+    }
+    let boundary = of.params.bytes("boundary").filter(|boundary| (1..=70).contains(&boundary.len()))?;
+    parts(body, boundary).find_map(|part| {
+        let (head, content) = split(part);
+        let field = |name| fields(head).find(|(found, _)| *found == name).map(|(_, value)| value);
+        let plain = |code: &[u8]| [&b"7bit"[..], b"8bit", b"binary"].iter().any(|plain| code.eq_ignore_ascii_case(plain));
+        let encoding = fields_named(head, b"Content-Transfer-Encoding");
+        if !encoding.is_none_or(plain) {
+            return None;
+        }
+        sdp(ContentType::read(field(HeaderName::ContentType)?).ok()?, content, deep - 1)
+    })
+}
+
+/// The parts between `--boundary` lines, without the line breaks that belong to the boundary.
+fn parts<'a>(body: &'a [u8], boundary: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let mut rest = delimiter(body, boundary).map(|(_, after)| after);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        // `--` behind the boundary closes the body; a body cut short has no closing line and no last part.
+        if text.starts_with(b"--") {
+            return None;
+        }
+        let line = memmem::find(text, b"\r\n").filter(|line| trimmed(&text[..*line]).is_empty())?;
+        // The break that ends the delimiter's line may at once begin the next delimiter.
+        let (before, after) = delimiter(&text[line..], boundary)?;
+        rest = Some(after);
+        Some(before.get(2..).unwrap_or_default())
+    })
+}
+
+/// What stands before the next delimiter (without its line break) and behind it.
+fn delimiter<'a>(text: &'a [u8], boundary: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let mut from = 0;
+    loop {
+        let dashes = from + memmem::find(&text[from..], b"--")?;
+        let before = &text[..dashes];
+        let at_line = before.is_empty() || before.ends_with(b"\r\n");
+        if let Some(after) = text[dashes + 2..].strip_prefix(boundary).filter(|_| at_line) {
+            return Some((before.strip_suffix(b"\r\n").unwrap_or(before), after));
+        }
+        from = dashes + 2;
+    }
+}
+
+fn split(part: &[u8]) -> (&[u8], &[u8]) {
+    if let Some(content) = part.strip_prefix(b"\r\n") {
+        return (b"", content);
+    }
+    match memmem::find(part, b"\r\n\r\n") {
+        Some(at) => (&part[..at], &part[at + 4..]),
+        None => (part, b""),
+    }
+}
+
+fn raw_fields(head: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    head.split(|byte| *byte == b'\n').filter_map(|line| {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let colon = memchr::memchr(b':', line)?;
+        Some((trimmed(&line[..colon]), trimmed(&line[colon + 1..])))
+    })
+}
+
+fn fields(head: &[u8]) -> impl Iterator<Item = (HeaderName, &[u8])> {
+    raw_fields(head).map(|(name, value)| (HeaderName::read(name), value))
+}
+
+fn fields_named<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    raw_fields(head).find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(content_type: &str, body: &str) -> Option<String> {
+        let of = ContentType::read(content_type.as_bytes()).unwrap();
+        sdp(of, body.as_bytes(), 4).map(|sdp| String::from_utf8(sdp.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn the_session_description_is_found_wherever_it_stands() {
+        assert_eq!(found("application/SDP", "v=0\r\n").as_deref(), Some("v=0\r\n"));
+        let body = "preamble\r\n--b\r\nContent-Type: text/plain\r\n\r\n--bad\r\n--b \r\nc: application/sdp\r\n\r\nv=0\r\n\r\n--b--\r\n";
+        assert_eq!(found("multipart/mixed;boundary=b", body).as_deref(), Some("v=0\r\n"));
+        assert_eq!(found("multipart/mixed; boundary=\"b\"", body).as_deref(), Some("v=0\r\n"));
+        let nested = "--o\r\nContent-Type: multipart/alternative;boundary=b\r\n\r\n".to_string() + body + "\r\n--o--";
+        assert_eq!(found("multipart/mixed;boundary=o", &nested).as_deref(), Some("v=0\r\n"));
+    }
+
+    #[test]
+    fn what_is_no_session_description_is_not_taken_for_one() {
+        assert_eq!(found("application/dtmf-relay", "Signal=1"), None);
+        assert_eq!(found("multipart/mixed", "--b\r\nc: application/sdp\r\n\r\nv=0\r\n--b--"), None);
+        assert_eq!(found("multipart/mixed;boundary=b", "--b\r\nc: application/sdp\r\n\r\nv=0\r\n"), None);
+        assert_eq!(found("multipart/mixed;boundary=b", "--b\r\n\r\nv=0\r\n--b--"), None);
+        let encoded = "--b\r\nc: application/sdp\r\nContent-Transfer-Encoding: base64\r\n\r\ndj0w\r\n--b--";
+        assert_eq!(found("multipart/mixed;boundary=b", encoded), None);
+    }
+}

@@ -1,0 +1,348 @@
+//! Writes messages: the only way by which text becomes SIP, and no value can smuggle a line into it.
+
+use std::fmt::{self, Write as _};
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::head::Head;
+use super::header::{NameAddr, Via};
+use super::lex::{is_param_value, is_token};
+use super::malformed::Malformed;
+use super::message::Message;
+use super::method::Method;
+use super::name::HeaderName;
+use super::status::Status;
+use super::uri::Host;
+
+/// A buffer that is used again for every message we write.
+#[derive(Debug, Default)]
+pub struct Writer {
+    out: Vec<u8>,
+}
+
+/// A message being written, first line to body, in the order of the calls.
+///
+/// Whatever comes from elsewhere is cleaned on its way: a CR or LF becomes a space, so a value stays within its line.
+#[derive(Debug)]
+#[must_use = "a draft that is not finished is not sent"]
+pub struct Draft<'w> {
+    out: &'w mut Vec<u8>,
+}
+
+impl Writer {
+    /// Begins a request: `INVITE sip:12@192.0.2.1 SIP/2.0`.
+    pub fn request(&mut self, method: Method, uri: impl AsRef<[u8]>) -> Draft<'_> {
+        self.out.clear();
+        self.out.extend_from_slice(method.as_str().as_bytes());
+        self.out.push(b' ');
+        bare_uri(&mut self.out, uri.as_ref());
+        self.out.extend_from_slice(b" SIP/2.0\r\n");
+        Draft { out: &mut self.out }
+    }
+
+    /// Begins the response to `request` with the usual phrase; see [`Writer::respond`].
+    pub fn reply(&mut self, request: &Message, status: Status, to_tag: &str, source: SocketAddr) -> Draft<'_> {
+        self.respond(request, status, status.phrase(), to_tag, source)
+    }
+
+    /// Begins the response to `request` (RFC 3261 §8.2.6): status line, every Via, From, To, Call-ID, CSeq; for a 100 the
+    /// Timestamp; for an answer above 100 that may make a dialog, the Record-Routes.
+    ///
+    /// `to_tag` goes to a To that has none; leave it empty for a 100. `source` is where the request came from: the top Via
+    /// gets `received` and `rport` from it (RFC 3261 §18.2.1, RFC 3581 §4), whatever the sender wrote there.
+    pub fn respond(
+        &mut self,
+        request: &Message,
+        status: Status,
+        phrase: &str,
+        to_tag: &str,
+        source: SocketAddr,
+    ) -> Draft<'_> {
+        let mut draft = self.status_line(status, phrase);
+        draft.echo(&request.head, to_tag, source);
+        if status == Status::TRYING {
+            draft.copy(request, HeaderName::Timestamp);
+        } else if status.class() < 3 && matches!(request.method(), Method::Invite | Method::Subscribe | Method::Refer) {
+            draft.copy(request, HeaderName::RecordRoute);
+        }
+        draft
+    }
+
+    /// The whole answer to a message that was not understood; `None` where it is dropped. What could be read of it is
+    /// echoed; Content-Length is 0.
+    pub fn refuse(&mut self, malformed: &Malformed, to_tag: &str, source: SocketAddr) -> Option<Bytes> {
+        let head = malformed.head()?;
+        let mut draft = self.status_line(malformed.fault.status(), malformed.fault.phrase());
+        draft.echo(head, to_tag, source);
+        Some(draft.finish())
+    }
+
+    fn status_line(&mut self, status: Status, phrase: &str) -> Draft<'_> {
+        self.out.clear();
+        self.out.extend_from_slice(b"SIP/2.0 ");
+        decimal(&mut self.out, u64::from(status.code()));
+        self.out.push(b' ');
+        clean(&mut self.out, phrase.as_bytes());
+        self.out.extend_from_slice(b"\r\n");
+        Draft { out: &mut self.out }
+    }
+}
+
+impl Draft<'_> {
+    /// One header line with `value` as it is.
+    pub fn header(&mut self, name: HeaderName, value: impl AsRef<[u8]>) -> &mut Self {
+        self.header_with(name, |line| {
+            line.text(value);
+        })
+    }
+
+    /// One header line whose value is a number.
+    pub fn number(&mut self, name: HeaderName, value: impl Into<u64>) -> &mut Self {
+        self.header_with(name, |line| {
+            line.number(value);
+        })
+    }
+
+    /// One header line whose value `write` puts together.
+    pub fn header_with(&mut self, name: HeaderName, write: impl FnOnce(&mut Value<'_>)) -> &mut Self {
+        self.line(name.as_str(), write)
+    }
+
+    /// One header line of any name. Bytes that no header name has are left out.
+    pub fn header_named(&mut self, name: &str, value: impl AsRef<[u8]>) -> &mut Self {
+        self.line(name, |line| {
+            line.text(value);
+        })
+    }
+
+    fn line(&mut self, name: &str, write: impl FnOnce(&mut Value<'_>)) -> &mut Self {
+        only(self.out, name.as_bytes(), is_token);
+        self.out.extend_from_slice(b": ");
+        write(&mut Value { out: &mut *self.out });
+        self.out.extend_from_slice(b"\r\n");
+        self
+    }
+
+    /// `Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK…;rport`: our own Via, whose answers come to the source port.
+    /// `branch` is written whole, cookie and all.
+    pub fn via(&mut self, transport: &str, sent_by: Host<'_>, port: Option<u16>, branch: &str) -> &mut Self {
+        self.header_with(HeaderName::Via, |line| {
+            line.text("SIP/2.0/").text(transport).text(" ").host(sent_by, port);
+            line.param("branch", branch).flag("rport");
+        })
+    }
+
+    /// A line such as `From: "Ada" <sip:ada@example.com>;tag=1`. An empty display or tag is left out.
+    pub fn name_addr(&mut self, name: HeaderName, display: &str, uri: impl AsRef<[u8]>, tag: &str) -> &mut Self {
+        self.header_with(name, |line| {
+            line.display(display).uri(uri);
+            if !tag.is_empty() {
+                line.param("tag", tag);
+            }
+        })
+    }
+
+    /// `CSeq: 1 INVITE`.
+    pub fn cseq(&mut self, number: u32, method: Method) -> &mut Self {
+        self.header_with(HeaderName::CSeq, |line| {
+            line.number(number).text(" ").text(method.as_str());
+        })
+    }
+
+    /// Every line of this name, in its order, as it came.
+    pub fn copy(&mut self, from: &Message, name: HeaderName) -> &mut Self {
+        for value in from.headers(name) {
+            self.header(name, value);
+        }
+        self
+    }
+
+    /// Via, From, To, Call-ID and CSeq of a request, as its response carries them. Of a request that was not understood,
+    /// whatever is there.
+    fn echo(&mut self, request: &Head, to_tag: &str, source: SocketAddr) {
+        for (index, via) in request.values(HeaderName::Via).enumerate() {
+            match Via::read(via) {
+                Ok(read) if index == 0 => self.header_with(HeaderName::Via, |line| stamp(line, via, &read, source)),
+                _ => self.header(HeaderName::Via, via),
+            };
+        }
+        if let Some(from) = request.header(HeaderName::From) {
+            self.header(HeaderName::From, from);
+        }
+        if let Some(to) = request.header(HeaderName::To) {
+            let untagged = NameAddr::read(to).is_ok_and(|to| !to.params.has("tag"));
+            self.header_with(HeaderName::To, |line| {
+                line.text(to);
+                if untagged && !to_tag.is_empty() {
+                    line.param("tag", to_tag);
+                }
+            });
+        }
+        for name in [HeaderName::CallId, HeaderName::CSeq] {
+            if let Some(value) = request.header(name) {
+                self.header(name, value);
+            }
+        }
+    }
+
+    /// Ends the message without a body.
+    pub fn finish(&mut self) -> Bytes {
+        self.out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+        Bytes::copy_from_slice(self.out)
+    }
+
+    /// Ends the message with a body.
+    pub fn finish_with(&mut self, content_type: &str, body: &[u8]) -> Bytes {
+        self.header(HeaderName::ContentType, content_type);
+        self.number(HeaderName::ContentLength, body.len() as u64);
+        self.out.extend_from_slice(b"\r\n");
+        self.out.extend_from_slice(body);
+        Bytes::copy_from_slice(self.out)
+    }
+}
+
+/// The top Via of a request, with where it really came from.
+fn stamp(line: &mut Value<'_>, raw: &[u8], via: &Via<'_>, source: SocketAddr) {
+    let (said, ip) = (via.host.ip().map(|ip| ip.to_canonical()), source.ip().to_canonical());
+    let (differs, wants_port) = (said != Some(ip), via.wants_rport());
+    if !differs && !wants_port && !via.params.has("received") {
+        line.text(raw);
+        return;
+    }
+    line.text(&raw[..raw.len() - via.params.as_bytes().len()]);
+    for (name, value) in via.params.iter() {
+        if !name.eq_ignore_ascii_case("received") && !name.eq_ignore_ascii_case("rport") {
+            line.text(";").text(name);
+            if let Some(value) = value {
+                line.text("=").text(value);
+            }
+        }
+    }
+    if differs || wants_port {
+        write!(line, ";received={ip}").unwrap_or_default();
+    }
+    if wants_port {
+        write!(line, ";rport={}", source.port()).unwrap_or_default();
+    }
+}
+
+/// The value of a header line, put together piece by piece.
+#[derive(Debug)]
+pub struct Value<'w> {
+    out: &'w mut Vec<u8>,
+}
+
+impl Value<'_> {
+    /// Any text; CR and LF become spaces.
+    pub fn text(&mut self, text: impl AsRef<[u8]>) -> &mut Self {
+        clean(self.out, text.as_ref());
+        self
+    }
+
+    /// A number in decimal digits.
+    pub fn number(&mut self, number: impl Into<u64>) -> &mut Self {
+        decimal(self.out, number.into());
+        self
+    }
+
+    /// A host and a port.
+    pub fn host(&mut self, host: Host<'_>, port: Option<u16>) -> &mut Self {
+        write!(self, "{host}").unwrap_or_default();
+        if let Some(port) = port {
+            self.text(":").number(port);
+        }
+        self
+    }
+
+    /// A display name in quotes, with a space behind it; nothing where it is empty. Control characters are left out.
+    pub fn display(&mut self, name: &str) -> &mut Self {
+        if !name.is_empty() {
+            quote(self.out, name.as_bytes());
+            self.out.push(b' ');
+        }
+        self
+    }
+
+    /// `<uri>`. Bytes that no URI has are left out.
+    pub fn uri(&mut self, uri: impl AsRef<[u8]>) -> &mut Self {
+        self.out.push(b'<');
+        bare_uri(self.out, uri.as_ref());
+        self.out.push(b'>');
+        self
+    }
+
+    /// `;name=value`, the value in quotes where it needs them; the name alone where the value is empty.
+    pub fn param(&mut self, name: &str, value: &str) -> &mut Self {
+        self.flag(name);
+        if !value.is_empty() {
+            self.out.push(b'=');
+            match value.bytes().all(is_param_value) {
+                true => self.out.extend_from_slice(value.as_bytes()),
+                false => quote(self.out, value.as_bytes()),
+            }
+        }
+        self
+    }
+
+    /// `;name`.
+    pub fn flag(&mut self, name: &str) -> &mut Self {
+        self.out.push(b';');
+        only(self.out, name.as_bytes(), is_token);
+        self
+    }
+}
+
+impl fmt::Write for Value<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        clean(self.out, text.as_bytes());
+        Ok(())
+    }
+}
+
+/// Nothing leaves through here that ends a line.
+fn clean(out: &mut Vec<u8>, mut text: &[u8]) {
+    while let Some(at) = memchr::memchr2(b'\r', b'\n', text) {
+        out.extend_from_slice(&text[..at]);
+        out.push(b' ');
+        text = &text[at + 1..];
+    }
+    out.extend_from_slice(text);
+}
+
+fn quote(out: &mut Vec<u8>, text: &[u8]) {
+    out.push(b'"');
+    for byte in text {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
+            0..=31 | 127 => {}
+            _ => out.push(*byte),
+        }
+    }
+    out.push(b'"');
+}
+
+fn bare_uri(out: &mut Vec<u8>, uri: &[u8]) {
+    only(out, uri, |byte| byte > b' ' && byte != 0x7f && !matches!(byte, b'<' | b'>' | b'"'));
+}
+
+fn only(out: &mut Vec<u8>, text: &[u8], is: impl Fn(u8) -> bool) {
+    match text.iter().all(|byte| is(*byte)) {
+        true => out.extend_from_slice(text),
+        false => out.extend(text.iter().copied().filter(|byte| is(*byte))),
+    }
+}
+
+fn decimal(out: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
