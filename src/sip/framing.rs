@@ -204,7 +204,12 @@ mod tests {
 
     #[test]
     fn messages_come_out_whole_however_the_bytes_come_in() {
-        let stream = format!("{}hello{}\r\n\r\n\r\n{}", with("l: 5\r\n"), with("Content-Length : 0\r\n"), with("L:\r\n 2\r\n") + "ab");
+        let stream = format!(
+            "{}hello{}\r\n\r\n\r\n{}",
+            with("l: 5\r\n"),
+            with("Content-Length : 0\r\n"),
+            with("L:\r\n 2\r\n") + "ab"
+        );
         let expected = ["1/hello", "1/", "pong", "ping", "pong", "1/ab"];
         assert_eq!(read(&stream), expected);
         for size in 1..40 {
@@ -228,7 +233,15 @@ mod tests {
 
     #[test]
     fn a_stream_whose_framing_is_lost_ends() {
-        for lines in ["", "l: 1\r\nl: 2\r\n", "l: -1\r\n", "l: 5,5\r\n", "l:\r\n", "Content-Length: 99999999999\r\n", "l: 1x\r\n"] {
+        for lines in [
+            "",
+            "l: 1\r\nl: 2\r\n",
+            "l: -1\r\n",
+            "l: 5,5\r\n",
+            "l:\r\n",
+            "Content-Length: 99999999999\r\n",
+            "l: 1x\r\n",
+        ] {
             let bytes = with(lines) + &with("l: 0\r\n");
             assert_eq!(read(&bytes), ["broken Some(400)"], "{lines:?}");
         }

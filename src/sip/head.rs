@@ -3,8 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
-use super::lex::{Elements, is_blank, is_token, trimmed};
 use super::fault::Fault;
+use super::lex::{Elements, is_blank, is_token, trimmed};
 use super::name::HeaderName;
 
 /// The largest message that is read, head and body, in bytes.
@@ -55,7 +55,7 @@ pub(crate) struct Line {
 
 /// The head of a message: its bytes, and where each line stands. Folded lines are joined (their line breaks became
 /// spaces, so that places stay).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Head {
     pub(super) bytes: Bytes,
     /// Without its line break.
@@ -70,15 +70,15 @@ pub(crate) struct Head {
 
 impl Head {
     /// Finds the lines. The head is as whole as it could be read even where it is faulty, so that it can be answered.
-    pub(super) fn read(bytes: Bytes) -> (Head, Result<(), (Fault, usize)>) {
-        let mut head =
-            Head { bytes, start: Span::default(), lines: SmallVec::new(), seen: 0, doubled: None, body: 0 };
-        let mut result = head.index();
+    pub(super) fn read(mut bytes: Bytes) -> (Head, Result<(), (Fault, usize)>) {
+        let mut head = Head::default();
+        let mut result = head.index(&bytes);
         if let Err(Stop::Folded) = result {
-            head.bytes = unfold(&head.bytes);
-            (head.lines, head.seen, head.doubled) = (SmallVec::new(), 0, None);
-            result = head.index();
+            bytes = unfold(&bytes);
+            head = Head::default();
+            result = head.index(&bytes);
         }
+        head.bytes = bytes;
         let result = result.map_err(|stop| match stop {
             Stop::Fault(fault, at) => (fault, at),
             Stop::Folded => (Fault::HeaderLine, 0),
@@ -86,8 +86,8 @@ impl Head {
         (head, result)
     }
 
-    fn index(&mut self) -> Result<(), Stop> {
-        let bytes = &self.bytes[..self.bytes.len().min(MAX_MESSAGE)];
+    fn index(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        let bytes = &bytes[..bytes.len().min(MAX_MESSAGE)];
         let mut at = 0;
         let mut fault = None;
         loop {
@@ -108,7 +108,7 @@ impl Head {
                     return Err(Stop::Fault(Fault::StartLine, at));
                 }
                 self.start = Span::new(at, end);
-            } else if let Err(stop) = self.line(at, end) {
+            } else if let Err(stop) = self.line(bytes, at, end) {
                 // The rest is still read, because the answer needs its Via.
                 fault = fault.or(Some(stop));
             }
@@ -116,8 +116,8 @@ impl Head {
         }
     }
 
-    fn line(&mut self, at: usize, end: usize) -> Result<(), Stop> {
-        let text = &self.bytes[at..end];
+    fn line(&mut self, bytes: &[u8], at: usize, end: usize) -> Result<(), Stop> {
+        let text = &bytes[at..end];
         let length = text.iter().position(|byte| !is_token(*byte)).unwrap_or(text.len());
         let mut colon = length;
         while text.get(colon).copied().is_some_and(is_blank) {
@@ -130,7 +130,7 @@ impl Head {
             return Err(Stop::Fault(Fault::TooManyHeaders, at));
         }
         let name = HeaderName::read(&text[..length]);
-        let value = Span::of(&self.bytes, trimmed(&text[colon + 1..]));
+        let value = Span::of(bytes, trimmed(&text[colon + 1..]));
         if self.seen & name.bit() != 0 && name.is_single() && self.doubled.is_none() {
             self.doubled = Some((name, at as u16));
         }

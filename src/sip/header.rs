@@ -14,8 +14,8 @@ use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
 
 use super::lex::{
-    Elements, Params, Read, Unreadable, around, ascii, blanks, blanks1, is_blank, number, params, quoted, token, trimmed,
-    unquoted, whole,
+    Elements, Params, Read, Unreadable, around, ascii, blanks, blanks1, is_blank, number, params, quoted, token,
+    trimmed, unquoted, whole,
 };
 use super::method::Method;
 use super::uri::{Host, UriRef};

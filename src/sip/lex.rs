@@ -5,7 +5,7 @@
 use nom::branch::alt;
 use nom::bytes::complete::{take_while, take_while1};
 use nom::character::complete::char;
-use nom::combinator::{opt, recognize};
+use nom::combinator::opt;
 use nom::sequence::{delimited, preceded};
 use nom::{IResult, Parser};
 
@@ -87,7 +87,8 @@ pub(crate) fn around<'a>(sign: char) -> impl Parser<&'a [u8], Output = char, Err
 pub(crate) fn number<T: TryFrom<u64>>(input: &[u8]) -> Read<'_, T> {
     let (rest, digits) = take_while1(|byte: u8| byte.is_ascii_digit())(input)?;
     let too_large = || nom::Err::Error(nom::error::Error::new(input, nom::error::ErrorKind::Digit));
-    let value = digits.iter().try_fold(0u64, |value, digit| value.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
+    let value =
+        digits.iter().try_fold(0u64, |value, digit| value.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
     Ok((rest, value.and_then(|value| T::try_from(value).ok()).ok_or_else(too_large)?))
 }
 
@@ -243,16 +244,11 @@ pub(crate) fn whole<'a, T>(
     match delimited(blanks, read, blanks).parse(input) {
         Ok(([], value)) => Ok(value),
         Ok((rest, _)) => Err(Unreadable { at: input.len() - rest.len() }),
-        Err(nom::Err::Error(error) | nom::Err::Failure(error)) => Err(Unreadable { at: input.len() - error.input.len() }),
+        Err(nom::Err::Error(error) | nom::Err::Failure(error)) => {
+            Err(Unreadable { at: input.len() - error.input.len() })
+        }
         Err(nom::Err::Incomplete(_)) => Err(Unreadable { at: input.len() }),
     }
-}
-
-/// A run of bytes for which `is` holds, as its own slice.
-pub(crate) fn run<'a>(
-    is: impl Fn(u8) -> bool,
-) -> impl Parser<&'a [u8], Output = &'a [u8], Error = nom::error::Error<&'a [u8]>> {
-    recognize(take_while1(is))
 }
 
 /// A value that does not follow its grammar, and the byte of the value at which that shows.

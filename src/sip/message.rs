@@ -221,6 +221,11 @@ impl Message {
         self.essentials.via.read(&self.head.bytes)
     }
 
+    /// The topmost Via as it came: what a CANCEL or the ACK of a refusal repeats (RFC 3261 §9.1, §17.1.1.3).
+    pub fn via_value(&self) -> &[u8] {
+        self.essentials.via.value.read(&self.head.bytes)
+    }
+
     /// The branch of the topmost Via, where there is one; see [`Via::unique_branch`].
     pub fn branch(&self) -> Option<&str> {
         Some(ascii(self.essentials.via.branch.read(&self.head.bytes))).filter(|branch| !branch.is_empty())

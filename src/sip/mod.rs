@@ -22,6 +22,7 @@ pub mod method;
 pub mod name;
 pub mod parse;
 pub mod print;
+pub mod sdp;
 pub mod status;
 pub mod uri;
 

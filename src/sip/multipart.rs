@@ -7,7 +7,7 @@ use super::lex::trimmed;
 use super::name::HeaderName;
 
 /// The `application/sdp` in `body`; multiparts are looked into `deep` levels.
-pub(super) fn sdp<'a>(of: ContentType<'_>, body: &'a [u8], deep: u8) -> Option<&'a [u8]> {
+pub(super) fn sdp<'a>(of: ContentType<'a>, body: &'a [u8], deep: u8) -> Option<&'a [u8]> {
     if of.is("application", "sdp") {
         return Some(body);
     }
@@ -18,7 +18,8 @@ pub(super) fn sdp<'a>(of: ContentType<'_>, body: &'a [u8], deep: u8) -> Option<&
     parts(body, boundary).find_map(|part| {
         let (head, content) = split(part);
         let field = |name| fields(head).find(|(found, _)| *found == name).map(|(_, value)| value);
-        let plain = |code: &[u8]| [&b"7bit"[..], b"8bit", b"binary"].iter().any(|plain| code.eq_ignore_ascii_case(plain));
+        let plain =
+            |code: &[u8]| [&b"7bit"[..], b"8bit", b"binary"].iter().any(|plain| code.eq_ignore_ascii_case(plain));
         let encoding = fields_named(head, b"Content-Transfer-Encoding");
         if !encoding.is_none_or(plain) {
             return None;

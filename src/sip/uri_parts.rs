@@ -104,7 +104,8 @@ fn sip_parts(bytes: &[u8], after: &[u8], scheme: Scheme) -> Result<Parts, Unread
     let (after_host, name) = host_text(host).map_err(|error| place(bytes, error))?;
     Host::parse(std::str::from_utf8(name).unwrap_or_default())
         .map_err(|inside| Unreadable { at: at(name) + inside.at })?;
-    let (params, port) = opt(preceded(char(':'), number::<u16>)).parse(after_host).map_err(|error| place(bytes, error))?;
+    let (params, port) =
+        opt(preceded(char(':'), number::<u16>)).parse(after_host).map_err(|error| place(bytes, error))?;
     if let [b':', bad @ ..] = params {
         return Err(Unreadable { at: at(bad) });
     }
@@ -145,7 +146,11 @@ fn opaque(input: &[u8]) -> Read<'_, &[u8]> {
 /// A host as text: an IPv6 reference, or everything up to what cannot be in a host.
 fn host_text(input: &[u8]) -> Read<'_, &[u8]> {
     alt((
-        recognize(delimited(char('['), take_while1(|byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')), char(']'))),
+        recognize(delimited(
+            char('['),
+            take_while1(|byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')),
+            char(']'),
+        )),
         take_while1(|byte: u8| !matches!(byte, b':' | b';' | b'?' | b'[')),
     ))
     .parse(input)
