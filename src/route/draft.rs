@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::absence::Absence;
 use super::plan::{Callee, DialPlan, Direction, Next, RingPlan, RoutePlan, Step, StepIx};
 use super::reason::{Considered, Reason, Rule};
+use super::ring;
 use super::situation::{Origin, Situation};
-use super::{office_rule, ring};
 use crate::clock::Duration;
 use crate::config::{
     Answer, Destination, DidIx, ExtensionIx, GroupIx, Known, OutboundRule, RefuseAs, ScheduleIx, TrunkIx,
@@ -256,7 +256,7 @@ impl<'a> Draft<'a> {
                     None => next,
                 },
                 (Destination::Extension(extension), ..) => self.to_known(*extension, known, after),
-                (to, ..) => self.enter(to, after, None).or(next),
+                (to, ..) => self.enter(to, after).or(next),
             };
         }
         next
@@ -316,7 +316,7 @@ impl<'a> Draft<'a> {
     fn list(&mut self, list: &[Destination], after: After) -> Option<StepIx> {
         let mut next = None;
         for to in list.iter().rev() {
-            next = self.enter(to, next.map_or(after, After::Step), None).or(next);
+            next = self.enter(to, next.map_or(after, After::Step)).or(next);
         }
         next.or_else(|| self.fallback(after))
     }
@@ -348,8 +348,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The step for one destination in one place; `None`: there is nothing to do here, the next one takes its place.
-    /// `on_behalf`: whose forward leads here.
-    fn enter(&mut self, to: &Destination, after: After, on_behalf: Option<ExtensionIx>) -> Option<StepIx> {
+    fn enter(&mut self, to: &Destination, after: After) -> Option<StepIx> {
         let config = self.situation.config;
         match to {
             Destination::Extension(extension) => self.ring(*extension, None, after, false),
@@ -358,7 +357,7 @@ impl<'a> Draft<'a> {
                 self.ring(responsible, None, after, false)
             }
             Destination::Group(group) => self.group(*group, after),
-            Destination::Number(number) => self.number(*number, after, on_behalf),
+            Destination::Number(number) => self.number(*number, after),
             Destination::Voicemail(mailbox) => {
                 let name = config.voicemail(*mailbox).name.clone();
                 self.place(to.clone(), After::RunsOut, |_| Step::Voicemail(*mailbox, name))
@@ -373,7 +372,7 @@ impl<'a> Draft<'a> {
                 After::Step(_) => {
                     let mut next = None;
                     for to in config.site.operator.iter().rev().filter(|to| **to != Destination::Operator) {
-                        next = self.enter(to, next.map_or(after, After::Step), None).or(next);
+                        next = self.enter(to, next.map_or(after, After::Step)).or(next);
                     }
                     next
                 }
@@ -422,9 +421,6 @@ impl<'a> Draft<'a> {
             Some(reason) if begins => self.tell(Rule::Plan, reason),
             Some(reason) => self.note(Rule::Plan, reason),
             None => {}
-        }
-        if let Some(forward) = self.forward_of(extension, present) {
-            return self.enter(&forward, after, Some(extension));
         }
         let config = self.situation.config;
         let own_time = config.extension(extension).no_answer.as_ref().map(|no_answer| no_answer.after);
@@ -489,7 +485,7 @@ impl<'a> Draft<'a> {
         Some(step)
     }
 
-    fn number(&mut self, number: PhoneNumber, after: After, on_behalf: Option<ExtensionIx>) -> Option<StepIx> {
+    fn number(&mut self, number: PhoneNumber, after: After) -> Option<StepIx> {
         if let Some(did) = self.situation.config.did_by_number(number) {
             // Our own: it never leaves the house, and nobody goes round in it.
             if self.dids.contains(&did) {
@@ -500,7 +496,8 @@ impl<'a> Draft<'a> {
             let (to, _) = self.answer(did, open);
             return Some(self.list(&to, after)).flatten();
         }
-        let rule = office_rule(self.situation, on_behalf, number);
+        // The office itself calls: rules `for` somebody do not exist for it.
+        let rule = self.situation.config.outbound_rule(None, Some(number), "").filter(|rule| rule.allow);
         let trunks = rule.map(|rule| self.free_trunks(rule)).unwrap_or_default();
         let caller_id = rule.and_then(|rule| rule.caller_id);
         let count = self.steps.len();
@@ -523,33 +520,9 @@ impl<'a> Draft<'a> {
 
     /// The trunks of a rule that can carry one more call, in the rule's order.
     pub(super) fn free_trunks(&self, rule: &OutboundRule) -> Vec<TrunkIx> {
-        let (config, in_use) = (self.situation.config, self.situation.in_use);
-        let free = |trunk: &TrunkIx| config.trunk(*trunk).max_calls.is_none_or(|limit| in_use.trunk(*trunk) < limit);
+        let (config, load) = (self.situation.config, self.situation.load);
+        let free = |trunk: &TrunkIx| config.trunk(*trunk).max_calls.is_none_or(|limit| load.on_trunk(*trunk) < limit);
         rule.trunks.iter().copied().filter(free).collect()
-    }
-
-    /// The forward that takes a call before the extension rings. A deputy comes first; who has left forwards nothing.
-    fn forward_of(&mut self, extension: ExtensionIx, present: Result<ExtensionIx, Absence>) -> Option<Destination> {
-        if present.is_err_and(|absence| absence == Absence::Left) || present.is_ok_and(|present| present != extension) {
-            return None;
-        }
-        let mut passed = vec![extension];
-        let mut forward = self.situation.forwards.get(&extension)?.always.clone()?;
-        while let Destination::Extension(next) = forward {
-            if passed.contains(&next) {
-                // Two who forward to each other: as if neither did.
-                return None;
-            }
-            passed.push(next);
-            match self.situation.forwards.get(&next).and_then(|forwards| forwards.always.clone()) {
-                Some(further) => forward = further,
-                None => break,
-            }
-        }
-        let to = self.situation.config.name_of(&forward).into();
-        let extension = self.name(extension);
-        self.note(Rule::Plan, Reason::Forwarded { extension, to });
-        Some(forward)
     }
 
     /// What comes after a step, by outcome.
@@ -568,29 +541,14 @@ impl<'a> Draft<'a> {
                 Next::always(self.list(then, after))
             }
             (_, Own::Extension(extension), _) => {
-                let (entry, forwards) = (config.extension(*extension), self.situation.forwards.get(extension));
-                let by_phone =
-                    |pick: fn(&super::Forwards) -> &Option<Destination>| forwards.and_then(|all| pick(all).as_ref());
+                let entry = config.extension(*extension);
                 let no_answer = entry.no_answer.as_ref().map_or(&[][..], |no_answer| &no_answer.to);
                 Next {
-                    busy: self.own(*extension, by_phone(|all| &all.busy), &entry.busy, after),
-                    no_answer: self.own(*extension, by_phone(|all| &all.no_answer), no_answer, after),
-                    unreachable: self.own(*extension, by_phone(|all| &all.unreachable), &entry.unreachable, after),
+                    busy: self.list(&entry.busy, after),
+                    no_answer: self.list(no_answer, after),
+                    unreachable: self.list(&entry.unreachable, after),
                 }
             }
-        }
-    }
-
-    fn own(
-        &mut self,
-        extension: ExtensionIx,
-        by_phone: Option<&Destination>,
-        written: &[Destination],
-        after: After,
-    ) -> Option<StepIx> {
-        match by_phone {
-            Some(to) => self.enter(to, after, Some(extension)).or_else(|| self.fallback(after)),
-            None => self.list(written, after),
         }
     }
 }

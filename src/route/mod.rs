@@ -22,11 +22,10 @@ pub use explain::{Explanation, Moment, explain};
 pub use plan::{Callee, DialPlan, Direction, Failed, Next, RingPlan, RoutePlan, Slot, Step, StepIx};
 pub use reason::{Considered, Reason, Rule, sentence};
 pub use ring::RING_TIME;
-pub use situation::{Availability, Caller, Destined, Forwards, InUse, Origin, Presence, Situation};
+pub use situation::{Availability, Caller, Destined, Idle, Load, Origin, Presence, Situation};
 pub use walk::{Ending, Order, StopBecause, Walk};
 
 use crate::config::{DidIx, ExtensionIx, KnownWhen, OutboundRule, RefuseAs, TrunkIx};
-use crate::number::PhoneNumber;
 use draft::{After, Draft};
 
 /// Decides one call.
@@ -47,7 +46,7 @@ fn from_trunk(situation: &Situation<'_>, trunk: TrunkIx) -> RoutePlan {
     draft.note(Rule::BlockList, Reason::NotBlocked);
     let Some(did) = meant_did(&mut draft, trunk) else { return draft.refuse(RefuseAs::NotFound) };
     let limit = situation.config.trunk(trunk).max_calls;
-    if let Some(limit) = limit.filter(|limit| situation.in_use.trunk(trunk) >= *limit) {
+    if let Some(limit) = limit.filter(|limit| situation.load.on_trunk(trunk) >= *limit) {
         let trunk = situation.config.trunk(trunk).name.clone();
         draft.tell(Rule::Limits, Reason::TrunkFull { trunk, limit });
         return draft.refuse(RefuseAs::Busy);
@@ -92,7 +91,7 @@ fn to_did(mut draft: Draft<'_>, did: DidIx) -> RoutePlan {
     let (situation, config) = (draft.situation, draft.situation.config);
     let entry = config.did(did);
     draft.did = Some(did);
-    if let Some(limit) = entry.max_calls.filter(|limit| situation.in_use.did(did) >= *limit) {
+    if let Some(limit) = entry.max_calls.filter(|limit| situation.load.on_did(did) >= *limit) {
         draft.tell(Rule::Limits, Reason::DidFull { did: entry.number.to_string().into(), limit });
         return draft.refuse(RefuseAs::Busy);
     }
@@ -225,14 +224,4 @@ fn outbound(situation: &Situation<'_>, caller: ExtensionIx, rule: Option<&Outbou
         emergency: false,
         next: Next::default(),
     })
-}
-
-/// The rule under which the office itself calls a number outside (`number:`): rules `for` somebody do not exist for it,
-/// except where that somebody has set the forward.
-fn office_rule<'a>(
-    situation: &Situation<'a>,
-    on_behalf: Option<ExtensionIx>,
-    number: PhoneNumber,
-) -> Option<&'a OutboundRule> {
-    situation.config.outbound_rule(on_behalf, Some(number), "").filter(|rule| rule.allow)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::reason::{Considered, Reason};
+use super::reason::{Considered, Reason, Rule};
 use crate::clock::Duration;
 use crate::config::{Destination, DidIx, ExtensionIx, RefuseAs, TrunkIx, VoicemailIx};
 use crate::number::PhoneNumber;
@@ -60,6 +60,17 @@ impl RoutePlan {
     /// One step.
     pub fn step(&self, step: StepIx) -> Option<&Step> {
         self.steps.get(step.index())
+    }
+
+    /// True where the caller is on the block list: such a call is never missed.
+    pub fn is_blocked(&self) -> bool {
+        self.because.contains(&Reason::Blocked)
+    }
+
+    /// True where the DID was closed, by its hours or by hand: what is missed then is missed after hours.
+    pub fn is_closed(&self) -> bool {
+        let closed = |found: &Reason| matches!(found, Reason::Closed(_) | Reason::OverrideClosed { .. });
+        self.considered.iter().any(|considered| considered.rule == Rule::Hours && closed(&considered.found))
     }
 
     /// The refusal, where the decision is to refuse at once.
@@ -208,6 +219,21 @@ pub enum Failed {
 }
 
 impl Failed {
+    /// What a final status (RFC 3261 §21) of a call to the outside means. 0: none came.
+    pub const fn of_status(status: u16) -> Failed {
+        match status {
+            603 => Failed::Declined,
+            486 | 600 => Failed::Busy,
+            408 | 480 | 487 => Failed::NoAnswer,
+            _ => Failed::Unreachable,
+        }
+    }
+
+    /// The better of two: what counts where several devices, or several members, have failed.
+    pub fn better(self, other: Failed) -> Failed {
+        self.min(other)
+    }
+
     /// What the caller gets where a plan runs out after this: 603, 486 or 480.
     pub const fn status(self) -> u16 {
         match self {

@@ -101,13 +101,6 @@ pub enum Reason {
         /// Who is rung.
         deputy: Arc<str>,
     },
-    /// A forward set by phone takes the call before the extension rings.
-    Forwarded {
-        /// Whose forward.
-        extension: Arc<str>,
-        /// Where to.
-        to: Arc<str>,
-    },
     /// The schedule is open.
     Open(Arc<str>),
     /// The schedule is closed.
@@ -153,6 +146,16 @@ pub enum Reason {
     RunsOut,
 }
 
+impl Reason {
+    /// How somebody failed, where it tells that.
+    pub fn failed(&self) -> Option<Failed> {
+        match self {
+            Reason::Is(_, failed) => Some(*failed),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -191,7 +194,6 @@ impl fmt::Display for Reason {
             Reason::Left(who) => write!(f, "{who} has left"),
             Reason::OutsideHours(who) => write!(f, "{who} is outside own hours"),
             Reason::Deputy { absent, deputy } => write!(f, "{deputy} stands in for {absent}"),
-            Reason::Forwarded { extension, to } => write!(f, "{extension} forwards to {to}"),
             Reason::Open(schedule) => write!(f, "{schedule} is open"),
             Reason::Closed(schedule) => write!(f, "{schedule} is closed"),
             Reason::AlwaysOpen => f.write_str("always open"),

@@ -3,11 +3,10 @@
 //! The switch gathers a [`Situation`] from its tables and hands it to [`decide`](super::decide); `explain` builds one from
 //! what an admin types. Nothing else enters a decision, so the same situation always gives the same plan.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::config::{Config, Destination, DidIx, ExtensionIx, TrunkIx};
+use crate::config::{Config, DidIx, ExtensionIx, TrunkIx};
 use crate::customer::Customer;
 use crate::number::PhoneNumber;
 use crate::state::State;
@@ -29,10 +28,8 @@ pub struct Situation<'a> {
     pub customer: Option<&'a Customer>,
     /// What happened rather than was configured: overrides, who is away, the block list, counters.
     pub state: &'a State,
-    /// Forwards set by phone.
-    pub forwards: &'a BTreeMap<ExtensionIx, Forwards>,
-    /// Calls in progress, without this one.
-    pub in_use: &'a InUse,
+    /// How many calls are in progress, without this one.
+    pub load: &'a dyn Load,
     /// Chance for random orders, handed in so that a decision can be repeated.
     pub chance: u64,
     /// Who is busy, who can be reached. The decision itself does not ask; the walk does, at each start.
@@ -112,37 +109,29 @@ pub enum Availability {
     Unreachable,
 }
 
-/// Forwards that an employee has set by phone. They replace what the config says for that outcome, and only where the
-/// extension is itself the destination.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Forwards {
-    /// At once, instead of ringing.
-    pub always: Option<Destination>,
-    /// When busy or declined.
-    pub busy: Option<Destination>,
-    /// When nobody answers.
-    pub no_answer: Option<Destination>,
-    /// When no device can be reached.
-    pub unreachable: Option<Destination>,
-}
-
-/// Calls in progress, where limits count them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct InUse {
-    /// Per trunk, both directions. A trunk that is not named has none.
-    pub trunks: BTreeMap<TrunkIx, u32>,
-    /// Per DID. A DID that is not named has none.
-    pub dids: BTreeMap<DidIx, u32>,
-}
-
-impl InUse {
-    /// Calls on this trunk.
-    pub fn trunk(&self, trunk: TrunkIx) -> u32 {
-        self.trunks.get(&trunk).copied().unwrap_or(0)
-    }
-
+/// How many calls are in progress where limits count them. Derived from live calls, never stored.
+pub trait Load {
+    /// Calls on this trunk, both directions.
+    fn on_trunk(&self, trunk: TrunkIx) -> u32;
     /// Calls to this DID.
-    pub fn did(&self, did: DidIx) -> u32 {
-        self.dids.get(&did).copied().unwrap_or(0)
+    fn on_did(&self, did: DidIx) -> u32;
+}
+
+/// An office where nothing goes on: everybody is free, and no call is in progress.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Idle;
+
+impl Presence for Idle {
+    fn of(&self, _: ExtensionIx) -> Availability {
+        Availability::Free
+    }
+}
+
+impl Load for Idle {
+    fn on_trunk(&self, _: TrunkIx) -> u32 {
+        0
+    }
+    fn on_did(&self, _: DidIx) -> u32 {
+        0
     }
 }

@@ -49,10 +49,6 @@ pub enum StopBecause {
     TurnOver,
     /// The patience of the step is over.
     PatienceOver,
-    /// Somebody else answered.
-    AnsweredElsewhere,
-    /// The caller is gone.
-    CallerGone,
 }
 
 /// How a plan ends that nobody answered.
@@ -222,17 +218,11 @@ impl Walk {
         self.give(change, out);
     }
 
-    /// The call to the outside has failed with this final status (0: none came).
-    pub fn dial_failed(
-        &mut self,
-        failed: Failed,
-        status: u16,
-        now: Instant,
-        presence: &dyn Presence,
-        out: &mut Vec<Order>,
-    ) {
+    /// The call to the outside has failed on every trunk, with this final status (0: none came).
+    pub fn dial_failed(&mut self, status: u16, now: Instant, presence: &dyn Presence, out: &mut Vec<Order>) {
         let mut change = Change::default();
         if let Some(Step::Dial(dial)) = self.step() {
+            let failed = Failed::of_status(status);
             // What an employee dialled keeps its final code; for a caller from outside only the outcome counts.
             let keeps = dial.patience.is_none() && status >= 300;
             let status = if keeps || matches!(status, 488 | 606) { status } else { failed.status() };
@@ -254,24 +244,17 @@ impl Walk {
         self.give(change, out);
     }
 
-    /// Somebody answered: nothing more starts, everybody but the winner stops.
-    pub fn answered(&mut self, winner: Option<ExtensionIx>, out: &mut Vec<Order>) {
-        self.end(winner, StopBecause::AnsweredElsewhere, out);
-    }
-
-    /// The caller is gone: nothing more starts, everybody stops.
-    pub fn abandoned(&mut self, out: &mut Vec<Order>) {
-        self.end(None, StopBecause::CallerGone, out);
-    }
-
-    fn end(&mut self, winner: Option<ExtensionIx>, because: StopBecause, out: &mut Vec<Order>) {
-        let losers = self.ringing.drain(..).filter(|member| Some(*member) != winner);
-        out.extend(losers.map(|member| Order::Stop(member, because)));
-        if because == StopBecause::CallerGone && matches!(self.step(), Some(Step::Dial(_))) {
-            out.push(Order::StopDial);
-        }
+    /// Somebody answered, or the caller is gone: nothing more starts. Whoever still rings is the call's to stop.
+    pub fn answered(&mut self) {
         self.at = None;
         self.turns.clear();
+        self.ringing.clear();
+    }
+
+    /// Who rings no more, or has not rung, and would join if [`Walk::available`] said so.
+    pub fn waits_for(&self) -> impl Iterator<Item = ExtensionIx> {
+        let failed = self.turns.iter().filter(|turn| turn.state == TurnState::Failed).map(|turn| turn.member);
+        failed.filter(|member| !self.declined.contains(member))
     }
 
     fn step(&self) -> Option<&Step> {
