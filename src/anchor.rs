@@ -138,7 +138,7 @@ pub const QUARANTINE: Duration = Duration::from_secs(600);
 impl Ports {
     /// Lends the even ports of `range` whose odd neighbour is in it too.
     pub fn new(range: RangeInclusive<u16>) -> Ports {
-        let mut ports = Ports { range: 1..=0, free: VecDeque::new(), quarantined: VecDeque::new(), lent: Vec::new() };
+        let mut ports = Ports { range: 0..=0, free: VecDeque::new(), quarantined: VecDeque::new(), lent: Vec::new() };
         ports.configure(range);
         ports
     }
@@ -201,7 +201,7 @@ impl Ports {
 
     fn place(&self, port: u16) -> Option<usize> {
         let first = Self::pairs(&self.range).next()?;
-        (port % 2 == 0).then(|| port.checked_sub(first)).flatten().map(|offset| usize::from(offset / 2))
+        port.is_multiple_of(2).then(|| port.checked_sub(first)).flatten().map(|offset| usize::from(offset / 2))
     }
 
     fn is_lent(&self, port: u16) -> bool {

@@ -32,4 +32,5 @@ pub mod route;
 pub mod anchor;
 
 // Floor 10, edges: sockets and disks begin here.
+pub mod media;
 pub mod net;

@@ -1,0 +1,403 @@
+//! Both hear each other: hands the packets of one phone to the other, as they are.
+//!
+//! One thread of its own with non-blocking sockets, a pair for each endpoint (RTP on the even port, RTCP on the next).
+//! It rewrites nothing, so codecs, DTMF, video, T.38 and SRTP pass alike, and shared ports (rtcp-mux) work as the peers
+//! agree. Whose packets are believed is [`Latch`]'s business.
+//!
+//! Ports are bound by whoever gives the order, before [`Relay::order`] returns: no phone can learn of a port that is not
+//! there yet. Everything else happens in the relay's thread, in the order of the orders.
+//!
+//! Several relays may run side by side, each with the endpoints of its own calls: an endpoint refers to nothing outside
+//! its relay. Only endpoints of one relay can be bridged.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use hashbrown::HashMap;
+use mio::net::UdpSocket;
+use mio::{Events, Interest, Poll, Token, Waker};
+use slab::Slab;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::latch::Latch;
+use crate::anchor::{Counters, EndpointKey, MediaEvent, MediaOrder, Peer};
+use crate::clock::{Duration, Instant};
+
+/// DSCP "expedited forwarding" (RFC 3246, 46) as the byte that IP carries.
+const EXPEDITED: u32 = 46 << 2;
+
+/// How much one port may hold while the thread is elsewhere: about 0.5 s of audio, or a burst of video.
+const RECEIVE_BUFFER: usize = 128 * 1024;
+
+/// How many packets of one port are served before the next port has its turn.
+const BURST: usize = 16;
+
+/// How many ports one look at the system may report.
+const EVENTS: usize = 1024;
+
+/// How often silence is looked for.
+const TICK: Duration = Duration::from_millis(250);
+
+/// The largest datagram there is.
+const DATAGRAM: usize = 65_536;
+
+const WAKE: Token = Token(usize::MAX);
+
+type Listener = Arc<dyn Fn(MediaEvent) + Send + Sync>;
+
+/// A running relay. Dropping it closes all its endpoints (without a word) and ends its thread.
+pub struct Relay {
+    orders: mpsc::Sender<Order>,
+    waker: Arc<Waker>,
+    /// True where the thread has been woken and has not looked at its orders since.
+    woken: Arc<AtomicBool>,
+    listener: Listener,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread is told.
+enum Order {
+    Opened(EndpointKey, u16, [UdpSocket; 2]),
+    Expect(EndpointKey, Peer),
+    Bridge(EndpointKey, EndpointKey),
+    Unbridge(EndpointKey),
+    Close(EndpointKey),
+    Stop,
+}
+
+impl Relay {
+    /// Starts a relay. `listener` hears what becomes of packets, mostly in the relay's thread; it must not block.
+    pub fn start(listener: impl Fn(MediaEvent) + Send + Sync + 'static) -> io::Result<Relay> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        let woken = Arc::new(AtomicBool::new(false));
+        let (orders, ordered) = mpsc::channel();
+        let listener: Listener = Arc::new(listener);
+        let exchange = Exchange {
+            poll,
+            ordered,
+            woken: woken.clone(),
+            listener: listener.clone(),
+            endpoints: Slab::new(),
+            places: HashMap::new(),
+            ready: VecDeque::new(),
+            buffer: vec![0; DATAGRAM].into_boxed_slice(),
+            clock: Clock::start(),
+        };
+        let thread = std::thread::Builder::new().name("relay".into()).spawn(move || exchange.run())?;
+        Ok(Relay { orders, waker, woken, listener, thread: Some(thread) })
+    }
+
+    /// Carries an order out, or hands it to the thread that will. Ports are bound before this returns; where that fails,
+    /// the listener hears [`MediaEvent::Failed`] before this returns.
+    pub fn order(&self, order: MediaOrder) {
+        let order = match order {
+            MediaOrder::Open { endpoint, local } => match bind_pair(local) {
+                Ok(pair) => Order::Opened(endpoint, local.port(), pair),
+                Err(error) => return (self.listener)(MediaEvent::Failed { endpoint, local, why: error.kind() }),
+            },
+            MediaOrder::Expect { endpoint, peer } => Order::Expect(endpoint, peer),
+            MediaOrder::Bridge { a, b } => Order::Bridge(a, b),
+            MediaOrder::Unbridge { endpoint } => Order::Unbridge(endpoint),
+            MediaOrder::Close { endpoint } => Order::Close(endpoint),
+        };
+        self.tell(order);
+    }
+
+    fn tell(&self, order: Order) {
+        // Both can fail only where the thread has ended, and then there is nobody left to tell.
+        let _ = self.orders.send(order);
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            let _ = self.waker.wake();
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.tell(Order::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// RTP on `local`, RTCP on the next port.
+fn bind_pair(local: SocketAddr) -> io::Result<[UdpSocket; 2]> {
+    let next = local.port().checked_add(1).filter(|next| next % 2 == 1 && *next > 1);
+    let next = next.ok_or(io::ErrorKind::InvalidInput)?;
+    Ok([bind(local)?, bind(SocketAddr::new(local.ip(), next))?])
+}
+
+fn bind(local: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(local), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    // Both are wishes: a system that refuses them still relays.
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    let _ = if local.is_ipv4() { socket.set_tos_v4(EXPEDITED) } else { socket.set_tclass_v6(EXPEDITED) };
+    socket.bind(&local.into())?;
+    Ok(UdpSocket::from_std(socket.into()))
+}
+
+/// The thread's own clock, on the scale of the core's [`Instant`] but not in step with it.
+struct Clock(std::time::Instant);
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the relay is a loop of its own beside `drive`; it tells nobody the time"
+)]
+impl Clock {
+    fn start() -> Clock {
+        Clock(std::time::Instant::now())
+    }
+
+    fn now(&self) -> Instant {
+        Instant::START + self.0.elapsed()
+    }
+}
+
+/// One leg's one `m=` line.
+struct Endpoint {
+    key: EndpointKey,
+    port: u16,
+    /// RTP's and RTCP's.
+    ports: [Port; 2],
+    partner: Option<usize>,
+    counters: Counters,
+    silence: Option<Duration>,
+    last_heard: Instant,
+    heard: bool,
+    silent: bool,
+}
+
+struct Port {
+    socket: UdpSocket,
+    latch: Latch,
+    /// Stands in [`Exchange::ready`].
+    ready: bool,
+}
+
+/// What serving a port for a while came to.
+enum Served {
+    /// Nothing is left.
+    Dry,
+    /// Others first, then it again.
+    More,
+}
+
+/// The thread: everything that is open, and what waits to be served.
+struct Exchange {
+    poll: Poll,
+    ordered: mpsc::Receiver<Order>,
+    woken: Arc<AtomicBool>,
+    listener: Listener,
+    endpoints: Slab<Endpoint>,
+    /// Where each endpoint is in `endpoints`.
+    places: HashMap<EndpointKey, usize>,
+    /// Ports that may have packets, each once.
+    ready: VecDeque<(usize, usize)>,
+    buffer: Box<[u8]>,
+    clock: Clock,
+}
+
+impl Exchange {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS);
+        let mut next_tick = self.clock.now() + TICK;
+        loop {
+            let patience = match (self.ready.is_empty(), self.endpoints.is_empty()) {
+                (false, _) => Some(Duration::ZERO),
+                (true, false) => Some(next_tick - self.clock.now()),
+                (true, true) => None,
+            };
+            if let Err(error) = self.poll.poll(&mut events, patience) {
+                if error.kind() == io::ErrorKind::Interrupted {
+                    continue;
+                }
+                tracing::error!(%error, "the relay cannot wait for packets and ends");
+                return;
+            }
+            for event in &events {
+                match event.token() {
+                    WAKE => {}
+                    Token(token) => self.mark_ready(token / 2, token % 2),
+                }
+            }
+            let now = self.clock.now();
+            if self.woken.swap(false, Ordering::AcqRel) && self.take_orders(now).is_break() {
+                return;
+            }
+            for _ in 0..self.ready.len() {
+                self.serve_next(now);
+            }
+            if now >= next_tick {
+                self.look_for_silence(now);
+                next_tick = now + TICK;
+            }
+        }
+    }
+
+    fn mark_ready(&mut self, place: usize, side: usize) {
+        if let Some(endpoint) = self.endpoints.get_mut(place)
+            && !std::mem::replace(&mut endpoint.ports[side].ready, true)
+        {
+            self.ready.push_back((place, side));
+        }
+    }
+
+    fn serve_next(&mut self, now: Instant) {
+        let Some((place, side)) = self.ready.pop_front() else { return };
+        match self.serve(place, side, now) {
+            Served::More => self.ready.push_back((place, side)),
+            Served::Dry => {
+                if let Some(endpoint) = self.endpoints.get_mut(place) {
+                    endpoint.ports[side].ready = false;
+                }
+            }
+        }
+    }
+
+    /// Receives up to a burst of packets at one port and sends them on.
+    fn serve(&mut self, place: usize, side: usize, now: Instant) -> Served {
+        for _ in 0..BURST {
+            let Some(endpoint) = self.endpoints.get_mut(place) else { return Served::Dry };
+            let port = &mut endpoint.ports[side];
+            let (length, from) = match port.socket.recv_from(&mut self.buffer) {
+                Ok(received) => received,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // An error that an earlier packet of ours caused is taken by being read.
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => continue,
+                Err(_) => return Served::Dry,
+            };
+            let payload = &self.buffer[..length];
+            if !port.latch.admits(from, payload, now) {
+                endpoint.counters.foreign += 1;
+                continue;
+            }
+            endpoint.counters.packets += 1;
+            endpoint.counters.bytes += length as u64;
+            endpoint.last_heard = now;
+            endpoint.silent = false;
+            if !std::mem::replace(&mut endpoint.heard, true) {
+                (self.listener)(MediaEvent::FirstPacket { endpoint: endpoint.key });
+            }
+            endpoint.guess_rtcp(side);
+            let partner = endpoint.partner.and_then(|partner| self.endpoints.get(partner));
+            let Some(partner) = partner.map(|partner| &partner.ports[side]) else { continue };
+            let sent = partner.latch.target().is_some_and(|target| partner.socket.send_to(payload, target).is_ok());
+            let counters = &mut self.endpoints[place].counters;
+            *(if sent { &mut counters.forwarded } else { &mut counters.unsent }) += 1;
+        }
+        Served::More
+    }
+
+    fn take_orders(&mut self, now: Instant) -> std::ops::ControlFlow<()> {
+        while let Ok(order) = self.ordered.try_recv() {
+            match order {
+                Order::Opened(key, port, sockets) => self.open(key, port, sockets, now),
+                Order::Expect(key, peer) => self.expect(key, peer, now),
+                Order::Bridge(a, b) => self.bridge(a, b),
+                Order::Unbridge(key) => self.unbridge(key),
+                Order::Close(key) => self.close(key),
+                Order::Stop => return std::ops::ControlFlow::Break(()),
+            }
+        }
+        std::ops::ControlFlow::Continue(())
+    }
+
+    fn open(&mut self, key: EndpointKey, port: u16, sockets: [UdpSocket; 2], now: Instant) {
+        self.close(key);
+        let ports = sockets.map(|socket| Port { socket, latch: Latch::default(), ready: false });
+        let entry = self.endpoints.vacant_entry();
+        let place = entry.key();
+        let endpoint = entry.insert(Endpoint {
+            key,
+            port,
+            ports,
+            partner: None,
+            counters: Counters::default(),
+            silence: None,
+            last_heard: now,
+            heard: false,
+            silent: false,
+        });
+        for (side, port) in endpoint.ports.iter_mut().enumerate() {
+            let token = Token(2 * place + side);
+            if let Err(error) = self.poll.registry().register(&mut port.socket, token, Interest::READABLE) {
+                tracing::error!(%error, "a port cannot be watched");
+            }
+        }
+        self.places.insert(key, place);
+    }
+
+    fn expect(&mut self, key: EndpointKey, peer: Peer, now: Instant) {
+        let Some(endpoint) = self.find(key) else { return };
+        endpoint.ports[0].latch.expect(peer.rtp, peer.signalling);
+        endpoint.ports[1].latch.expect(peer.rtcp, peer.signalling);
+        endpoint.silence = peer.silence;
+        endpoint.silent = false;
+        endpoint.last_heard = now;
+    }
+
+    fn bridge(&mut self, a: EndpointKey, b: EndpointKey) {
+        let (Some(&place_a), Some(&place_b)) = (self.places.get(&a), self.places.get(&b)) else { return };
+        self.unbridge(a);
+        self.unbridge(b);
+        self.endpoints[place_a].partner = Some(place_b);
+        self.endpoints[place_b].partner = Some(place_a);
+    }
+
+    fn unbridge(&mut self, key: EndpointKey) {
+        let partner = self.find(key).and_then(|endpoint| endpoint.partner.take());
+        if let Some(partner) = partner.and_then(|partner| self.endpoints.get_mut(partner)) {
+            partner.partner = None;
+        }
+    }
+
+    fn close(&mut self, key: EndpointKey) {
+        self.unbridge(key);
+        let Some(place) = self.places.remove(&key) else { return };
+        let mut endpoint = self.endpoints.remove(place);
+        self.ready.retain(|(ready, _)| *ready != place);
+        for port in &mut endpoint.ports {
+            // Closing the socket would do it too; the answer is of no use.
+            let _ = self.poll.registry().deregister(&mut port.socket);
+        }
+        let (port, counters) = (endpoint.port, endpoint.counters);
+        drop(endpoint);
+        (self.listener)(MediaEvent::Closed { endpoint: key, port, counters });
+    }
+
+    fn look_for_silence(&mut self, now: Instant) {
+        for (_, endpoint) in &mut self.endpoints {
+            let patience = endpoint.silence.filter(|_| !endpoint.silent);
+            if patience.is_some_and(|patience| now.since(endpoint.last_heard) >= patience) {
+                endpoint.silent = true;
+                (self.listener)(MediaEvent::Silent { endpoint: endpoint.key });
+            }
+        }
+    }
+
+    fn find(&mut self, key: EndpointKey) -> Option<&mut Endpoint> {
+        self.places.get(&key).and_then(|place| self.endpoints.get_mut(*place))
+    }
+}
+
+impl Endpoint {
+    /// Where RTP was learnt elsewhere than SDP said, RTCP is probably beside it.
+    fn guess_rtcp(&mut self, side: usize) {
+        let [rtp, rtcp] = &mut self.ports;
+        if side == 0
+            && rtcp.latch.source().is_none()
+            && let Some(source) = rtp.latch.source()
+            && rtp.latch.is_learnt()
+            && let Some(port) = source.port().checked_add(1)
+        {
+            rtcp.latch.guess(SocketAddr::new(source.ip(), port));
+        }
+    }
+}
