@@ -61,12 +61,6 @@ impl PhoneNumber {
     pub const fn is_empty(self) -> bool {
         false
     }
-
-    /// The first `count` digits as a number; the whole where it has no more.
-    fn prefix(self, count: usize) -> u64 {
-        let drop = self.len().saturating_sub(count) as u32;
-        self.0.get() / 10u64.pow(drop)
-    }
 }
 
 impl fmt::Display for PhoneNumber {
@@ -254,6 +248,11 @@ pub struct Pattern {
 }
 
 impl Pattern {
+    /// `*`.
+    pub fn everything() -> Pattern {
+        Pattern { text: "*".into(), plus: false, open: true }
+    }
+
     /// True where the number or, for what could not be read, the dialled text fits.
     pub fn matches(&self, number: Option<PhoneNumber>, dialled: &str) -> bool {
         let fits = |text: &str| if self.open { text.starts_with(self.start()) } else { text == self.start() };

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::read::Spot;
 use crate::key::Transport;
 
 /// Where we listen for SIP.
@@ -98,4 +99,98 @@ impl fmt::Display for SipTarget {
             None => Ok(()),
         }
     }
+}
+
+impl FromStr for Listen {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Listen, String> {
+        let (scheme, address) = text.split_once("://").ok_or_else(|| format!("{text:?} does not name a transport"))?;
+        let transport = match scheme {
+            "udp" => Transport::Udp,
+            "tcp" => Transport::Tcp,
+            "tls" | "ws" | "wss" => return Err(format!("{scheme} is not available yet")),
+            _ => return Err(format!("{scheme:?} is no transport")),
+        };
+        let address = address.parse().map_err(|_| format!("{address:?} is no ADDRESS:PORT"))?;
+        Ok(Listen { transport, address })
+    }
+}
+
+impl FromStr for SipTarget {
+    type Err = String;
+    fn from_str(text: &str) -> Result<SipTarget, String> {
+        let rest = match text.split_once(':') {
+            Some(("sip", rest)) => rest,
+            Some(("sips", _)) => return Err("TLS is not available yet".into()),
+            _ => return Err(format!("{text:?} does not begin with sip:")),
+        };
+        let (address, parameters) = rest.split_once(';').map_or((rest, None), |(address, rest)| (address, Some(rest)));
+        let (user, place) = address.split_once('@').map_or((None, address), |(user, place)| (Some(user), place));
+        let (host, port) = split_port(place)?;
+        let user = match user {
+            Some("") => return Err("there is no user before the @".into()),
+            user => user.map(Into::into),
+        };
+        let mut transport = None;
+        for parameter in parameters.into_iter().flat_map(|parameters| parameters.split(';')) {
+            transport = match parameter.to_ascii_lowercase().as_str() {
+                "transport=udp" => Some(Transport::Udp),
+                "transport=tcp" => Some(Transport::Tcp),
+                "transport=tls" => return Err("TLS is not available yet".into()),
+                _ => return Err(format!("the parameter {parameter:?} is not known here")),
+            };
+        }
+        Ok(SipTarget { user, host: host.into(), port, transport })
+    }
+}
+
+/// `host`, `host:port`, `[v6]` or `[v6]:port`.
+fn split_port(place: &str) -> Result<(&str, Option<u16>), String> {
+    let (host, port) = match place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, rest)) => {
+            host.parse::<std::net::Ipv6Addr>().map_err(|_| format!("[{host}] is no IPv6 address"))?;
+            match rest {
+                "" => (host, None),
+                rest => (host, Some(rest.strip_prefix(':').ok_or_else(|| format!("{rest:?} after the address"))?)),
+            }
+        }
+        None => place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port))),
+    };
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':');
+    if host.is_empty() || !host.bytes().all(letter) {
+        return Err(format!("{host:?} is no host name or address"));
+    }
+    let all_digits = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if all_digits && host.parse::<std::net::Ipv4Addr>().is_err() {
+        return Err(format!("{host:?} is no IPv4 address"));
+    }
+    let port = match port {
+        None => None,
+        Some(port) => match port.parse::<u16>() {
+            Ok(number) if number > 0 => Some(number),
+            _ => return Err(format!("{port:?} is no port from 1 to 65535")),
+        },
+    };
+    Ok((host, port))
+}
+
+/// Reads a value as a list of networks, each once.
+pub(super) fn networks(spot: &Spot<'_>) -> Option<Vec<Network>> {
+    let mut found = Vec::new();
+    for spot in spot.list()? {
+        let Some(network) = spot.parse(str::parse::<Network>, "write an address, or a range such as 192.168.0.0/16")
+        else {
+            continue;
+        };
+        if found.contains(&network) {
+            spot.error("this stands here twice", "remove it");
+        }
+        found.push(network);
+    }
+    Some(found)
+}
+
+/// Reads a value as the address of a peer.
+pub(super) fn sip_target(spot: &Spot<'_>) -> Option<SipTarget> {
+    spot.parse(str::parse, "write sip:HOST, sip:HOST:PORT or sip:HOST:PORT;transport=tcp")
 }

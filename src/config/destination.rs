@@ -118,7 +118,25 @@ impl Destination {
     pub fn is_end(&self) -> bool {
         matches!(self, Destination::Voicemail(_) | Destination::Announcement(_) | Destination::Refuse(_))
     }
+
+    /// As the config writes it; `name` is what the extension, group or box it points to is called.
+    pub(super) fn written(&self, name: &str) -> String {
+        match self {
+            Destination::Extension(_) => format!("extension:{name}"),
+            Destination::Group(_) => format!("group:{name}"),
+            Destination::Voicemail(_) => format!("voicemail:{name}"),
+            Destination::Announcement(prompt) => format!("announcement:{prompt}"),
+            Destination::Number(number) => format!("number:{number}"),
+            Destination::Responsible => "responsible".into(),
+            Destination::Plan => "plan".into(),
+            Destination::Operator => "operator".into(),
+            Destination::Refuse(how) => format!("refuse:{}", how.word()),
+        }
+    }
 }
 
 /// Destinations tried in order; empty where nothing is said.
 pub type Destinations = SmallVec<[Destination; 2]>;
+
+/// Announcements that come with the program.
+pub const SHIPPED_PROMPTS: [&str; 6] = ["call-back", "closed", "busy", "unavailable", "leave-message", "press-1"];

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::address::SipTarget;
+use super::address::{SipTarget, sip_target};
 use super::destination::{Destinations, ExtensionIx, ScheduleIx};
+use super::directory::Directory;
+use super::paths::{Exit, Origin, Why};
+use super::read::{Fields, Spot};
 use super::secret::Secret;
 use super::site::Record;
 use crate::number::PhoneNumber;
@@ -70,4 +73,117 @@ impl Extension {
     pub fn registers(&self) -> bool {
         self.active && self.devices.contains(&DeviceRule::Sip)
     }
+}
+
+/// The longest that anything may ring.
+pub(super) const LONGEST_RING: Duration = Duration::from_secs(3_600);
+/// Ring time where nothing is said.
+pub(super) const DEFAULT_RING: Duration = Duration::from_secs(30);
+
+impl Extension {
+    /// Reads an `[[extension]]`.
+    pub(super) fn read(
+        fields: &Fields<'_>,
+        own: ExtensionIx,
+        directory: &Directory,
+        exits: &mut Vec<Exit>,
+    ) -> Extension {
+        let number = directory.extensions.name(own.index());
+        if let Some(spot) = fields.get("number") {
+            directory.refuse_emergency_extension(&spot, &number);
+        }
+        let mut way = |key, why| {
+            let spot = fields.get(key)?;
+            Some(directory.destinations(&spot, Origin::Extension(own, why), exits))
+        };
+        let busy = way("busy", Why::Busy).unwrap_or_default();
+        let unreachable = way("unreachable", Why::Unreachable).unwrap_or_default();
+        let no_answer = fields.get("no_answer").and_then(|spot| no_answer(&spot, own, directory, exits));
+        let devices = fields.get("devices").and_then(|spot| devices(&spot, directory));
+        let extension = Extension {
+            name: fields.get("name").and_then(|spot| spot.label()).unwrap_or_else(|| number.clone()),
+            number,
+            password: fields.get("password").and_then(|spot| spot.secret()),
+            devices: devices.unwrap_or_else(|| vec![DeviceRule::Sip]),
+            schedule: fields.get("schedule").and_then(|spot| directory.schedule(&spot)),
+            daily_calls: fields.get("daily_calls").and_then(|spot| spot.number(0, 1_000_000)),
+            busy,
+            no_answer,
+            unreachable,
+            deputy: fields.get("deputy").and_then(|spot| deputy(&spot, own, directory)),
+            call_waiting: fields.get("call_waiting").and_then(|spot| spot.flag()).unwrap_or(false),
+            active: fields.get("active").and_then(|spot| spot.flag()).unwrap_or(true),
+            record: Record::read(fields),
+        };
+        if extension.registers() && fields.get("password").is_none() {
+            refuse_missing_password(fields);
+        }
+        fields.finish();
+        extension
+    }
+}
+
+fn refuse_missing_password(fields: &Fields<'_>) {
+    fields.reader().error(
+        &fields.place,
+        "no phone can register: `password` is missing",
+        "add `password = \"env:NAME\"`, or `devices` where no phone registers",
+    );
+}
+
+/// `{ after = "20s", to = … }`, or the destination alone.
+fn no_answer(spot: &Spot<'_>, own: ExtensionIx, directory: &Directory, exits: &mut Vec<Exit>) -> Option<NoAnswer> {
+    let origin = Origin::Extension(own, Why::NoAnswer);
+    if !spot.is_table() {
+        return Some(NoAnswer { after: DEFAULT_RING, to: directory.destinations(spot, origin, exits) });
+    }
+    let fields = spot.fields()?;
+    let after = fields.get("after").and_then(|spot| spot.duration(Duration::from_secs(1), LONGEST_RING));
+    let to = fields.needed("to").map(|spot| directory.destinations(&spot, origin, exits));
+    fields.finish();
+    Some(NoAnswer { after: after.unwrap_or(DEFAULT_RING), to: to? })
+}
+
+/// Somebody else: who is away cannot stand in for themselves.
+fn deputy(spot: &Spot<'_>, own: ExtensionIx, directory: &Directory) -> Option<ExtensionIx> {
+    let deputy = directory.extension(spot)?;
+    if deputy == own {
+        spot.error("nobody is their own deputy", "name somebody else, or remove the line");
+        return None;
+    }
+    Some(deputy)
+}
+
+fn devices(spot: &Spot<'_>, directory: &Directory) -> Option<Vec<DeviceRule>> {
+    let mut found = Vec::new();
+    for spot in spot.some_of()? {
+        let Some(device) = device(&spot, directory) else { continue };
+        if found.contains(&device) {
+            spot.error("this stands here twice", "remove it");
+        }
+        found.push(device);
+    }
+    Some(found)
+}
+
+/// `"sip"`, `{ gsm = "+7…", confirm = true }` or `{ address = "sip:…" }`.
+fn device(spot: &Spot<'_>, directory: &Directory) -> Option<DeviceRule> {
+    if !spot.is_table() {
+        return spot.word(&[("sip", ())]).map(|()| DeviceRule::Sip);
+    }
+    let fields = spot.fields()?;
+    let (gsm, confirm, address) = (fields.get("gsm"), fields.get("confirm"), fields.get("address"));
+    let device = match (&gsm, &address) {
+        (Some(gsm), None) => {
+            let confirm = confirm.and_then(|spot| spot.flag()).unwrap_or(true);
+            directory.number(gsm).map(|number| DeviceRule::Gsm { number, confirm })
+        }
+        (None, Some(address)) => sip_target(address).map(DeviceRule::Address),
+        _ => {
+            spot.error("a device is either `gsm` or `address`", "write { gsm = \"+…\" } or { address = \"sip:…\" }");
+            None
+        }
+    };
+    fields.finish();
+    device
 }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::destination::ExtensionIx;
+use super::directory::Directory;
+use super::read::{Fields, Spot};
 
 /// One way to find who calls back.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -53,4 +55,56 @@ impl Default for FollowUpRules {
             supervisor: None,
         }
     }
+}
+
+impl FollowUpRules {
+    /// Reads `[follow_up]`.
+    pub(super) fn read(fields: Option<Fields<'_>>, directory: &Directory) -> FollowUpRules {
+        let mut rules = FollowUpRules::default();
+        let Some(fields) = fields else { return rules };
+        let time = |key, from, to| fields.get(key).and_then(|spot| spot.duration(from, to));
+        let (second, hour, month) =
+            (Duration::from_secs(1), Duration::from_secs(3_600), Duration::from_secs(31 * 86_400));
+        rules.due = time("due", Duration::from_secs(60), month).unwrap_or(rules.due);
+        rules.close_min_talk = time("close_min_talk", second, hour).unwrap_or(rules.close_min_talk);
+        let ways = [
+            ("responsible", Assign::Responsible),
+            ("last-talker", Assign::LastTalker),
+            ("list", Assign::List),
+            ("unassigned", Assign::Unassigned),
+        ];
+        let assign = fields.get("assign");
+        if let Some(ways) = assign.as_ref().and_then(|spot| spot.words(&ways)) {
+            rules.assign = ways;
+        }
+        rules.list = fields.table("list").and_then(|fields| list(fields, directory));
+        if let Some(spot) = &assign {
+            warn_of_missing_list(spot, &rules);
+        }
+        rules.supervisor = fields.get("supervisor").and_then(|spot| directory.extension(&spot));
+        fields.finish();
+        rules
+    }
+}
+
+fn warn_of_missing_list(spot: &Spot<'_>, rules: &FollowUpRules) {
+    if rules.assign.contains(&Assign::List) && rules.list.is_none() {
+        spot.warning("\"list\" is named, but there is no `list`", "add `list = { random = [\"…\"] }`");
+    }
+}
+
+/// `{ random = […] }`, `{ round-robin = […] }` or `{ least-open = […] }`.
+fn list(fields: Fields<'_>, directory: &Directory) -> Option<(Pick, Vec<ExtensionIx>)> {
+    let picks = [("random", Pick::Random), ("round-robin", Pick::RoundRobin), ("least-open", Pick::LeastOpen)];
+    let mut written = picks.into_iter().filter_map(|(key, pick)| Some((pick, fields.get(key)?))).collect::<Vec<_>>();
+    if written.len() != 1 {
+        fields.reader().error(
+            &fields.place,
+            "a list is picked from in one way",
+            "write one of { random = […] }, { round-robin = […] }, { least-open = […] }",
+        );
+    }
+    fields.finish();
+    let (pick, spot) = written.pop()?;
+    Some((pick, directory.extension_list(&spot).into_iter().map(|(extension, _)| extension).collect()))
 }

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::destination::{Destinations, ExtensionIx};
+use super::destination::{Destinations, ExtensionIx, GroupIx, VoicemailIx};
+use super::directory::Directory;
+use super::extension::LONGEST_RING;
+use super::paths::{Exit, Origin};
+use super::read::{Fields, Spot};
 use super::site::Record;
 
 /// How the members of a group are rung. Each is a timetable; see the ringing rules.
@@ -64,4 +68,107 @@ pub struct Voicemail {
     pub greeting: Option<Arc<str>>,
     /// Who is told: mail addresses, without `mailto:`.
     pub notify: Vec<Arc<str>>,
+}
+
+/// `strategy` names an order too: sequential in that order.
+const STRATEGIES: [(&str, (Strategy, Option<Order>)); 7] = [
+    ("ring-all", (Strategy::RingAll, None)),
+    ("sequential", (Strategy::Sequential, None)),
+    ("escalating", (Strategy::Escalating, None)),
+    ("round-robin", (Strategy::Sequential, Some(Order::RoundRobin))),
+    ("random", (Strategy::Sequential, Some(Order::Random))),
+    ("longest-idle", (Strategy::Sequential, Some(Order::LongestIdle))),
+    ("fewest-calls", (Strategy::Sequential, Some(Order::FewestCalls))),
+];
+
+const ORDERS: [(&str, Order); 5] = [
+    ("listed", Order::Listed),
+    ("round-robin", Order::RoundRobin),
+    ("random", Order::Random),
+    ("longest-idle", Order::LongestIdle),
+    ("fewest-calls", Order::FewestCalls),
+];
+
+impl HuntGroup {
+    /// Reads a `[[group]]`.
+    pub(super) fn read(fields: &Fields<'_>, own: GroupIx, directory: &Directory, exits: &mut Vec<Exit>) -> HuntGroup {
+        let strategy = fields.get("strategy").and_then(|spot| spot.word(&STRATEGIES));
+        let (strategy, named_order) = strategy.unwrap_or_default();
+        let order = fields.get("order");
+        let written_order = order.as_ref().and_then(|spot| spot.word(&ORDERS));
+        if let (Some(spot), Some(named), Some(written)) = (&order, named_order, written_order) {
+            refuse_two_orders(spot, named, written);
+        }
+        let members = fields.needed("members").map(|spot| directory.extension_list(&spot)).unwrap_or_default();
+        let time = |key, default| {
+            let spot = fields.get(key)?;
+            spot.duration(Duration::from_secs(1), LONGEST_RING).or(Some(default)).map(|span| (span, spot))
+        };
+        let (default_step, default_patience) = (Duration::from_secs(20), Duration::from_secs(60));
+        let step = time("step", default_step);
+        let patience = time("patience", default_patience).map_or(default_patience, |(patience, _)| patience);
+        if let Some((step, spot)) = &step
+            && strategy != Strategy::RingAll
+        {
+            warn_of_step_over_patience(spot, *step, patience);
+        }
+        let group = HuntGroup {
+            name: directory.groups.name(own.index()),
+            strategy,
+            order: named_order.or(written_order).unwrap_or_default(),
+            members: members.into_iter().map(|(member, _)| member).collect(),
+            step: step.map_or(default_step, |(step, _)| step),
+            patience,
+            then: fields
+                .get("then")
+                .map(|spot| directory.destinations(&spot, Origin::Group(own), exits))
+                .unwrap_or_default(),
+            record: Record::read(fields),
+        };
+        fields.get("name");
+        fields.finish();
+        group
+    }
+}
+
+fn refuse_two_orders(spot: &Spot<'_>, named: Order, written: Order) {
+    if named != written {
+        spot.error("`strategy` already names another order", "remove one of the two lines");
+    }
+}
+
+fn warn_of_step_over_patience(spot: &Spot<'_>, step: Duration, patience: Duration) {
+    if step >= patience {
+        spot.warning("`patience` is over before the second member rings", "make `step` shorter or `patience` longer");
+    }
+}
+
+impl Voicemail {
+    /// Reads a `[[voicemail]]`.
+    pub(super) fn read(fields: &Fields<'_>, own: VoicemailIx, directory: &Directory) -> Voicemail {
+        let greeting = fields.get("greeting").and_then(|spot| directory.greeting(&spot));
+        let notify = fields.get("notify").and_then(|spot| spot.list()).unwrap_or_default();
+        let voicemail = Voicemail {
+            name: directory.voicemails.name(own.index()),
+            greeting,
+            notify: notify.iter().filter_map(mail_address).collect(),
+        };
+        fields.get("name");
+        fields.finish();
+        voicemail
+    }
+}
+
+fn mail_address(spot: &Spot<'_>) -> Option<Arc<str>> {
+    let text = spot.text()?;
+    let address = text.strip_prefix("mailto:").filter(|address| {
+        let parts = address.split_once('@');
+        parts.is_some_and(|(user, host)| {
+            !user.is_empty() && host.contains('.') && !address.contains(char::is_whitespace)
+        })
+    });
+    if address.is_none() {
+        spot.error(format!("\"{text}\" is no mail address"), "write \"mailto:NAME@HOST\"");
+    }
+    address.map(Into::into)
 }

@@ -4,17 +4,23 @@
 //! [`Problem`] at once, each with its place. Within a `Config` things name each other by index ([`ExtensionIx`],
 //! [`GroupIx`], …); an index belongs to the `Config` it came from and to no other.
 
+mod across;
 pub mod address;
 pub mod destination;
 pub mod did;
+mod directory;
 pub mod extension;
 pub mod follow_up;
 pub mod hunt_group;
 pub mod outbound;
+mod paths;
 pub mod problem;
+mod read;
 pub mod schedule;
 pub mod secret;
 pub mod site;
+mod spelling;
+pub mod surroundings;
 pub mod trunk;
 
 use std::net::IpAddr;
@@ -22,6 +28,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use sha2::{Digest, Sha256};
 
 pub use address::{Listen, Network, SipTarget};
 pub use destination::{
@@ -36,43 +43,15 @@ pub use problem::{Problem, Problems, Severity};
 pub use schedule::{Hours, HoursRule, Schedule};
 pub use secret::Secret;
 pub use site::{DigestAlgorithm, Media, MediaMode, Record, Sip, Site, Storage, Web};
+pub use surroundings::{Nothing, Surroundings};
 pub use trunk::{DidFrom, IdentityHeader, Register, Trunk};
 
+use self::directory::{Directory, Rows};
+use self::paths::Origin;
+use self::read::{Fields, Place, Reader};
 use crate::number::PhoneNumber;
 
 type Names<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
-
-/// What a config refers to outside its own text. The core has no files and no environment; whoever reads a config says
-/// how to look.
-pub trait Surroundings {
-    /// The value of an environment variable.
-    fn variable(&self, name: &str) -> Option<String>;
-    /// The text of a small file (a password), or why it cannot be read.
-    fn text(&self, path: &Path) -> Result<String, String>;
-    /// True where the file is there.
-    fn exists(&self, path: &Path) -> bool;
-    /// True where others than owner and group can read it.
-    fn others_can_read(&self, path: &Path) -> bool;
-}
-
-/// Nothing around: no variable is set, no file is there. For tests, and for reading a text that has no machine yet.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Nothing;
-
-impl Surroundings for Nothing {
-    fn variable(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn text(&self, _: &Path) -> Result<String, String> {
-        Err("there is no such file".into())
-    }
-    fn exists(&self, _: &Path) -> bool {
-        false
-    }
-    fn others_can_read(&self, _: &Path) -> bool {
-        false
-    }
-}
 
 /// A config that can run, and what its admin should know nevertheless.
 #[derive(Clone, Debug)]
@@ -107,6 +86,7 @@ pub struct Config {
     schedules: Vec<Schedule>,
     dids: Vec<Did>,
     outbound: Vec<OutboundRule>,
+    announces: bool,
     by: Lookups,
 }
 
@@ -251,26 +231,160 @@ impl Config {
 
     /// How an extension, group, box or other destination is written in the config.
     pub fn name_of(&self, destination: &Destination) -> String {
-        match destination {
-            Destination::Extension(ix) => format!("extension:{}", self.extension(*ix).number),
-            Destination::Group(ix) => format!("group:{}", self.group(*ix).name),
-            Destination::Voicemail(ix) => format!("voicemail:{}", self.voicemail(*ix).name),
-            Destination::Announcement(name) => format!("announcement:{name}"),
-            Destination::Number(number) => format!("number:{number}"),
-            Destination::Responsible => "responsible".into(),
-            Destination::Plan => "plan".into(),
-            Destination::Operator => "operator".into(),
-            Destination::Refuse(how) => format!("refuse:{}", how.word()),
-        }
+        let name = match destination {
+            Destination::Extension(ix) => &*self.extension(*ix).number,
+            Destination::Group(ix) => &*self.group(*ix).name,
+            Destination::Voicemail(ix) => &*self.voicemail(*ix).name,
+            _ => "",
+        };
+        destination.written(name)
     }
 
-    /// Reads a config. `file` is how the file is named in problems and where relative paths count from.
+    /// What is configured but not built yet, each named once, for `serve` to say at start.
+    pub fn not_available_yet(&self) -> Vec<String> {
+        let records = |record: Option<Record>| record.unwrap_or_default() != Record::None;
+        let recorded = self.media.record != Record::None
+            || self.trunks.iter().any(|trunk| records(trunk.record))
+            || self.extensions.iter().any(|extension| records(extension.record))
+            || self.groups.iter().any(|group| records(group.record))
+            || self.dids.iter().any(|did| records(did.record));
+        let answers = || self.dids.iter().flat_map(|did| [&did.open, &did.closed]).flatten();
+        let greeted = answers().any(|answer| answer.greeting.is_some());
+        let gsm = |device: &DeviceRule| matches!(device, DeviceRule::Gsm { .. });
+        let things = [
+            (recorded, "recording (`record`): no talk is recorded"),
+            (greeted, "greetings (`greeting`): callers hear ringing at once"),
+            (!self.voicemails.is_empty(), "voicemail: a call that reaches it ends with 480"),
+            (self.announces, "announcements: a call that reaches one ends with 480"),
+            (
+                self.extensions.iter().any(|extension| extension.devices.iter().any(gsm)),
+                "GSM devices: they are skipped",
+            ),
+        ];
+        things.into_iter().filter(|(used, _)| *used).map(|(_, what)| what.to_owned()).collect()
+    }
+
+    /// Reads a config: the only way to one. `file` is how the file is named in problems; relative paths count from its
+    /// folder.
+    ///
+    /// # Errors
+    /// Every problem at once, errors and warnings, where at least one is an error.
     pub fn read(file: &Path, text: &str, around: &dyn Surroundings) -> Result<Loaded, Problems> {
-        let _ = around;
-        let lines = problem::Lines::new(&file.to_string_lossy(), text);
-        let mut problems = Problems::default();
-        problems.push(lines.problem(Severity::Error, &(0..0), "config", "the reader is not there yet".into()));
-        problems.sort();
-        Err(problems)
+        let reader = Reader::new(file, text, around);
+        let config = match toml_edit::Document::parse(text) {
+            Ok(document) => Some(assemble(&reader, document.as_table(), text)),
+            Err(error) => {
+                let place = Place { span: error.span().unwrap_or(0..0), field: "TOML".into() };
+                reader.error(&place, error.message().trim().replace('\n', "; "), "");
+                None
+            }
+        };
+        reader.check_file_is_private();
+        let problems = reader.finish();
+        match config {
+            Some(config) if problems.errors() == 0 => Ok(Loaded { config, warnings: problems }),
+            _ => Err(problems),
+        }
+    }
+}
+
+/// Builds the value from a document. Where something cannot be read the default stands in for it, so that everything
+/// else is still looked at; such a value never leaves [`Config::read`].
+fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -> Config {
+    let root = Fields::of_root(reader, table);
+    let site_fields = root.table("site");
+    let (mut site, zone_is_written) = Site::read(site_fields.as_ref());
+    let storage = Storage::read(reader, root.table("storage"));
+    let rows = Rows::of(&root);
+    let mut directory = Directory::of(&rows, site.numbering.clone(), site.emergency.clone());
+    directory.prompts = storage.directory.join("prompts");
+    let mut exits = Vec::new();
+    if let Some(fields) = &site_fields {
+        if let Some(spot) = fields.get("operator") {
+            site.operator = directory.destinations(&spot, Origin::Operator, &mut exits);
+            directory.has_operator = true;
+        }
+        fields.finish();
+    }
+    let directory = directory;
+    let sip = Sip::read(root.table("sip"));
+    let media = Media::read(root.table("media"), &sip.listen, rows.extensions.len());
+    let web = Web::read(root.table("web"), &sip.listen);
+    let trunks = each(&rows.trunks, |row, at| Trunk::read(row, directory.trunks.name(at.into()), &directory));
+    let extensions = each(&rows.extensions, |row, at| Extension::read(row, ExtensionIx(at), &directory, &mut exits));
+    let groups = each(&rows.groups, |row, at| HuntGroup::read(row, GroupIx(at), &directory, &mut exits));
+    let voicemails = each(&rows.voicemails, |row, at| Voicemail::read(row, VoicemailIx(at), &directory));
+    let schedules = each(&rows.schedules, |row, at| {
+        Schedule::read(row, directory.schedules.name(at.into()), site.timezone.clone())
+    });
+    let dids = each(&rows.dids, |row, at| Did::read(row, DidIx(at), &directory, &mut exits));
+    let outbound = OutboundRule::read_all(&rows.outbound, &directory);
+    let follow_up = FollowUpRules::read(root.table("follow_up"), &directory);
+    root.finish();
+
+    paths::check(reader, &exits, &directory);
+    across::check(&rows, &directory, &extensions, &outbound, &exits);
+    if !zone_is_written {
+        across::refuse_hours_without_zone(&rows);
+    }
+
+    let by = Lookups::of(&directory, &extensions, &dids);
+    let announces = exits.iter().flat_map(|exit| &exit.list).any(|to| matches!(to, Destination::Announcement(_)))
+        || dids.iter().any(|did| did.known.as_ref().is_some_and(|known| known.responsible_only.is_some()));
+    let version = version_of(text);
+    Config {
+        version,
+        site,
+        sip,
+        media,
+        storage,
+        web,
+        follow_up,
+        trunks,
+        extensions,
+        groups,
+        voicemails,
+        schedules,
+        dids,
+        outbound,
+        announces,
+        by,
+    }
+}
+
+fn each<'a, T>(rows: &[Fields<'a>], mut read: impl FnMut(&Fields<'a>, u16) -> T) -> Vec<T> {
+    // `Rows` keeps lists below 65,536 rows.
+    (0..=u16::MAX).zip(rows).map(|(at, row)| read(row, at)).collect()
+}
+
+/// The first 12 hex digits of the SHA-256 of a text.
+fn version_of(text: &str) -> Arc<str> {
+    Sha256::digest(text).iter().take(6).map(|byte| format!("{byte:02x}")).collect::<String>().into()
+}
+
+impl Lookups {
+    fn of(directory: &Directory, extensions: &[Extension], dids: &[Did]) -> Lookups {
+        let mut by = Lookups {
+            extensions: directory.extensions.lookup(ExtensionIx),
+            groups: directory.groups.lookup(GroupIx),
+            trunks: directory.trunks.lookup(TrunkIx),
+            schedules: directory.schedules.lookup(ScheduleIx),
+            voicemails: directory.voicemails.lookup(VoicemailIx),
+            ..Lookups::default()
+        };
+        for (at, did) in (0..=u16::MAX).zip(dids) {
+            match &did.number {
+                DidNumber::Public(number) => _ = by.dids.insert(*number, DidIx(at)),
+                DidNumber::Verbatim(digits) => _ = by.verbatim_dids.insert(digits.clone(), DidIx(at)),
+            }
+        }
+        for (at, extension) in (0..=u16::MAX).zip(extensions) {
+            for device in &extension.devices {
+                if let DeviceRule::Gsm { number, .. } = device {
+                    by.gsm.insert(*number, ExtensionIx(at));
+                }
+            }
+        }
+        by
     }
 }

@@ -106,8 +106,23 @@ impl Problems {
         self.0.push(problem);
     }
 
+    /// Covers what stands in `secrets` in every value and line shown, letter by letter, so that carets stay right.
+    pub(super) fn mask(&mut self, lines: &Lines<'_>, secrets: &[Range<usize>]) {
+        for problem in &mut self.0 {
+            for secret in secrets {
+                let written = lines.slice(secret);
+                if written.is_empty() || !(problem.value.contains(written) || problem.source_line.contains(written)) {
+                    continue;
+                }
+                let dots = "•".repeat(written.chars().count());
+                problem.source_line = problem.source_line.replace(written, &dots);
+                problem.value = problem.value.replace(written, &dots);
+            }
+        }
+    }
+
     pub(super) fn sort(&mut self) {
-        self.0.sort_by_key(|problem| (problem.line, problem.column));
+        self.0.sort_by_key(|problem| (problem.line, problem.column, problem.severity));
     }
 }
 

@@ -12,6 +12,8 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
+use super::read::{Fields, Spot};
+
 /// Days in one look ahead of [`Schedule::next_change`], and how far it looks: a yearly date comes within five leap years.
 const WINDOW_DAYS: i64 = 32;
 const HORIZON_DAYS: i64 = 8 * 366;
@@ -333,4 +335,54 @@ impl Schedule {
 enum Edge {
     Opens,
     Closes,
+}
+
+impl Schedule {
+    /// Reads a `[[schedule]]`.
+    pub(super) fn read(fields: &Fields<'_>, name: Arc<str>, zone: TimeZone) -> Schedule {
+        let (mut open, mut holidays, mut exceptions) = (Vec::new(), Vec::new(), Vec::new());
+        if let Some(spots) = fields.needed("open").and_then(|spot| spot.some_of()) {
+            open.extend(spots.iter().filter_map(|spot| {
+                spot.parse(WeekRule::read, "write \"mon-fri 09:00-18:00\" or \"mon,wed 09:00-12:00, 13:00-18:00\"")
+            }));
+        }
+        for spot in fields.get("holidays").and_then(|spot| spot.list()).unwrap_or_default() {
+            let days =
+                spot.parse(Days::read, "write \"2026-12-31\", \"2026-12-31..2027-01-08\" or \"05-09\" for every year");
+            holidays.extend(days.zip(spot.text()).map(|(days, text)| Holiday { text: text.into(), days }));
+        }
+        for spot in fields.get("exceptions").and_then(|spot| spot.list()).unwrap_or_default() {
+            let Some(exception) = exception(&spot) else { continue };
+            refuse_second_exception(&exceptions, &exception, &spot);
+            exceptions.push(exception);
+        }
+        fields.get("name");
+        fields.finish();
+        Schedule { name, zone, open, holidays, exceptions }
+    }
+}
+
+/// `{ date = "2026-12-30", open = "09:00-16:00" }`.
+fn exception(spot: &Spot<'_>) -> Option<ExceptionDay> {
+    let fields = spot.fields()?;
+    let date = fields.needed("date");
+    let days =
+        date.as_ref().and_then(|spot| spot.parse(Days::read, "write \"2026-12-30\", or \"12-30\" for every year"));
+    let open = fields.needed("open");
+    let spans = open.as_ref().and_then(|spot| {
+        spot.parse(Span::read_list, "write \"09:00-16:00\", or \"09:00-12:00, 13:00-16:00\"; a day off is a holiday")
+    });
+    fields.finish();
+    let text = format!("{} {}", date?.text()?, open?.text()?);
+    Some(ExceptionDay { text: text.into(), days: days?, open: spans? })
+}
+
+/// Two exceptions for one day: which would win is anybody's guess.
+fn refuse_second_exception(earlier: &[ExceptionDay], exception: &ExceptionDay, spot: &Spot<'_>) {
+    if let Some(first) = earlier.iter().find(|earlier| earlier.days.meets(&exception.days)) {
+        spot.error(
+            format!("this day already has an exception: {}", first.text),
+            "join them: \"09:00-12:00, 13:00-16:00\"",
+        );
+    }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::address::{Listen, Network};
+use super::address::{Listen, Network, networks};
 use super::destination::Destinations;
+use super::read::{Fields, Reader, Spot};
 use crate::key::Transport;
 use crate::number::Numbering;
 
@@ -143,5 +144,253 @@ pub struct Web {
 impl Default for Web {
     fn default() -> Self {
         Web { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080) }
+    }
+}
+
+impl Site {
+    /// Reads `[site]` but for the operator, whose name must be known first; says whether the zone was written.
+    pub(super) fn read(fields: Option<&Fields<'_>>) -> (Site, bool) {
+        let mut site = Site::default();
+        let Some(fields) = fields else { return (site, false) };
+        if let Some(name) = fields.get("name").and_then(|spot| spot.label()) {
+            site.name = name;
+        }
+        let zone = fields.get("timezone");
+        if let Some(zone) = zone.as_ref().and_then(timezone) {
+            site.timezone = zone;
+        }
+        if let Some(fields) = fields.table("numbering") {
+            site.numbering = numbering(fields);
+        }
+        if let Some(spot) = fields.get("emergency") {
+            site.emergency = spot.list().unwrap_or_default().iter().filter_map(emergency_number).collect();
+        }
+        (site, zone.is_some())
+    }
+}
+
+fn timezone(spot: &Spot<'_>) -> Option<TimeZone> {
+    let name = spot.text()?;
+    let zone = TimeZone::get(name).ok();
+    if zone.is_none() {
+        spot.error(
+            format!("there is no time zone \"{name}\""),
+            "write a name such as \"Europe/Berlin\" (IANA time zones)",
+        );
+    }
+    zone
+}
+
+fn numbering(fields: Fields<'_>) -> Numbering {
+    let digits = |spot: Spot<'_>, most: usize| {
+        let text = spot.text()?;
+        if text.len() > most || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            spot.error(format!("\"{text}\" is not made of up to {most} digits"), "write digits only, without plus");
+            return None;
+        }
+        Some(Arc::from(text))
+    };
+    let optional = |key, most| fields.get(key).and_then(|spot| digits(spot, most)).unwrap_or_default();
+    let country = fields.needed("country").and_then(|spot| country_code(&spot, digits(spot.clone(), 3)?));
+    let numbering = Numbering {
+        country: country.unwrap_or_default(),
+        area: optional("area", 6),
+        national_prefix: optional("national_prefix", 4),
+        international_prefix: optional("international_prefix", 5),
+    };
+    fields.finish();
+    numbering
+}
+
+fn country_code(spot: &Spot<'_>, digits: Arc<str>) -> Option<Arc<str>> {
+    if digits.is_empty() || digits.starts_with('0') {
+        spot.error("a country code has 1 to 3 digits and does not begin with 0", "");
+        return None;
+    }
+    Some(digits)
+}
+
+fn emergency_number(spot: &Spot<'_>) -> Option<Arc<str>> {
+    let text = spot.text()?;
+    if !(2..=6).contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        spot.error(format!("\"{text}\" is no emergency number"), "write 2 to 6 digits");
+        return None;
+    }
+    Some(text.into())
+}
+
+impl Sip {
+    /// Reads `[sip]`.
+    pub(super) fn read(fields: Option<Fields<'_>>) -> Sip {
+        let mut sip = Sip::default();
+        let Some(fields) = fields else { return sip };
+        if let Some(spot) = fields.get("listen") {
+            sip.listen = listen_list(&spot);
+        }
+        if let Some(realm) = fields.get("realm").and_then(|spot| realm(&spot)) {
+            sip.realm = realm;
+        }
+        let algorithms = [("md5", DigestAlgorithm::Md5), ("sha-256", DigestAlgorithm::Sha256)];
+        if let Some(digest) = fields.get("digest").and_then(|spot| spot.words(&algorithms)) {
+            sip.digest = digest;
+        }
+        sip.public_address = fields.get("public_address").and_then(|spot| public_address(&spot));
+        if let Some(local) = fields.get("local").and_then(|spot| networks(&spot)) {
+            sip.local = local;
+        }
+        fields.finish();
+        sip
+    }
+}
+
+fn listen_list(spot: &Spot<'_>) -> Vec<Listen> {
+    let mut found = Vec::<Listen>::new();
+    for spot in spot.some_of().unwrap_or_default() {
+        let Some(listen) = spot.parse(str::parse::<Listen>, "write udp://ADDRESS:PORT or tcp://ADDRESS:PORT") else {
+            continue;
+        };
+        if listen.address.port() != 0 && found.contains(&listen) {
+            spot.error("this stands here twice", "remove it");
+            continue;
+        }
+        found.push(listen);
+    }
+    found
+}
+
+fn realm(spot: &Spot<'_>) -> Option<Arc<str>> {
+    let realm = spot.label()?;
+    if realm.contains(['"', '\\']) {
+        spot.error("a realm is written without quotes and backslashes", "");
+        return None;
+    }
+    Some(realm)
+}
+
+fn public_address(spot: &Spot<'_>) -> Option<IpAddr> {
+    let read = |text: &str| text.parse().map_err(|_| format!("{text:?} is no IP address"));
+    let address: IpAddr = spot.parse(read, "write the address that the outside sees, without a port")?;
+    if address.is_unspecified() {
+        spot.error(format!("{address} is nowhere: nobody could send to it"), "write the address that the outside sees");
+        return None;
+    }
+    Some(address)
+}
+
+const RECORD: [(&str, Record); 3] = [("none", Record::None), ("external", Record::External), ("all", Record::All)];
+
+impl Record {
+    /// Reads `record` where it may differ from `media.record`.
+    pub(super) fn read(fields: &Fields<'_>) -> Option<Record> {
+        fields.get("record")?.word(&RECORD)
+    }
+}
+
+/// A day, in seconds.
+const DAY: u64 = 86_400;
+
+impl Media {
+    /// Reads `[media]`; each phone should be able to talk, so `extensions` says for how many calls ports must do.
+    pub(super) fn read(fields: Option<Fields<'_>>, listen: &[Listen], extensions: usize) -> Media {
+        let mut media = Media::default();
+        let Some(fields) = fields else { return media };
+        let modes = [("relay", MediaMode::Relay), ("direct", MediaMode::Direct)];
+        if let Some(mode) = fields.get("mode").and_then(|spot| spot.word(&modes)) {
+            media.mode = mode;
+        }
+        if let Some(spot) = fields.get("ports")
+            && let Some(ports) = ports(&spot)
+        {
+            warn_of_few_ports(&spot, ports, extensions);
+            refuse_listening_port_for_media(&spot, ports, listen);
+            media.ports = ports;
+        }
+        media.record = Record::read(&fields).unwrap_or_default();
+        let keep = |spot: Spot<'_>| spot.duration(Duration::from_secs(DAY), Duration::from_secs(36_500 * DAY));
+        media.keep = fields.get("keep").and_then(keep);
+        fields.finish();
+        media
+    }
+}
+
+fn ports(spot: &Spot<'_>) -> Option<(u16, u16)> {
+    let read = |text: &str| {
+        let port = |text: &str| text.trim().parse::<u16>().ok();
+        let (first, last) = text
+            .split_once('-')
+            .and_then(|(first, last)| Some((port(first)?, port(last)?)))
+            .ok_or_else(|| format!("{text:?} is no range of ports"))?;
+        if first < 1024 || last < first.saturating_add(3) {
+            return Err(format!("{text} is no range of at least 4 ports from 1024 up"));
+        }
+        Ok((first, last))
+    };
+    spot.parse(read, "write the first and the last port: \"20000-29999\"")
+}
+
+fn warn_of_few_ports(spot: &Spot<'_>, (first, last): (u16, u16), extensions: usize) {
+    let calls = (usize::from(last - first) + 1) / 4;
+    if calls < extensions {
+        spot.warning(
+            format!("a call takes 4 ports: these do for {calls} calls, and there are {extensions} extensions"),
+            format!("write at least {} ports", extensions * 4),
+        );
+    }
+}
+
+fn refuse_listening_port_for_media(spot: &Spot<'_>, (first, last): (u16, u16), listen: &[Listen]) {
+    let within =
+        |listen: &&Listen| listen.transport == Transport::Udp && (first..=last).contains(&listen.address.port());
+    if let Some(listen) = listen.iter().find(within) {
+        spot.error(format!("port {} of `sip.listen` lies within", listen.address.port()), "choose another range");
+    }
+}
+
+impl Storage {
+    /// Reads `[storage]`.
+    pub(super) fn read(reader: &Reader<'_>, fields: Option<Fields<'_>>) -> Storage {
+        let spot = fields.as_ref().and_then(|fields| fields.get("directory"));
+        let written = spot.as_ref().and_then(|spot| spot.text().map(|text| (spot, text)));
+        let directory = match written {
+            Some((spot, "")) => {
+                spot.error("the directory is empty", "write a folder such as \"data\"");
+                None
+            }
+            Some((_, text)) => Some(text),
+            None => None,
+        };
+        if let Some(fields) = fields {
+            fields.finish();
+        }
+        Storage { directory: reader.path(directory.unwrap_or("data")) }
+    }
+}
+
+impl Web {
+    /// Reads `[web]`.
+    pub(super) fn read(fields: Option<Fields<'_>>, sip: &[Listen]) -> Web {
+        let mut web = Web::default();
+        let Some(fields) = fields else { return web };
+        if let Some(spot) = fields.get("listen") {
+            let read = |text: &str| text.parse().map_err(|_| format!("{text:?} is no ADDRESS:PORT"));
+            if let Some(listen) = spot.parse(read, "write ADDRESS:PORT, such as \"127.0.0.1:8080\"") {
+                refuse_shared_port(&spot, listen, sip);
+                web.listen = listen;
+            }
+        }
+        fields.finish();
+        web
+    }
+}
+
+fn refuse_shared_port(spot: &Spot<'_>, web: SocketAddr, sip: &[Listen]) {
+    let meets = |listen: &&Listen| {
+        let (ours, theirs) = (web.ip(), listen.address.ip());
+        listen.transport == Transport::Tcp
+            && listen.address.port() == web.port()
+            && (ours == theirs || ours.is_unspecified() || theirs.is_unspecified())
+    };
+    if web.port() != 0 && sip.iter().any(|listen| meets(&listen)) {
+        spot.error(format!("SIP listens on TCP port {} already", web.port()), "choose another port");
     }
 }

@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::address::{Network, SipTarget};
+use super::address::{Network, SipTarget, networks, sip_target};
 use super::destination::DidIx;
+use super::directory::Directory;
+use super::read::{Fields, Spot};
 use super::secret::Secret;
 use super::site::Record;
 use crate::number::Dials;
@@ -74,4 +76,64 @@ impl Trunk {
         self.server.ip().is_some_and(|server| server.to_canonical() == peer.to_canonical())
             || self.from.iter().any(|network| network.contains(peer))
     }
+}
+
+const IDENTITY: [(&str, IdentityHeader); 3] =
+    [("from", IdentityHeader::From), ("pai", IdentityHeader::Pai), ("rpid", IdentityHeader::Rpid)];
+
+impl Trunk {
+    /// Reads a `[[trunk]]`.
+    pub(super) fn read(fields: &Fields<'_>, name: Arc<str>, directory: &Directory) -> Trunk {
+        let did_from = [("request-uri", DidFrom::RequestUri), ("to", DidFrom::To)];
+        let dials = [("e164", Dials::E164), ("plus-e164", Dials::PlusE164), ("national", Dials::National)];
+        let nowhere = || SipTarget { user: None, host: "localhost".into(), port: None, transport: None };
+        let identity_from = fields.get("identity_from").and_then(|spot| spot.words(&IDENTITY));
+        let trunk = Trunk {
+            name,
+            server: fields.needed("server").and_then(|spot| sip_target(&spot)).unwrap_or_else(nowhere),
+            from: fields.get("from").and_then(|spot| networks(&spot)).unwrap_or_default(),
+            register: fields.table("register").and_then(register),
+            max_calls: fields.get("max_calls").and_then(|spot| spot.number(1, 100_000)),
+            did_from: fields.get("did_from").and_then(|spot| spot.word(&did_from)).unwrap_or_default(),
+            identity_from: identity_from
+                .unwrap_or_else(|| vec![IdentityHeader::Pai, IdentityHeader::Rpid, IdentityHeader::From]),
+            dials: fields.get("dials").and_then(|spot| dials_word(&spot, &dials, directory)).unwrap_or_default(),
+            identity_to: fields
+                .get("identity_to")
+                .and_then(|spot| spot.word(&IDENTITY))
+                .unwrap_or(IdentityHeader::From),
+            default_did: fields.get("default_did").and_then(|spot| directory.did(&spot)),
+            from_user: fields.get("from_user").and_then(|spot| sip_user(&spot)),
+            record: Record::read(fields),
+        };
+        fields.finish();
+        trunk
+    }
+}
+
+/// Who writes nationally must have told which nation.
+fn dials_word(spot: &Spot<'_>, words: &[(&str, Dials)], directory: &Directory) -> Option<Dials> {
+    let dials = spot.word(words)?;
+    if dials == Dials::National && directory.numbering.country.is_empty() {
+        spot.error("numbers are written nationally, but the country is not known", "write `numbering` under [site]");
+    }
+    Some(dials)
+}
+
+fn register(fields: Fields<'_>) -> Option<Register> {
+    let user = fields.needed("user").and_then(|spot| sip_user(&spot));
+    let password = fields.needed("password").and_then(|spot| spot.secret());
+    fields.finish();
+    Some(Register { user: user?, password })
+}
+
+/// A user part that needs no escaping and no quotes (RFC 3261 §25.1, `user`).
+fn sip_user(spot: &Spot<'_>) -> Option<Arc<str>> {
+    let text = spot.text()?;
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,?/".contains(&byte);
+    if text.is_empty() || text.len() > 100 || !text.bytes().all(letter) {
+        spot.error(format!("\"{text}\" is no SIP user"), "write only what stands before the @");
+        return None;
+    }
+    Some(text.into())
 }

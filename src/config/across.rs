@@ -1,0 +1,127 @@
+//! Rules between the lists of a config: what each row says for itself is right, and still it cannot be meant.
+
+use super::destination::{Destination, ExtensionIx};
+use super::directory::{Directory, Rows};
+use super::extension::Extension;
+use super::outbound::OutboundRule;
+use super::paths::Exit;
+use super::read::Spot;
+use crate::number::PhoneNumber;
+
+/// Reports everything that is wrong between rows.
+pub(super) fn check(
+    rows: &Rows<'_>,
+    directory: &Directory,
+    extensions: &[Extension],
+    outbound: &[OutboundRule],
+    exits: &[Exit],
+) {
+    warn_of_gone_deputies(rows, extensions);
+    warn_of_silent_members(rows, directory, extensions);
+    refuse_shared_gsm(rows, directory);
+    refuse_numbers_without_a_way_out(rows, outbound, exits);
+    warn_of_gsm_without_a_way_out(rows, directory, outbound);
+}
+
+/// Hours mean nothing without a zone.
+pub(super) fn refuse_hours_without_zone(rows: &Rows<'_>) {
+    if let Some(row) = rows.schedules.first() {
+        row.reader().error(
+            &row.place,
+            "in which time zone?",
+            "write `timezone = \"Europe/Berlin\"` (or another) under [site]",
+        );
+    }
+}
+
+fn extension<'a>(extensions: &'a [Extension], ix: Option<ExtensionIx>) -> Option<&'a Extension> {
+    extensions.get(ix?.index())
+}
+
+/// A deputy who has left never stands in for anybody.
+fn warn_of_gone_deputies(rows: &Rows<'_>, extensions: &[Extension]) {
+    for (row, owner) in rows.extensions.iter().zip(extensions) {
+        let Some(deputy) = extension(extensions, owner.deputy).filter(|deputy| !deputy.active) else { continue };
+        if let Some(spot) = row.get("deputy") {
+            spot.warning(format!("{} is not active and never rings", deputy.number), "name somebody else");
+        }
+    }
+}
+
+/// A member who has left, without a deputy, never rings.
+fn warn_of_silent_members(rows: &Rows<'_>, directory: &Directory, extensions: &[Extension]) {
+    for row in &rows.groups {
+        for spot in row.get("members").map_or(Vec::new(), |spot| spot.quiet_list()) {
+            let member = spot.quiet_text().and_then(|number| directory.extensions.index(number)).map(ExtensionIx);
+            if let Some(member) = extension(extensions, member)
+                && !member.active
+                && member.deputy.is_none()
+            {
+                spot.warning(format!("{} is not active, has no deputy and never rings", member.number), "remove it");
+            }
+        }
+    }
+}
+
+/// Every GSM device of every extension, with its place.
+fn gsm_devices<'a>(rows: &Rows<'a>, directory: &Directory) -> Vec<(usize, PhoneNumber, Spot<'a>)> {
+    let mut found = Vec::new();
+    for (at, row) in rows.extensions.iter().enumerate() {
+        for device in row.get("devices").map_or(Vec::new(), |spot| spot.quiet_list()) {
+            let gsm = device.is_table().then(|| device.fields()).flatten().and_then(|fields| fields.get("gsm"));
+            let Some(spot) = gsm else { continue };
+            if let Some(number) = spot.quiet_text().and_then(|text| directory.numbering.read(text)) {
+                found.push((at, number, spot));
+            }
+        }
+    }
+    found
+}
+
+/// Who calls from a GSM number is that employee: it can be only one.
+fn refuse_shared_gsm(rows: &Rows<'_>, directory: &Directory) {
+    let devices = gsm_devices(rows, directory);
+    for (at, (owner, number, spot)) in devices.iter().enumerate() {
+        let earlier = devices[..at].iter().find(|(other, earlier, _)| earlier == number && other != owner);
+        if let Some((other, ..)) = earlier {
+            let other = directory.extensions.name(*other);
+            spot.error(format!("{number} is the phone of extension {other} already"), "give it to one of them");
+        }
+    }
+}
+
+/// True where some rule lets a number out, for anybody.
+fn goes_out(number: PhoneNumber, outbound: &[OutboundRule]) -> bool {
+    let first_for = |caller| outbound.iter().find(|rule| rule.is_for(caller) && rule.pattern.matches(Some(number), ""));
+    let everyone = first_for(None);
+    let somebody =
+        outbound.iter().find(|rule| rule.allow && rule.pattern.matches(Some(number), "") && !rule.only_for.is_empty());
+    everyone.is_some_and(|rule| rule.allow) || somebody.is_some()
+}
+
+/// A `number:` that no outbound rule allows would never ring.
+fn refuse_numbers_without_a_way_out(rows: &Rows<'_>, outbound: &[OutboundRule], exits: &[Exit]) {
+    let Some(row) = rows.extensions.first().or(rows.dids.first()).or(rows.groups.first()) else { return };
+    for (destination, place) in exits.iter().flat_map(|exit| exit.list.iter().zip(&exit.places)) {
+        let Destination::Number(number) = destination else { continue };
+        if !goes_out(*number, outbound) {
+            row.reader().error(
+                place,
+                format!("no outbound rule lets {number} out"),
+                "add an [[outbound]] that matches it",
+            );
+        }
+    }
+}
+
+/// A GSM device that no outbound rule allows never rings.
+fn warn_of_gsm_without_a_way_out(rows: &Rows<'_>, directory: &Directory, outbound: &[OutboundRule]) {
+    for (_, number, spot) in gsm_devices(rows, directory) {
+        if !goes_out(number, outbound) {
+            spot.warning(
+                format!("no outbound rule lets {number} out: it never rings"),
+                "add an [[outbound]] that matches it",
+            );
+        }
+    }
+}

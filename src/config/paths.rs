@@ -1,0 +1,212 @@
+//! Proves that every path of a call ends, and that none goes round in a circle.
+//!
+//! A path is followed as a call follows it: the next entry of a list when one fails, the destination's own way on (a
+//! group's `then`, an extension's `busy`, `no_answer`, `unreachable`) only where it is the last entry, then the operator.
+//! A destination is entered at most once per call, so a path that names one again is refused. `"plan"` and the implicit
+//! edge to the operator name nothing anew: they are no circle.
+
+use super::destination::{Destination, Destinations, DidIx, ExtensionIx, GroupIx};
+use super::read::{Place, Reader};
+
+/// The steps that one beginning may take before we give up: thousands of offices' worth.
+const MOST_STEPS: usize = 100_000;
+
+/// Why a call moves on from an extension or a known customer's first destination.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Why {
+    Busy,
+    NoAnswer,
+    Unreachable,
+    Away,
+    OutsideHours,
+    Left,
+}
+
+/// Where a list of destinations is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Origin {
+    /// `site.operator`.
+    Operator,
+    /// An extension's `busy`, `no_answer` or `unreachable`.
+    Extension(ExtensionIx, Why),
+    /// A group's `then`.
+    Group(GroupIx),
+    /// A DID's `open`, `closed` or `personal`.
+    Did(DidIx),
+    /// A DID's `known.to` (`None`) or what follows it for a reason.
+    Known(DidIx, Option<Why>),
+}
+
+/// A list of destinations with its places.
+pub(super) struct Exit {
+    pub(super) origin: Origin,
+    pub(super) list: Destinations,
+    pub(super) places: Vec<Place>,
+}
+
+/// How a destination is written, for messages.
+pub(super) trait Naming {
+    fn name(&self, destination: &Destination) -> String;
+}
+
+/// Reports every circle, every path that ends nowhere and every entry that is never reached.
+pub(super) fn check(reader: &Reader<'_>, exits: &[Exit], naming: &dyn Naming) {
+    let has_operator = exits.iter().any(|exit| exit.origin == Origin::Operator);
+    let mut walk =
+        Walk { reader, exits, naming, has_operator, must_end: false, steps: 0, told: Vec::new(), path: Vec::new() };
+    for exit in exits {
+        report_never_reached(reader, exit, naming);
+    }
+    for exit in exits {
+        walk.path.clear();
+        walk.steps = 0;
+        walk.must_end = false;
+        match exit.origin {
+            Origin::Operator => {}
+            Origin::Extension(ix, _) => walk.path.push(Destination::Extension(ix)),
+            Origin::Group(ix) => walk.path.push(Destination::Group(ix)),
+            Origin::Did(_) | Origin::Known(_, None) => walk.must_end = true,
+            Origin::Known(did, Some(_)) => {
+                walk.must_end = true;
+                let first = exits.iter().filter(|exit| exit.origin == Origin::Known(did, None));
+                walk.path.extend(first.flat_map(|exit| exit.list.iter().cloned()));
+            }
+        }
+        // What follows `known.to` is written under its reasons, each an exit of its own.
+        if !matches!(exit.origin, Origin::Known(_, None)) {
+            walk.enter(exit);
+        }
+    }
+}
+
+/// After a voicemail, an announcement or a refusal nothing is tried any more.
+fn report_never_reached(reader: &Reader<'_>, exit: &Exit, naming: &dyn Naming) {
+    let end = exit.list.iter().position(|destination| destination.is_end() || *destination == Destination::Plan);
+    let Some(end) = end else { return };
+    if let Some(place) = exit.places.get(end + 1) {
+        reader.warning(
+            place,
+            format!("this is never reached: \"{}\" before it does not hand the call on", naming.name(&exit.list[end])),
+            "remove it, or move it forward",
+        );
+    }
+}
+
+struct Walk<'a> {
+    reader: &'a Reader<'a>,
+    exits: &'a [Exit],
+    naming: &'a dyn Naming,
+    has_operator: bool,
+    /// True while the beginning is a DID: a customer must end somewhere.
+    must_end: bool,
+    steps: usize,
+    /// What has been reported: one finding for each entry and kind.
+    told: Vec<(usize, Finding)>,
+    /// What the call has entered on its way here.
+    path: Vec<Destination>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Finding {
+    Circle,
+    NoEnd,
+    TooMany,
+}
+
+impl<'a> Walk<'a> {
+    /// Follows a list to every end it has. The path is as before when it returns.
+    fn enter(&mut self, exit: &'a Exit) {
+        let depth = self.path.len();
+        for (at, (destination, place)) in exit.list.iter().zip(&exit.places).enumerate() {
+            self.steps += 1;
+            if self.steps > MOST_STEPS {
+                self.tell(
+                    place,
+                    Finding::TooMany,
+                    "too many ways lead on from here to check them".into(),
+                    "shorten the lists",
+                );
+                break;
+            }
+            if destination.is_end() || *destination == Destination::Plan {
+                break;
+            }
+            if let Some(first) = self.path.iter().position(|earlier| earlier == destination) {
+                self.tell_circle(place, first, destination);
+                break;
+            }
+            self.path.push(destination.clone());
+            if at + 1 == exit.list.len() {
+                self.go_on(destination, place);
+            }
+        }
+        self.path.truncate(depth);
+    }
+
+    /// What comes after the last entry of a list: the destination's own way on, then the operator.
+    fn go_on(&mut self, destination: &Destination, place: &'a Place) {
+        let own: Vec<&'a Exit> = match *destination {
+            Destination::Extension(ix) => self
+                .exits
+                .iter()
+                .filter(|exit| matches!(exit.origin, Origin::Extension(owner, _) if owner == ix))
+                .collect(),
+            Destination::Group(ix) => self.exits.iter().filter(|exit| exit.origin == Origin::Group(ix)).collect(),
+            Destination::Operator => self.exits.iter().filter(|exit| exit.origin == Origin::Operator).collect(),
+            _ => Vec::new(),
+        };
+        for (at, exit) in own.iter().enumerate() {
+            // Three reasons with one list are one way.
+            if own[..at].iter().all(|earlier| earlier.list != exit.list) {
+                self.enter(exit);
+            }
+        }
+        if self.must_end && !self.has_operator {
+            self.check_end(destination, place, &own);
+        }
+    }
+
+    /// Without an operator a path must end in voicemail, an announcement or a refusal.
+    fn check_end(&mut self, destination: &Destination, place: &Place, own: &[&Exit]) {
+        let says = |why| own.iter().any(|exit| matches!(exit.origin, Origin::Extension(_, said) if said == why));
+        let missing: Vec<&str> = match destination {
+            Destination::Extension(_) => {
+                let reasons = [(Why::Busy, "busy"), (Why::NoAnswer, "no_answer"), (Why::Unreachable, "unreachable")];
+                reasons.into_iter().filter(|(why, _)| !says(*why)).map(|(_, word)| word).collect()
+            }
+            Destination::Group(_) if own.is_empty() => vec!["then"],
+            Destination::Group(_) | Destination::Operator => Vec::new(),
+            _ => vec!["what comes after it"],
+        };
+        if missing.is_empty() {
+            return;
+        }
+        let (name, missing) = (self.naming.name(destination), missing.join(", "));
+        self.tell(
+            place,
+            Finding::NoEnd,
+            format!("the call ends nowhere: \"{name}\" does not say {missing}, and there is no operator"),
+            "add it, or a voicemail, announcement or refusal to this list, or `operator` under [site]",
+        );
+    }
+
+    fn tell_circle(&mut self, place: &Place, first: usize, again: &Destination) {
+        let round: Vec<String> =
+            self.path[first..].iter().chain([again]).map(|destination| self.naming.name(destination)).collect();
+        let round = round.join(" → ");
+        self.tell(
+            place,
+            Finding::Circle,
+            format!("the call goes round in a circle: {round}"),
+            "a destination is entered at most once per call: name another one here, or none",
+        );
+    }
+
+    fn tell(&mut self, place: &Place, finding: Finding, reason: String, fix: &str) {
+        let key = (place.span.start, finding);
+        if !self.told.contains(&key) {
+            self.told.push(key);
+            self.reader.error(place, reason, fix);
+        }
+    }
+}
