@@ -76,6 +76,12 @@ pub struct Token {
 }
 
 impl Token {
+    /// The token behind the cookie of a branch; `None` where it is no branch of ours by its form.
+    pub fn of_branch(branch: &str) -> Option<Token> {
+        let text = branch.strip_prefix(BRANCH_COOKIE)?.as_bytes().try_into().ok()?;
+        Some(Token { text })
+    }
+
     /// The characters.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.text).unwrap_or_default()

@@ -18,6 +18,14 @@ pub mod number;
 // Floor 1, grammar: bytes and messages.
 pub mod sip;
 
+// Floor 2, transactions: one request, one answer.
+pub mod refusal;
+pub mod transaction;
+
+// Floor 3, dialogs: two phones that know each other.
+pub mod dialog;
+pub mod session_timer;
+
 // Floor 4, what the admin said: the config as one immutable value.
 pub mod config;
 
