@@ -36,8 +36,9 @@ pub mod state;
 // Floor 6, the decision.
 pub mod route;
 
-// Floor 7, the call: its media as ports and orders.
+// Floor 7, the call: its media as ports and orders, its life as facts.
 pub mod anchor;
+pub mod fact;
 
 // Floor 10, edges: sockets and disks begin here.
 pub mod media;

@@ -1,0 +1,365 @@
+//! What happened, in the past tense: everything beside the call (records, follow-ups, webhooks, pages) follows facts.
+//!
+//! The core numbers its facts; the journal writes them in that order, in batches, and says up to which number they are
+//! on disk. A call's first fact is [`CallFact::Offered`], then comes [`CallFact::Ended`], and its ladder last; facts of one call are never
+//! reordered. The other facts are the state that is no configuration (bindings, overrides, absences, blocks, counters):
+//! folding them in order gives that state back after a restart.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::key::{CallId, Transport};
+use crate::number::PhoneNumber;
+use crate::route::{Direction, Reason};
+use crate::state::{Counter, Override};
+
+/// A fact with its place in the order of things.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Noted {
+    /// Counted from 1 since the process began; the journal answers with the highest one that is on disk.
+    pub number: u64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub fact: Fact,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// A step in the life of a call.
+    Call(CallId, CallFact),
+    /// A phone registered for the first time, or in a new way (address, path, expiry beyond a pure refresh).
+    Bound(Box<Bound>),
+    /// A binding went: unregistered, expired, or its connection closed for good.
+    Unbound {
+        /// The extension's number.
+        extension: Arc<str>,
+        /// Which of its bindings, as [`Bound::identity`].
+        identity: String,
+    },
+    /// A trunk stopped answering: no registration, no OPTIONS, or refusals that say so.
+    TrunkDown {
+        /// The trunk's name.
+        trunk: Arc<str>,
+        /// What was seen.
+        why: String,
+    },
+    /// A trunk answers (again).
+    TrunkUp {
+        /// The trunk's name.
+        trunk: Arc<str>,
+    },
+    /// The hours of a schedule were overridden, or (`None`) the override was taken back or ran out.
+    Overridden {
+        /// The schedule's name.
+        schedule: Arc<str>,
+        /// Open or closed, and until when.
+        state: Option<Override>,
+    },
+    /// An employee went away, or (`None`) came back.
+    Away {
+        /// The extension's number.
+        extension: Arc<str>,
+        /// Until when; a far day stands for "until further notice".
+        until: Option<Timestamp>,
+    },
+    /// A caller was put on the block list, or taken off it.
+    Blocked {
+        /// Whom.
+        number: PhoneNumber,
+        /// True: on the list.
+        blocked: bool,
+        /// In the admin's words.
+        note: String,
+    },
+    /// A counter that orders hunt groups or limits calls moved.
+    Counted(Counter),
+    /// A new configuration took effect.
+    ConfigApplied {
+        /// Its version, as `huntline check` prints it.
+        version: Arc<str>,
+    },
+    /// A new configuration was refused; the old one stays.
+    ConfigRejected {
+        /// How many errors it had.
+        errors: usize,
+        /// The first of them.
+        first: String,
+    },
+    /// Something an admin must hear of.
+    Alarm(Alarm),
+    /// The router began to take calls.
+    Started {
+        /// Of the program.
+        version: Arc<str>,
+    },
+    /// The router ended in an orderly way.
+    Stopped,
+}
+
+/// Who speaks at one end of a call, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Party {
+    /// The number, where it could be read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub number: Option<PhoneNumber>,
+    /// As it came; shown where the number could not be read. Empty for an anonymous caller.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub text: String,
+    /// Display name.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub name: Option<Arc<str>>,
+    /// The employee's extension, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub extension: Option<Arc<str>>,
+    /// The caller asked not to be shown (RFC 3323), or gave no number.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub anonymous: bool,
+}
+
+/// The customer a call is with, as known when the call began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownCustomer {
+    /// The CRM's id.
+    pub id: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+    /// The responsible employee's extension.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub responsible: Option<Arc<str>>,
+}
+
+/// The first fact of a call: who called, whom, and what was decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Offered {
+    /// From where to where.
+    pub direction: Direction,
+    /// Who calls.
+    pub from: Party,
+    /// What was dialled, as read.
+    pub to: Party,
+    /// The DID it came in on.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub did: Option<Arc<str>>,
+    /// The DID's `source` label.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub source: Option<Arc<str>>,
+    /// The trunk it came in on.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub trunk: Option<Arc<str>>,
+    /// The customer.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub customer: Option<KnownCustomer>,
+    /// An emergency number was dialled.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub emergency: bool,
+    /// The Call-ID on the caller's side, to find the call in a trunk's or phone's own log.
+    pub sip_call_id: String,
+    /// Why the plan is what it is: each rule that spoke, in the order of decision.
+    pub because: Vec<Reason>,
+    /// The plan as `explain` prints it.
+    pub plan: String,
+}
+
+/// Whom a leg rings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whom {
+    /// A phone of an employee.
+    Extension(Arc<str>),
+    /// A number outside, through a trunk.
+    Trunk {
+        /// The trunk's name.
+        trunk: Arc<str>,
+        /// The number as dialled there.
+        number: Arc<str>,
+    },
+}
+
+/// A leg began to be rung.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rung {
+    /// The leg's number within its call; the caller's own is 0.
+    pub leg: u16,
+    /// Whom it rings.
+    pub whom: Whom,
+    /// Which device, as its address.
+    pub device: Arc<str>,
+}
+
+/// A step in the life of a call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallFact {
+    /// It came in and was decided: always the first fact.
+    Offered(Box<Offered>),
+    /// INVITEs left.
+    Rung(Vec<Rung>),
+    /// A phone rings.
+    Ringing {
+        /// The leg's number.
+        leg: u16,
+    },
+    /// A leg that was not answered is over.
+    Dropped {
+        /// The leg's number.
+        leg: u16,
+        /// The final status it gave; 487 where we cancelled it, 408 where it never answered.
+        status: u16,
+    },
+    /// The plan went on, and why.
+    Turned {
+        /// In the order of events.
+        because: Vec<Reason>,
+    },
+    /// One was answered; the others are told that it was elsewhere.
+    Answered {
+        /// The leg's number.
+        leg: u16,
+        /// A human spoke: not voicemail, announcement, or an unconfirmed GSM answer.
+        human: bool,
+    },
+    /// One side put the other on hold, or (`false`) took it back.
+    Held {
+        /// The leg's number.
+        leg: u16,
+        /// True: on hold.
+        held: bool,
+    },
+    /// It is over.
+    Ended(Ended),
+    /// The last leg has said goodbye: what was said on the wire, a line for each message. Always the last fact.
+    Traced {
+        /// The SIP ladder.
+        ladder: String,
+    },
+}
+
+/// Who ended a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedBy {
+    /// The caller hung up, or gave up.
+    Caller,
+    /// The one who was called hung up.
+    Callee,
+    /// The router: the plan ran out, a limit, an admin, a lost peer.
+    Router,
+    /// Nobody: the process died, and the record was closed after the restart.
+    SystemFailure,
+}
+
+/// Why an inbound customer call ended without a human talk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MissedCause {
+    /// The caller gave up while it rang.
+    Abandoned,
+    /// Nobody answered in time.
+    NoAnswer,
+    /// Everybody was busy.
+    AllBusy,
+    /// Nobody could be reached.
+    NoneReachable,
+    /// It was declined, or refused by a rule.
+    Rejected,
+    /// Outside the opening hours.
+    AfterHours,
+    /// A message was left.
+    VoicemailLeft,
+    /// An announcement was played, nothing else.
+    AnnouncementOnly,
+    /// A limit of a trunk or DID, or overload.
+    Capacity,
+    /// The process died.
+    SystemFailure,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Who ended it.
+    pub by: EndedBy,
+    /// The final status that the caller heard.
+    pub status: u16,
+    /// Missed, and why; `None` for a talk, an internal, outbound or blocked call.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub missed: Option<MissedCause>,
+    /// How long two people were connected, in milliseconds.
+    pub talk_ms: u64,
+}
+
+/// A binding as it must be restored after a restart (RFC 3261 §10, RFC 5626).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bound {
+    /// The extension's number.
+    pub extension: Arc<str>,
+    /// What makes it the same binding next time: instance and reg-id, else the Contact.
+    pub identity: String,
+    /// The Contact URI with its parameters, as registered.
+    pub contact: String,
+    /// The Path values, in order, ready for Route headers (RFC 3327).
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub path: Vec<String>,
+    /// How it was reached.
+    pub transport: Transport,
+    /// Our address towards it.
+    pub local: SocketAddr,
+    /// Its address, as seen by us.
+    pub remote: SocketAddr,
+    /// Call-ID and CSeq of the REGISTER, to refuse what comes out of order.
+    pub call_id: String,
+    /// See `call_id`.
+    pub cseq: u32,
+    /// When it runs out.
+    pub expires: Timestamp,
+    /// The phone's own name for itself.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub user_agent: String,
+}
+
+/// Something an admin must hear of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Alarm {
+    /// The disk took longer than 250 ms: a caller heard ringing before the record was on it.
+    GuaranteeSuspended,
+    /// The journal is on time again.
+    GuaranteeRestored,
+    /// The journal's bounded memory is full: new calls get 503.
+    Pressure {
+        /// True: it began; false: it is over.
+        on: bool,
+    },
+    /// A trunk named a readable number that is no DID of ours; it went to `default_did`.
+    UnknownDid {
+        /// The trunk.
+        trunk: Arc<str>,
+        /// The number as it came.
+        number: String,
+    },
+    /// An emergency number was dialled.
+    Emergency {
+        /// By whom.
+        extension: Arc<str>,
+        /// Which.
+        number: String,
+    },
+    /// All trunks for a number failed.
+    TrunksExhausted {
+        /// The number.
+        number: String,
+    },
+    /// A media port could not be bound.
+    MediaPort {
+        /// Which.
+        port: u16,
+        /// What the system said.
+        why: String,
+    },
+}
