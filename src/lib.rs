@@ -31,6 +31,10 @@ pub mod config;
 
 // Floor 5, who is who, and where.
 pub mod customer;
+pub mod host;
+pub mod registrar;
+pub mod registration;
+pub mod servers;
 pub mod state;
 
 // Floor 6, the decision.
