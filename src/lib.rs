@@ -47,3 +47,7 @@ pub mod fact;
 // Floor 10, edges: sockets and disks begin here.
 pub mod media;
 pub mod net;
+pub mod store;
+
+// Floor 11, loop and record.
+pub mod journal;

@@ -1,0 +1,418 @@
+//! Facts into the tables: a batch is one transaction, and on the disk when [`Writer::append`] returns.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, Transaction, params};
+
+use super::word::Word;
+use super::{FILE, PATIENCE, StoreError, schema, to_column, to_micros};
+use crate::clock::Timestamp;
+use crate::fact::{CallFact, Ended, Fact, Noted, Offered, Party, Whom};
+use crate::key::CallId;
+use crate::state::Counter;
+
+/// The one connection of a process that writes.
+#[derive(Debug)]
+pub struct Writer {
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
+    /// What the database held when it was opened: fact number 1 of this process becomes `base + 1`.
+    base: i64,
+    live: HashMap<CallId, Live>,
+}
+
+/// What must be known of a call that has not ended, to complete its row.
+#[derive(Debug, Default)]
+struct Live {
+    /// Whom each leg rings: an extension, or a number outside.
+    legs: Vec<(u16, Whom)>,
+    /// When the first human answered, and on which leg.
+    answered: Option<(Timestamp, u16)>,
+}
+
+impl Writer {
+    /// Opens the database in `storage.directory`, makes it and the directory where there is none, and brings its tables
+    /// up to date.
+    ///
+    /// # Errors
+    /// The directory cannot be written, the file is no database, or it was made by a newer program.
+    pub fn open(directory: &Path) -> Result<Writer, StoreError> {
+        let path = directory.join(FILE);
+        let failed = |doing: &'static str| {
+            let path = path.clone();
+            move |error: rusqlite::Error| StoreError::new(&path, doing, error)
+        };
+        std::fs::create_dir_all(directory)
+            .map_err(|error| StoreError::new(directory, "make the data directory", error))?;
+        let mut connection = Connection::open(&path).map_err(failed("open the database"))?;
+        configure(&connection).map_err(failed("set the database up"))?;
+        schema::migrate(&mut connection).map_err(|why| StoreError::new(&path, "bring the tables up to date", why))?;
+        let base = last_seq(&connection).map_err(failed("read the last fact"))?;
+        Ok(Writer { connection, path, base, live: HashMap::new() })
+    }
+
+    /// From here on fact number 1 follows what is in the database now.
+    pub(super) fn rebase(&mut self) -> rusqlite::Result<()> {
+        self.base = last_seq(&self.connection)?;
+        Ok(())
+    }
+
+    /// Learns again what the facts of an open call said about its legs.
+    pub(super) fn learn(&mut self, id: CallId, steps: &[(Timestamp, CallFact)]) {
+        let live = self.live.entry(id).or_default();
+        steps.iter().for_each(|(at, step)| live.fold(*at, step));
+    }
+
+    /// The `seq` of the last fact that was there when the database was opened; fact number n of this process becomes
+    /// `base + n`.
+    pub fn base(&self) -> i64 {
+        self.base
+    }
+
+    /// Writes a batch in one transaction, in order. When it returns, the facts are on the disk.
+    ///
+    /// After an error nothing of the batch is in the database, or all of it (a commit that failed in its very last
+    /// step): writing the same batch again is right in both cases.
+    ///
+    /// # Errors
+    /// The disk is full, read-only, broken, or another process holds the database for more than 5 s.
+    pub fn append(&mut self, facts: &[Noted]) -> Result<(), StoreError> {
+        self.transact(facts).map_err(|error| {
+            let doing = format!("write {} facts", facts.len());
+            StoreError::new(&self.path, doing, error)
+        })?;
+        for noted in facts {
+            if let Fact::Call(id, CallFact::Ended(_)) = &noted.fact {
+                self.live.remove(id);
+            }
+        }
+        Ok(())
+    }
+
+    fn transact(&mut self, facts: &[Noted]) -> rusqlite::Result<()> {
+        let transaction = self.connection.unchecked_transaction()?;
+        let mut body = Vec::with_capacity(1024);
+        let mut state = BTreeMap::new();
+        for noted in facts {
+            let seq = self.base + to_column(noted.number);
+            body.clear();
+            serde_json::to_writer(&mut body, &noted.fact)
+                .map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
+            let text = std::str::from_utf8(&body).unwrap_or_default();
+            insert_fact(&transaction, seq, noted, text)?;
+            match &noted.fact {
+                Fact::Call(id, step) => follow(&transaction, &mut self.live, *id, noted.at, step)?,
+                other => {
+                    // Of several facts about one thing the last one of the batch is enough.
+                    if let Some((kind, name, holds)) = thing(other) {
+                        state.insert((kind, name), (seq, holds));
+                    }
+                }
+            }
+        }
+        for ((kind, name), (seq, holds)) in state {
+            remember(&transaction, kind, &name, holds.then_some(seq))?;
+        }
+        kill_point("before_commit");
+        transaction.commit()?;
+        kill_point("after_commit");
+        Ok(())
+    }
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(PATIENCE)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", "on")?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(())
+}
+
+fn insert_fact(transaction: &Transaction<'_>, seq: i64, noted: &Noted, body: &str) -> rusqlite::Result<()> {
+    let call = match &noted.fact {
+        Fact::Call(id, _) => Some(to_column(id.to_bits())),
+        _ => None,
+    };
+    transaction
+        .prepare_cached("INSERT OR IGNORE INTO fact (seq, at, call, body) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![seq, to_micros(noted.at), call, body])?;
+    Ok(())
+}
+
+/// What a fact of a call does to its row.
+fn follow(
+    transaction: &Transaction<'_>,
+    live: &mut HashMap<CallId, Live>,
+    id: CallId,
+    at: Timestamp,
+    step: &CallFact,
+) -> rusqlite::Result<()> {
+    match step {
+        CallFact::Offered(offered) => insert_call(transaction, id, at, offered),
+        CallFact::Ended(ended) => complete_call(transaction, id, at, ended, live.entry(id).or_default()),
+        CallFact::Rung(_) | CallFact::Answered { .. } => {
+            live.entry(id).or_default().fold(at, step);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Live {
+    /// Told twice (a batch that is written again), a step changes nothing more.
+    fn fold(&mut self, at: Timestamp, step: &CallFact) {
+        match step {
+            CallFact::Rung(rung) => {
+                for leg in rung {
+                    self.legs.retain(|(number, _)| *number != leg.leg);
+                    self.legs.push((leg.leg, leg.whom.clone()));
+                }
+            }
+            CallFact::Answered { leg, human: true } => {
+                self.answered.get_or_insert((at, *leg));
+            }
+            _ => {}
+        }
+    }
+
+    /// The extension, or the number outside, that a leg rings.
+    fn whom(&self, leg: u16) -> Option<&str> {
+        self.legs.iter().find(|(number, _)| *number == leg).map(|(_, whom)| match whom {
+            Whom::Extension(extension) => &**extension,
+            Whom::Trunk { number, .. } => number,
+        })
+    }
+
+    /// The extensions rung, as `,12,14,`: each once, in the order of their first ring.
+    fn rung(&self) -> Option<String> {
+        let mut rung = String::new();
+        for (_, whom) in &self.legs {
+            if let Whom::Extension(extension) = whom
+                && !rung.contains(&format!(",{extension},"))
+            {
+                rung.push_str(if rung.is_empty() { "," } else { "" });
+                rung.push_str(extension);
+                rung.push(',');
+            }
+        }
+        (!rung.is_empty()).then_some(rung)
+    }
+}
+
+fn last_seq(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT coalesce(max(seq), 0) FROM fact", [], |row| row.get(0))
+}
+
+fn insert_call(transaction: &Transaction<'_>, id: CallId, at: Timestamp, offered: &Offered) -> rusqlite::Result<()> {
+    let number = |party: &Party| party.number.map(|number| to_column(number.to_bits()));
+    let text = |party: &Party| party.number.is_none().then(|| party.text.clone()).filter(|text| !text.is_empty());
+    let customer = offered.customer.as_ref();
+    transaction
+        .prepare_cached(
+            "INSERT OR IGNORE INTO call (id, began, direction, from_number, from_text, from_name, from_extension, anonymous,
+                 to_number, to_text, to_name, to_extension, did, source, trunk, customer, customer_name, responsible,
+                 emergency, sip_call_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
+        )?
+        .execute(params![
+            to_column(id.to_bits()),
+            to_micros(at),
+            offered.direction.word(),
+            number(&offered.from),
+            text(&offered.from),
+            offered.from.name.as_deref(),
+            offered.from.extension.as_deref(),
+            offered.from.anonymous,
+            number(&offered.to),
+            text(&offered.to),
+            offered.to.name.as_deref(),
+            offered.to.extension.as_deref(),
+            offered.did.as_deref(),
+            offered.source.as_deref(),
+            offered.trunk.as_deref(),
+            customer.map(|customer| &*customer.id),
+            customer.map(|customer| &*customer.name),
+            customer.and_then(|customer| customer.responsible.as_deref()),
+            offered.emergency,
+            offered.sip_call_id,
+        ])?;
+    Ok(())
+}
+
+fn complete_call(
+    transaction: &Transaction<'_>,
+    id: CallId,
+    at: Timestamp,
+    ended: &Ended,
+    live: &Live,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "UPDATE call SET rung = ?2, answered = ?3, answered_by = ?4, ended = ?5, ended_by = ?6, status = ?7,
+                 missed = ?8, talk_ms = ?9
+             WHERE id = ?1",
+        )?
+        .execute(params![
+            to_column(id.to_bits()),
+            live.rung(),
+            live.answered.map(|(at, _)| to_micros(at)),
+            live.answered.and_then(|(_, leg)| live.whom(leg)),
+            to_micros(at),
+            ended.by.word(),
+            ended.status,
+            ended.missed.map(Word::word),
+            to_column(ended.talk_ms),
+        ])?;
+    Ok(())
+}
+
+/// Of which thing of the state a fact speaks, and whether it still holds something worth remembering.
+fn thing(fact: &Fact) -> Option<(&'static str, String, bool)> {
+    Some(match fact {
+        Fact::Bound(bound) => ("binding", binding_name(&bound.extension, &bound.identity), true),
+        Fact::Unbound { extension, identity } => ("binding", binding_name(extension, identity), false),
+        Fact::Overridden { schedule, state } => ("override", schedule.to_string(), state.is_some()),
+        Fact::Away { extension, until } => ("away", extension.to_string(), until.is_some()),
+        Fact::Blocked { number, blocked, .. } => ("blocked", number.to_string(), *blocked),
+        Fact::Counted(counter) => ("counter", counter_name(counter), true),
+        Fact::ConfigApplied { .. } => ("config", String::new(), true),
+        Fact::Started { .. } | Fact::Stopped => ("process", String::new(), true),
+        _ => return None,
+    })
+}
+
+fn binding_name(extension: &str, identity: &str) -> String {
+    format!("{extension} {identity}")
+}
+
+fn counter_name(counter: &Counter) -> String {
+    match counter {
+        Counter::Rotation { group, .. } => format!("rotation {group}"),
+        Counter::Talked { extension, .. } => format!("talked {extension}"),
+        Counter::CalledOutside { extension, .. } => format!("called_outside {extension}"),
+    }
+}
+
+/// Keeps the fact `seq` as the last word on a thing, or (`None`) forgets the thing.
+fn remember(transaction: &Transaction<'_>, kind: &str, name: &str, seq: Option<i64>) -> rusqlite::Result<()> {
+    match seq {
+        Some(seq) => transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO state (kind, name, seq, at, body)
+                 SELECT ?1, ?2, seq, at, body FROM fact WHERE seq = ?3",
+            )?
+            .execute(params![kind, name, seq]),
+        None => {
+            transaction.prepare_cached("DELETE FROM state WHERE kind = ?1 AND name = ?2")?.execute(params![kind, name])
+        }
+    }
+    .map(drop)
+}
+
+/// Where a test lets the process die: `HUNTLINE_DIE_AT=before_commit:12` kills it (SIGKILL: nothing is tidied up) when it
+/// comes to this point for the twelfth time. The points are `before_commit`, `after_commit` and, once the loop has been
+/// told, `after_report`. Only in builds with debug assertions.
+pub(crate) fn kill_point(place: &str) {
+    if cfg!(debug_assertions) {
+        use std::sync::OnceLock;
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static CHOSEN: OnceLock<Option<(String, u64)>> = OnceLock::new();
+        static PASSED: AtomicU64 = AtomicU64::new(0);
+        let chosen = CHOSEN.get_or_init(|| {
+            let text = std::env::var("HUNTLINE_DIE_AT").ok()?;
+            let (place, count) = text.split_once(':').unwrap_or((&text, "1"));
+            Some((place.to_owned(), count.parse().ok()?))
+        });
+        if let Some((chosen, count)) = chosen
+            && chosen == place
+            && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == *count
+        {
+            let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::Reader;
+    use super::super::fixture::*;
+    use super::*;
+    use crate::state::Override;
+
+    fn count(writer: &Writer, table: &str) -> i64 {
+        writer.connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn every_commit_waits_for_the_disk() {
+        let folder = Folder::new();
+        let writer = folder.writer();
+        let pragma = |name| writer.connection.pragma_query_value(None, name, |row| row.get::<_, String>(0));
+        assert_eq!(pragma("journal_mode").unwrap(), "wal");
+        let synchronous: i64 = writer.connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
+        assert_eq!(synchronous, 2); // FULL
+    }
+
+    #[test]
+    fn a_batch_written_twice_is_written_once() {
+        let folder = Folder::new();
+        let mut writer = folder.writer();
+        let facts = numbered(1, ordinary(call(0), 0));
+        writer.append(&facts[..5]).unwrap();
+        writer.append(&facts[..5]).unwrap();
+        writer.append(&facts[5..]).unwrap();
+        assert_eq!((count(&writer, "fact"), count(&writer, "call")), (8, 1));
+        let row = Reader::open(&folder.0).unwrap().call(call(0)).unwrap().unwrap().row;
+        assert_eq!((row.answered, row.answered_by.as_deref()), (Some(at(4)), Some("15")));
+    }
+
+    #[test]
+    fn numbers_go_on_where_the_last_run_ended() {
+        let folder = Folder::new();
+        folder.writer().append(&numbered(1, ordinary(call(0), 0))).unwrap();
+        let mut writer = folder.writer();
+        assert_eq!(writer.base(), 8);
+        writer.append(&numbered(1, ordinary(call(500), 500))).unwrap();
+        let last: i64 = writer.connection.query_row("SELECT max(seq) FROM fact", [], |row| row.get(0)).unwrap();
+        assert_eq!((last, count(&writer, "call")), (16, 2));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_call_that_is_over() {
+        let folder = Folder::new();
+        let mut writer = folder.writer();
+        let facts = numbered(1, ordinary(call(0), 0));
+        facts.iter().for_each(|fact| writer.append(std::slice::from_ref(fact)).unwrap());
+        assert_eq!(writer.live.len(), 0);
+    }
+
+    #[test]
+    fn of_each_thing_the_last_fact_is_remembered_and_what_was_taken_back_is_forgotten() {
+        let folder = Folder::new();
+        let mut writer = folder.writer();
+        let (office, x12): (Arc<str>, Arc<str>) = ("office".into(), "12".into());
+        let rotation = |calls| Fact::Counted(Counter::Rotation { group: "sales".into(), calls });
+        let open = Some(Override { open: true, until: None });
+        let facts = [
+            (0, rotation(1)),
+            (0, Fact::Overridden { schedule: office.clone(), state: open }),
+            (1, rotation(2)),
+            (1, Fact::Away { extension: x12.clone(), until: Some(at(60)) }),
+            (2, Fact::Overridden { schedule: office, state: None }),
+            (3, rotation(3)),
+            (4, Fact::Started { version: "0.1.0".into() }),
+        ];
+        writer.append(&numbered(1, facts)).unwrap();
+        let restored = Reader::open(&folder.0).unwrap().restore().unwrap();
+        assert_eq!(
+            restored,
+            [(at(1), Fact::Away { extension: x12.clone(), until: Some(at(60)) }), (at(3), rotation(3))]
+        );
+        writer.append(&numbered(8, [(9, Fact::Away { extension: x12, until: None })])).unwrap();
+        assert_eq!(Reader::open(&folder.0).unwrap().restore().unwrap(), [(at(3), rotation(3))]);
+    }
+}
