@@ -5,14 +5,14 @@
 //! reordered. The other facts are the state that is no configuration (bindings, overrides, absences, blocks, counters):
 //! folding them in order gives that state back after a restart.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::key::{CallId, Transport};
+use crate::key::CallId;
 use crate::number::PhoneNumber;
+pub use crate::registrar::Bound;
 use crate::route::{Direction, Reason};
 use crate::state::{Counter, Override};
 
@@ -292,35 +292,6 @@ pub struct Ended {
     pub missed: Option<MissedCause>,
     /// How long two people were connected, in milliseconds.
     pub talk_ms: u64,
-}
-
-/// A binding as it must be restored after a restart (RFC 3261 §10, RFC 5626).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bound {
-    /// The extension's number.
-    pub extension: Arc<str>,
-    /// What makes it the same binding next time: instance and reg-id, else the Contact.
-    pub identity: String,
-    /// The Contact URI with its parameters, as registered.
-    pub contact: String,
-    /// The Path values, in order, ready for Route headers (RFC 3327).
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub path: Vec<String>,
-    /// How it was reached.
-    pub transport: Transport,
-    /// Our address towards it.
-    pub local: SocketAddr,
-    /// Its address, as seen by us.
-    pub remote: SocketAddr,
-    /// Call-ID and CSeq of the REGISTER, to refuse what comes out of order.
-    pub call_id: String,
-    /// See `call_id`.
-    pub cseq: u32,
-    /// When it runs out.
-    pub expires: Timestamp,
-    /// The phone's own name for itself.
-    #[serde(skip_serializing_if = "String::is_empty", default)]
-    pub user_agent: String,
 }
 
 /// Something an admin must hear of.

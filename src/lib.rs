@@ -30,6 +30,7 @@ pub mod session_timer;
 pub mod config;
 
 // Floor 5, who is who, and where.
+pub mod admission;
 pub mod customer;
 pub mod host;
 pub mod registrar;

@@ -42,7 +42,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(25);
 pub type BindingKey = Key<Binding>;
 
 /// A timer of the registrar: a binding runs out, or its NAT is to be reminded.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Due(BindingKey);
 
 /// Where one phone of an extension is.

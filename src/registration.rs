@@ -40,15 +40,15 @@ const FIRST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1800);
 
 /// A timer of this file.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Due {
     line: LineId,
     what: What,
 }
 
-/// A request of this file, by which its answer is recognised.
+/// What a request of this file is for, by which its answer is recognised.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Asked {
+pub struct Purpose {
     line: LineId,
     what: What,
     /// Which of the trunk's addresses was asked.
@@ -60,7 +60,7 @@ pub struct Asked {
 /// Names a trunk across configs, in which its index may change.
 type LineId = u32;
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum What {
     Options,
     Register,
@@ -174,7 +174,7 @@ impl Trunks {
     /// one whose server and account are as before goes on undisturbed.
     pub fn configure<U, K>(&mut self, config: &Config, ground: &mut Ground<'_, '_, U, K>)
     where
-        U: Copy + From<Asked>,
+        U: Copy + From<Purpose>,
         K: From<Due> + From<Timer>,
     {
         let mut before = std::mem::take(&mut self.lines);
@@ -209,7 +209,7 @@ impl Trunks {
     /// What a name means has changed: a trunk whose address in use is not among the new ones goes to the first of them.
     pub fn resolved<U, K>(&mut self, name: &ServerName, ground: &mut Ground<'_, '_, U, K>)
     where
-        U: Copy + From<Asked>,
+        U: Copy + From<Purpose>,
         K: From<Due> + From<Timer>,
     {
         self.index(ground.servers);
@@ -231,16 +231,16 @@ impl Trunks {
     /// A timer of ours came due.
     pub fn due<U, K>(&mut self, due: Due, ground: &mut Ground<'_, '_, U, K>)
     where
-        U: Copy + From<Asked>,
+        U: Copy + From<Purpose>,
         K: From<Due> + From<Timer>,
     {
         self.begin(due.line, due.what, ground);
     }
 
     /// An answer to a request of ours.
-    pub fn answered<U, K>(&mut self, asked: Asked, message: &Message, ground: &mut Ground<'_, '_, U, K>)
+    pub fn answered<U, K>(&mut self, asked: Purpose, message: &Message, ground: &mut Ground<'_, '_, U, K>)
     where
-        U: Copy + From<Asked>,
+        U: Copy + From<Purpose>,
         K: From<Due> + From<Timer>,
     {
         let Some(status) = message.status().filter(|status| status.is_final()) else { return };
@@ -254,9 +254,9 @@ impl Trunks {
     }
 
     /// A request of ours gets no answer.
-    pub fn unanswered<U, K>(&mut self, asked: Asked, why: Why, ground: &mut Ground<'_, '_, U, K>)
+    pub fn unanswered<U, K>(&mut self, asked: Purpose, why: Why, ground: &mut Ground<'_, '_, U, K>)
     where
-        U: Copy + From<Asked>,
+        U: Copy + From<Purpose>,
         K: From<Due> + From<Timer>,
     {
         let why = match why {
@@ -392,7 +392,7 @@ impl Trunks {
     }
 
     /// The trunk of a request, unless it is gone or has been asked anew since.
-    fn line(&mut self, asked: Asked) -> Option<&mut Line> {
+    fn line(&mut self, asked: Purpose) -> Option<&mut Line> {
         let line = self.lines.iter_mut().find(|line| line.id == asked.line)?;
         (line.errand(asked.what).serial == asked.serial).then_some(line)
     }
@@ -400,7 +400,7 @@ impl Trunks {
     /// Sends what is to be sent, to the address in use; the first of the list where none is.
     fn begin<U, K>(&mut self, line: LineId, what: What, ground: &mut Ground<'_, '_, U, K>)
     where
-        U: Copy + From<Asked>,
+        U: Copy + From<Purpose>,
         K: From<Due> + From<Timer>,
     {
         let Some(line) = self.lines.iter_mut().find(|known| known.id == line) else { return };
@@ -416,9 +416,9 @@ impl Trunks {
         line.send(what, transport, address, ground);
     }
 
-    fn pinged<U, K>(&mut self, asked: Asked, status: Status, ground: &mut Ground<'_, '_, U, K>)
+    fn pinged<U, K>(&mut self, asked: Purpose, status: Status, ground: &mut Ground<'_, '_, U, K>)
     where
-        U: Copy + From<Asked>,
+        U: Copy + From<Purpose>,
         K: From<Due> + From<Timer>,
     {
         if matches!(status, Status::SERVICE_UNAVAILABLE | Status::REQUEST_TIMEOUT) {
@@ -433,9 +433,9 @@ impl Trunks {
         line.wait(What::Options, PING_UP, ground);
     }
 
-    fn registered<U, K>(&mut self, asked: Asked, status: Status, message: &Message, ground: &mut Ground<'_, '_, U, K>)
+    fn registered<U, K>(&mut self, asked: Purpose, status: Status, message: &Message, ground: &mut Ground<'_, '_, U, K>)
     where
-        U: Copy + From<Asked>,
+        U: Copy + From<Purpose>,
         K: From<Due> + From<Timer>,
     {
         let Some(line) = self.line(asked) else { return };
@@ -452,9 +452,9 @@ impl Trunks {
     }
 
     /// The next address is tried at once; after the last one the trunk is down, and there is a pause.
-    fn failed<U, K>(&mut self, asked: Asked, why: String, ground: &mut Ground<'_, '_, U, K>)
+    fn failed<U, K>(&mut self, asked: Purpose, why: String, ground: &mut Ground<'_, '_, U, K>)
     where
-        U: Copy + From<Asked>,
+        U: Copy + From<Purpose>,
         K: From<Due> + From<Timer>,
     {
         let Some(line) = self.line(asked) else { return };
@@ -486,7 +486,7 @@ impl Trunks {
 impl Line {
     fn send<U, K>(&mut self, what: What, transport: Transport, address: SocketAddr, ground: &mut Ground<'_, '_, U, K>)
     where
-        U: Copy + From<Asked>,
+        U: Copy + From<Purpose>,
         K: From<Due> + From<Timer>,
     {
         let Some(flow) = ground.host.flow(transport, address) else {
@@ -498,7 +498,7 @@ impl Line {
         let line = self.id;
         let errand = self.errand(what);
         errand.serial += 1;
-        let asked = Asked { line, what, address, serial: errand.serial };
+        let asked = Purpose { line, what, address, serial: errand.serial };
         if let Some(deadline) = errand.deadline.take() {
             ground.hand.deadlines.cancel(deadline);
         }
