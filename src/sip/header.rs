@@ -431,3 +431,154 @@ impl<'a> Auth<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_shows_name_uri_and_parameters() {
+        let value = br#" "Ada \"the \\ first\" B" <sip:ada@h;lr?x=y> ; tag = 1;expires=60;q=0.5;reg-id=2;+sip.instance="<urn:uuid:0>" "#;
+        let address = NameAddr::read(value).unwrap();
+        assert_eq!(address.display().as_deref(), Some(r#"Ada "the \ first" B"#));
+        assert_eq!(address.uri.as_str(), "sip:ada@h;lr?x=y");
+        assert_eq!((address.tag(), address.expires(), address.q()), (Some("1"), Some(60), Some(500)));
+        assert_eq!((address.instance(), address.reg_id()), (Some("urn:uuid:0"), Some(2)));
+    }
+
+    #[test]
+    fn names_come_bare_empty_and_in_latin1() {
+        for (value, display, uri) in [
+            (&b"sip:a@h;tag=1"[..], None, "sip:a@h"),
+            (b"<sip:a@h>", None, "sip:a@h"),
+            (b"\"\" <sip:a@h>", None, "sip:a@h"),
+            (b"caller<sip:a@h>", Some("caller"), "sip:a@h"),
+            (b"T. Watson <tel:+49>", Some("T. Watson"), "tel:+49"),
+            (b"\"J\xfcrgen\" <sip:a@h>", Some("Jürgen"), "sip:a@h"),
+            (b"\"J\\\xfcrgen\" <sip:a@h>", Some("Jürgen"), "sip:a@h"),
+            ("Jürgen <sip:a@h>".as_bytes(), Some("Jürgen"), "sip:a@h"),
+            (b"\"a <sip:x@y>\" <isbn:1>", Some("a <sip:x@y>"), "isbn:1"),
+        ] {
+            let address = NameAddr::read(value).unwrap();
+            assert_eq!((address.display().as_deref(), address.uri.as_str()), (display, uri));
+        }
+    }
+
+    #[test]
+    fn addresses_with_two_readings_are_refused() {
+        for (value, at) in [
+            (&b""[..], 0),
+            (b"\"open <sip:a@h>", 0),
+            (b"Bell, Alexander <sip:a@h>", 0),
+            (b"\"x\" < sip:a@h >", 0),
+            (b"<sip:a@h", 0),
+            (b"<>", 0),
+            (b"sip:a@h?Route=%3Csip:h%3E", 7),
+            (b"sip:a@h, sip:b@h", 7),
+            (b"<sip:a@h> x", 10),
+            (b"<sip:a@h>;;", 10),
+        ] {
+            assert_eq!(NameAddr::read(value).map(|_| ()), Err(Unreadable { at }), "{}", ascii(value));
+        }
+    }
+
+    #[test]
+    fn a_via_reads_with_white_space_ports_and_addresses() {
+        let via =
+            Via::read(b"SIP  / 2.0  / TCP     spindle.example.com : 5070  ;  branch  =   z9hG4bK9ikj8 ;rport").unwrap();
+        assert_eq!((via.transport, via.host, via.port), ("TCP", Host::Name("spindle.example.com"), Some(5070)));
+        assert_eq!((via.unique_branch(), via.wants_rport(), via.rport()), (Some("z9hG4bK9ikj8"), true, None));
+        for text in ["received=[2001:db8::9:255]", "received=2001:db8::9:255"] {
+            let value = format!("SIP/2.0/UDP [2001:db8::9:1];{text};branch=z9hG4bK;rport=5");
+            let via = Via::read(value.as_bytes()).unwrap();
+            assert_eq!(via.received(), "2001:db8::9:255".parse().ok());
+            assert_eq!((via.branch(), via.unique_branch(), via.rport()), (Some("z9hG4bK"), None, Some(5)));
+        }
+        for bad in [
+            "SIP/2.0/UDP",
+            "SIP/2.0/UDP ",
+            "HTTP/1.1/TCP h",
+            "SIP/2.0/UDP h:",
+            "SIP/2.0/UDP h:66000",
+            "SIP/2.0/UDP h;;",
+        ] {
+            assert!(Via::read(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sequence_numbers_stay_below_two_to_the_31() {
+        let read = |text: &'static str| CSeq::read(text.as_bytes()).map(|cseq| (cseq.number, cseq.method));
+        assert_eq!(read("0009  INVITE"), Ok((9, Method::Invite)));
+        assert_eq!(read("2147483647 PUBLISH"), Ok((2_147_483_647, Method::Publish)));
+        for bad in
+            ["2147483648 INVITE", "36893488147419103232 INVITE", "1INVITE", "1", "INVITE", "-1 INVITE", "1 INVITE x"]
+        {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        assert_eq!(CSeq::read(b"1 X-y").map(|cseq| (cseq.method, cseq.method_name)), Ok((Method::Other, "X-y")));
+        assert_eq!(RAck::read(b"776656 1 INVITE"), Ok(RAck { rseq: 776_656, cseq: 1, method: Method::Invite }));
+    }
+
+    #[test]
+    fn a_reason_has_a_protocol_a_cause_and_a_text() {
+        let reason = Reason::read(br#"SIP ;cause=200 ;text="Call completed elsewhere""#).unwrap();
+        assert_eq!((reason.protocol, reason.cause), ("SIP", Some(200)));
+        assert_eq!(reason.text().as_deref(), Some("Call completed elsewhere"));
+        let reason = Reason::read(b"Q.850;cause=16").unwrap();
+        assert_eq!((reason.protocol, reason.cause, reason.text()), ("Q.850", Some(16), None));
+    }
+
+    #[test]
+    fn a_replaces_needs_both_tags() {
+        let replaces = Replaces::read(b"98732@sip.example.com;from-tag=r33th4x0r ;to-tag=ff87ff;early-only").unwrap();
+        let expected =
+            Replaces { call_id: "98732@sip.example.com", to_tag: "ff87ff", from_tag: "r33th4x0r", early_only: true };
+        assert_eq!(replaces, expected);
+        assert!(Replaces::read(b"98732;from-tag=1").is_err());
+        assert!(Replaces::read(b"98732;to-tag=1;from-tag=").is_err());
+    }
+
+    #[test]
+    fn timers_saturate_and_say_who_refreshes() {
+        assert_eq!(seconds(b"3600"), Ok(3600));
+        assert_eq!(seconds(b"10000000000000000000000000000000000"), Ok(u32::MAX));
+        assert!(seconds(b"-1").is_err());
+        assert_eq!(retry_after(b"120 (I'm in a meeting);duration=3600"), Ok(120));
+        let read = |text: &'static str| SessionExpires::read(text.as_bytes()).unwrap();
+        assert_eq!(read("1800;refresher=UAS"), SessionExpires { seconds: 1800, refresher: Some(Refresher::Uas) });
+        assert_eq!(read("90"), SessionExpires { seconds: 90, refresher: None });
+    }
+
+    #[test]
+    fn weights_are_thousandths() {
+        let weights = ["0", "0.", "0.5", "0.333", "1", "1.000", "1.1", "2", "0.1234", "x", ".7"].map(thousandths);
+        let expected =
+            [Some(0), Some(0), Some(500), Some(333), Some(1000), Some(1000), None, None, None, None, Some(700)];
+        assert_eq!(weights, expected);
+    }
+
+    #[test]
+    fn credentials_show_every_parameter_also_a_doubled_one() {
+        let value = br#"Digest username="a, \"b\"" ,realm = "r",nc=00000001, realm="s", uri="sip:h;a=b""#;
+        let auth = Auth::read(value).unwrap();
+        let params: Result<Vec<_>, _> =
+            auth.params().map(|param| param.map(|(name, value)| (name, ascii(value)))).collect();
+        let expected =
+            [("username", r#"a, \"b\""#), ("realm", "r"), ("nc", "00000001"), ("realm", "s"), ("uri", "sip:h;a=b")];
+        assert_eq!((auth.scheme, params.unwrap().as_slice()), ("Digest", &expected[..]));
+        assert!(Auth::read(b"Digest").is_err());
+        let broken: Vec<_> = Auth::read(b"Digest a, b=1").unwrap().params().map(|param| param.is_ok()).collect();
+        assert_eq!(broken, [false, true]);
+    }
+
+    #[test]
+    fn words_and_media_types_read_with_parameters() {
+        let event = Word::read(b"dialog;sla;ma=\"x\"").unwrap();
+        assert_eq!((event.word, event.params.get("ma")), ("dialog", Some("x")));
+        assert_eq!(privacy(b"id ; critical").collect::<Vec<_>>(), ["id", "critical"]);
+        let media = ContentType::read(b"Application / SDP;charset=utf-8").unwrap();
+        assert!(media.is("application", "sdp") && !media.is("application", "pidf+xml"));
+        assert!(ContentType::read(b"application").is_err());
+    }
+}

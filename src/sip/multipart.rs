@@ -37,12 +37,17 @@ fn parts<'a>(body: &'a [u8], boundary: &'a [u8]) -> impl Iterator<Item = &'a [u8
         if text.starts_with(b"--") {
             return None;
         }
-        let line = memmem::find(text, b"\r\n").filter(|line| trimmed(&text[..*line]).is_empty())?;
+        let line = memmem::find(text, b"\r\n")?;
         // The break that ends the delimiter's line may at once begin the next delimiter.
         let (before, after) = delimiter(&text[line..], boundary)?;
         rest = Some(after);
         Some(before.get(2..).unwrap_or_default())
     })
+}
+
+/// Behind a boundary its line ends, or `--` closes the body; anything else is text that merely begins alike.
+fn is_alone(after: &[u8]) -> bool {
+    after.starts_with(b"--") || memmem::find(after, b"\r\n").is_some_and(|end| trimmed(&after[..end]).is_empty())
 }
 
 /// What stands before the next delimiter (without its line break) and behind it.
@@ -52,7 +57,7 @@ fn delimiter<'a>(text: &'a [u8], boundary: &[u8]) -> Option<(&'a [u8], &'a [u8])
         let dashes = from + memmem::find(&text[from..], b"--")?;
         let before = &text[..dashes];
         let at_line = before.is_empty() || before.ends_with(b"\r\n");
-        if let Some(after) = text[dashes + 2..].strip_prefix(boundary).filter(|_| at_line) {
+        if let Some(after) = text[dashes + 2..].strip_prefix(boundary).filter(|after| at_line && is_alone(after)) {
             return Some((before.strip_suffix(b"\r\n").unwrap_or(before), after));
         }
         from = dashes + 2;

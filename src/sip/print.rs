@@ -346,3 +346,147 @@ fn decimal(out: &mut Vec<u8>, mut number: u64) {
     }
     out.extend_from_slice(&digits[at..]);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::uri::Uri;
+
+    const INVITE: &str = "INVITE sip:12@us SIP/2.0\r\n\
+        Via: SIP/2.0/UDP 10.0.0.5:5080;rport;branch=z9hG4bK1;received=9.9.9.9, SIP/2.0/TCP b;branch=z9hG4bK2\r\n\
+        v: SIP/2.0/UDP c\r\n\
+        Record-Route: <sip:p1;lr>, <sip:p2;lr>\r\n\
+        f: \"J\u{fc}rgen\"\r\n <sip:j@h>;tag=1\r\n\
+        t: <sip:12@us>\r\n\
+        i: call-1\r\n\
+        CSeq: 7 INVITE\r\n\
+        Timestamp: 54\r\n\
+        l: 0\r\n\r\n";
+
+    fn parse(text: &str) -> Message {
+        Message::parse(Bytes::copy_from_slice(text.as_bytes())).unwrap()
+    }
+
+    fn text(bytes: &Bytes) -> &str {
+        std::str::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_response_repeats_the_request_and_says_where_it_came_from() {
+        let source = "192.0.2.9:1024".parse().unwrap();
+        let mut writer = Writer::default();
+        let ringing = writer.reply(&parse(INVITE), Status::RINGING, "us1", source).finish();
+        let expected = "SIP/2.0 180 Ringing\r\n\
+            Via: SIP/2.0/UDP 10.0.0.5:5080;branch=z9hG4bK1;received=192.0.2.9;rport=1024\r\n\
+            Via: SIP/2.0/TCP b;branch=z9hG4bK2\r\n\
+            Via: SIP/2.0/UDP c\r\n\
+            From: \"J\u{fc}rgen\"   <sip:j@h>;tag=1\r\n\
+            To: <sip:12@us>;tag=us1\r\n\
+            Call-ID: call-1\r\n\
+            CSeq: 7 INVITE\r\n\
+            Record-Route: <sip:p1;lr>, <sip:p2;lr>\r\n\
+            Content-Length: 0\r\n\r\n";
+        assert_eq!(text(&ringing), expected);
+        let trying = writer.reply(&parse(INVITE), Status::TRYING, "", source).finish();
+        assert!(text(&trying).contains("\r\nTo: <sip:12@us>\r\n"));
+        assert!(text(&trying).contains("\r\nTimestamp: 54\r\n"));
+        assert!(!text(&trying).contains("Record-Route"));
+        let busy = writer.reply(&parse(INVITE), Status::BUSY_HERE, "us1", source).finish();
+        assert!(!text(&busy).contains("Record-Route"));
+    }
+
+    #[test]
+    fn the_top_via_is_stamped_as_rfc_3261_and_3581_say() {
+        for (via, source, expected) in [
+            ("10.0.0.5;branch=z9hG4bK1", "10.0.0.5:5060", "10.0.0.5;branch=z9hG4bK1"),
+            ("10.0.0.5;branch=z9hG4bK1", "10.0.0.6:5060", "10.0.0.5;branch=z9hG4bK1;received=10.0.0.6"),
+            ("10.0.0.5;rport", "10.0.0.5:7", "10.0.0.5;received=10.0.0.5;rport=7"),
+            ("10.0.0.5;received=6.6.6.6", "10.0.0.5:7", "10.0.0.5"),
+            ("h.example;X=\"a;b\";RPORT=1", "[2001:db8::1]:7", "h.example;X=\"a;b\";received=2001:db8::1;rport=7"),
+            ("10.0.0.5", "[::ffff:10.0.0.5]:5060", "10.0.0.5"),
+        ] {
+            let request = format!(
+                "OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/UDP {via}\r\nFrom: sip:a@h\r\nTo: sip:b@h\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\r\n"
+            );
+            let answer = Writer::default().reply(&parse(&request), Status::OK, "t", source.parse().unwrap()).finish();
+            let line = text(&answer).lines().nth(1).unwrap_or_default();
+            assert_eq!(line, format!("Via: SIP/2.0/UDP {expected}"));
+        }
+    }
+
+    #[test]
+    fn a_request_is_written_in_the_order_of_the_calls() {
+        let mut writer = Writer::default();
+        let us = Host::Ip("192.0.2.1".parse().unwrap());
+        let mut draft = writer.request(Method::Invite, Uri::sip("14", us, Some(5060)));
+        draft.via("UDP", us, Some(5060), "z9hG4bKx").number(HeaderName::MaxForwards, 69u8);
+        draft.name_addr(HeaderName::From, "Ada \"B\"", "sip:+49@us", "t1").name_addr(
+            HeaderName::To,
+            "",
+            "sip:14@us",
+            "",
+        );
+        draft.header(HeaderName::CallId, "c1").cseq(1, Method::Invite);
+        draft.header_with(HeaderName::Contact, |line| {
+            line.uri("sip:us").param("+sip.instance", "<urn:uuid:1>").param("ob", "").param("expires", "60");
+        });
+        let bytes = draft.finish_with("application/sdp", b"v=0\r\n");
+        let expected = "INVITE sip:14@192.0.2.1:5060 SIP/2.0\r\n\
+            Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKx;rport\r\n\
+            Max-Forwards: 69\r\n\
+            From: \"Ada \\\"B\\\"\" <sip:+49@us>;tag=t1\r\n\
+            To: <sip:14@us>\r\n\
+            Call-ID: c1\r\n\
+            CSeq: 1 INVITE\r\n\
+            Contact: <sip:us>;+sip.instance=\"<urn:uuid:1>\";ob;expires=60\r\n\
+            Content-Type: application/sdp\r\n\
+            Content-Length: 5\r\n\r\nv=0\r\n";
+        assert_eq!(text(&bytes), expected);
+        assert_eq!(parse(text(&bytes)).sdp(), Some(&b"v=0\r\n"[..]));
+    }
+
+    #[test]
+    fn no_value_can_smuggle_a_line_in() {
+        let evil = "x\r\nEvil: 1\n\rb";
+        let mut writer = Writer::default();
+        let mut draft = writer.request(Method::Invite, format!("sip:h {evil}"));
+        draft.via(evil, Host::Name(evil), None, evil).name_addr(HeaderName::From, evil, evil, evil);
+        draft.header(HeaderName::Subject, evil).header_named(evil, evil);
+        draft.header_with(HeaderName::Contact, |line| {
+            line.display(evil).uri(format!("sip:a>,<sip:b@{evil}")).param(evil, evil).flag(evil);
+            write!(line, "{evil}").unwrap();
+        });
+        let bytes = draft.finish_with(evil, b"");
+        let names: Vec<_> =
+            text(&bytes).lines().skip(1).map(|line| line.split(':').next().unwrap_or_default()).collect();
+        let expected = ["Via", "From", "Subject", "xEvil1b", "Contact", "Content-Type", "Content-Length", ""];
+        assert_eq!(names, expected);
+        assert!(text(&bytes).starts_with("INVITE sip:hxEvil:1b SIP/2.0\r\n"));
+        assert!(text(&bytes).contains("\r\nContact: \"xEvil: 1b\" <sip:a,sip:b@xEvil:1b>;"));
+        let refusal =
+            writer.respond(&parse(INVITE), Status::FORBIDDEN, evil, evil, "10.0.0.5:1".parse().unwrap()).finish();
+        assert!(text(&refusal).starts_with("SIP/2.0 403 x  Evil: 1  b\r\nVia: "));
+        assert!(text(&refusal).contains("\r\nTo: <sip:12@us>;tag=\"xEvil: 1b\"\r\n"));
+    }
+
+    #[test]
+    fn a_malformed_request_is_answered_with_what_could_be_read() {
+        let refuse = |text: String| {
+            let malformed = Message::parse(Bytes::from(text)).unwrap_err();
+            let answer = Writer::default().refuse(&malformed, "t", "10.0.0.5:5080".parse().unwrap());
+            answer.map(|answer| String::from_utf8(answer.to_vec()).unwrap())
+        };
+        let answer = refuse(INVITE.replace("CSeq: 7 INVITE", "CSeq: 7 BYE")).unwrap();
+        assert!(answer.starts_with("SIP/2.0 400 CSeq Names Another Method\r\nVia: SIP/2.0/UDP 10.0.0.5:5080;branch=z9hG4bK1;received=10.0.0.5;rport=5080\r\n"));
+        assert!(
+            answer.contains("\r\nTo: <sip:12@us>;tag=t\r\nCall-ID: call-1\r\nCSeq: 7 BYE\r\nContent-Length: 0\r\n\r\n")
+        );
+        let without = refuse("OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/UDP h;;,\r\nTo: \"x\r\n\r\n".into()).unwrap();
+        let expected =
+            "SIP/2.0 400 Unreadable Via\r\nVia: SIP/2.0/UDP h;;\r\nVia: \r\nTo: \"x\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(without, expected);
+        assert_eq!(refuse(INVITE.replace("INVITE", "ACK").replace("7 ACK", "x ACK")), None);
+        assert_eq!(refuse(INVITE.replace("INVITE sip:12@us SIP/2.0", "SIP/2.0 700 No")), None);
+        assert_eq!(refuse(INVITE.replace("Via", "Vie").replace("v:", "w:")), None);
+    }
+}
