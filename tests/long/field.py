@@ -1,0 +1,213 @@
+"""The field on which the long runs are played: a network of its own, the router, SIPp, and what SIPp's logs say."""
+import collections, json, os, shutil, signal, socket, subprocess, sys, tempfile, time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+ROUTER = ("127.0.0.1", 5060)
+CALLERS, PHONES, TRUNK, ASKER = "127.0.0.10", "127.0.0.20", "127.0.0.30", "127.0.0.40"
+FIRST_CALLER, FIRST_PHONE = 6000, 7000
+T1 = 0.5
+
+
+def own_network():
+    """Runs this program again in a network namespace of its own: its ports are nobody else's, nothing outlives it."""
+    if os.environ.get("HUNTLINE_LONG_INSIDE"):
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        return
+    os.environ["HUNTLINE_LONG_INSIDE"] = "1"
+    flags = ["--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    if os.getuid() != 0:
+        flags = ["--user", "--map-root-user"] + flags
+    os.execvp("unshare", ["unshare", *flags, sys.executable, *sys.argv])
+
+
+def config(folder, phones, registered=()):
+    """An office whose DIDs 2000, 2001 … each lead to one extension with a phone of its own at a fixed address.
+
+    `phones`: for each DID the port of its phone (None: a phone that is never there) and its ring time in seconds.
+    """
+    out = [f'''
+[site]
+name = "Long run"
+timezone = "Europe/Moscow"
+numbering = {{ country = "7", area = "495", national_prefix = "8", international_prefix = "810" }}
+[sip]
+listen = ["udp://{ROUTER[0]}:{ROUTER[1]}"]
+realm = "long"
+local = ["127.0.0.0/8"]
+[media]
+mode = "relay"
+[storage]
+directory = "{folder}/data"
+[[trunk]]
+name = "trunk"
+server = "sip:{TRUNK}:5060"
+from = ["{CALLERS}/32"]
+did_from = "request-uri"
+identity_from = ["from"]
+''']
+    for i, (port, ring) in enumerate(phones):
+        devices = f'[{{ address = "sip:{PHONES}:{port}" }}]' if port else '["sip"]'
+        ring = f'no_answer = {{ after = "{ring}s", to = "refuse:unavailable" }}' if ring else ""
+        out.append(f'''
+[[extension]]
+number = "x{i}"
+name = "Phone {i}"
+password = "secret"
+devices = {devices}
+call_waiting = true
+{ring}
+[[did]]
+number = "{2000 + i}"
+open = {{ to = ["extension:x{i}"{', "refuse:unavailable"' if not ring else ''}] }}
+''')
+    for name in registered:
+        out.append(f'[[extension]]\nnumber = "{name}"\nname = "{name}"\npassword = "secret"\n')
+    return "".join(out)
+
+
+class Router:
+    def __init__(self, binary, folder, text):
+        self.binary, self.folder = os.path.abspath(binary), folder
+        self.path = os.path.join(folder, "huntline.toml")
+        self.write(text)
+        self.process = None
+
+    def write(self, text):
+        with open(self.path + ".new", "w") as f:
+            f.write(text)
+        os.replace(self.path + ".new", self.path)
+
+    def start(self):
+        """Seconds from the start until it answers an OPTIONS."""
+        log = open(os.path.join(self.folder, "router.log"), "a")
+        began = time.monotonic()
+        self.process = subprocess.Popen([self.binary, "serve", "--config", self.path], stdin=subprocess.DEVNULL,
+                                        stdout=log, stderr=log, cwd=self.folder)
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.bind((ASKER, 0))
+        s.settimeout(0.02)
+        for n in range(1000):
+            if self.process.poll() is not None:
+                raise SystemExit(f"WRONG: the router ended with {self.process.returncode}; see {log.name}")
+            s.sendto(f"OPTIONS sip:{ROUTER[0]} SIP/2.0\r\nVia: SIP/2.0/UDP {ASKER}:{s.getsockname()[1]};branch=z9hG4bK{began}{n}\r\n"
+                     f"From: <sip:a@{ASKER}>;tag=a{n}\r\nTo: <sip:{ROUTER[0]}>\r\nCall-ID: {began}-{n}@{ASKER}\r\n"
+                     f"CSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n".encode(), ROUTER)
+            try:
+                s.recv(4096)
+                return time.monotonic() - began
+            except (socket.timeout, ConnectionRefusedError):
+                pass
+        raise SystemExit("WRONG: the router does not answer")
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def reload(self):
+        self.process.send_signal(signal.SIGHUP)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+    def ask(self, *args):
+        out = subprocess.run([self.binary, *args, "--config", self.path, "--json"], capture_output=True, text=True,
+                             cwd=self.folder, stdin=subprocess.DEVNULL)
+        if out.returncode:
+            raise SystemExit(f"WRONG: huntline {' '.join(args)} ended with {out.returncode}: {out.stderr}")
+        return json.loads(out.stdout)
+
+    def calls(self):
+        """All records, by the Call-ID on the caller's side; a Call-ID may wrongly have several."""
+        records = collections.defaultdict(list)
+        for call in self.ask("calls", "--limit", "0"):
+            records[call["sip_call_id"]].append(call)
+        return records
+
+
+class Sipp:
+    """One SIPp process on a scenario; its message log is what its side saw."""
+
+    def __init__(self, folder, name, scenario, ip, port, *args):
+        self.name, self.log = name, os.path.join(folder, name + ".messages")
+        path = os.path.join(folder, name + ".xml")
+        with open(path, "w") as f:
+            f.write(scenario)
+        self.out = os.path.join(folder, name + ".out")
+        cmd = ["sipp", "-sf", path, "-i", ip, "-p", str(port), "-mi", ip, "-mp", str(port + 10000), "-nostdin",
+               "-timer_resol", "1", "-buff_size", "4194304", "-trace_shortmsg", "-shortmessage_file", self.log,
+               "-trace_err", "-error_file", os.path.join(folder, name + ".errors"), *args]
+        self.process = subprocess.Popen(cmd, cwd=folder, stdin=subprocess.DEVNULL, stdout=open(self.out, "w"),
+                                        stderr=subprocess.STDOUT)
+
+    def wait(self, limit):
+        return self.process.wait(limit)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+def call(folder, name, scenario, port, did, rate, total, *args):
+    """Callers who dial this DID at this rate."""
+    return Sipp(folder, name, scenario, CALLERS, port, f"{ROUTER[0]}:{ROUTER[1]}", "-s", did, "-r", str(rate), "-m", str(total),
+                "-l", str(total), "-default_behaviors", "all,-abortunexp", *args)
+
+
+class Seen:
+    """What one caller saw of a call: times in seconds since 1970."""
+
+    def __init__(self):
+        self.statuses = []       # (time, code) of every response to the INVITE
+        self.bye = None          # (time, "caller" or "callee")
+        self.cancelled = False
+
+    @property
+    def final(self):
+        return next(((t, c) for t, c in self.statuses if c >= 200), None)
+
+    @property
+    def heard(self):
+        """More than 100 Trying."""
+        return [c for _, c in self.statuses if c > 100]
+
+
+def seen(path):
+    """SIPp's short message log, by Call-ID; a last line cut short by a kill is left out."""
+    out = collections.defaultdict(Seen)
+    with open(path, errors="replace") as f:
+        for line in f:
+            p = line.rstrip("\n").split("\t")
+            if len(p) < 7 or not line.endswith("\n"):
+                continue
+            t, way, call_id, cseq, first = float(p[2]), p[3], p[4], p[5], p[6]
+            s = out[call_id]
+            if way == "R" and first.startswith("SIP/2.0") and cseq.endswith("INVITE"):
+                s.statuses.append((t, int(first.split()[1])))
+            elif first.startswith("BYE ") and not s.bye:
+                s.bye = (t, "caller" if way == "S" else "callee")
+            elif first.startswith("CANCEL "):
+                s.cancelled = True
+    return out
+
+
+def workplace(name):
+    return tempfile.mkdtemp(prefix=f"huntline-{name}-")
+
+
+def verdict(wrong, good, folder, keep):
+    """Prints the findings (the first twenty in full) and ends."""
+    for line in wrong[:20]:
+        print("  " + line)
+    if wrong:
+        print(f"WRONG: {len(wrong)} findings; kept {folder}")
+        sys.exit(1)
+    if not keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    print("ok: " + good)
