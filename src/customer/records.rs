@@ -196,7 +196,6 @@ impl<'a> Found<'a> {
             kind: self.kind(),
             name: self.name().into(),
             responsible: self.responsible().cloned(),
-            numbers: self.numbers().collect(),
         }
     }
 
