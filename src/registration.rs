@@ -628,7 +628,7 @@ impl Line {
             draft.number(HeaderName::Expires, expires);
         }
         for (name, value) in proofs {
-            draft.header(HeaderName::read(name.as_bytes()), value);
+            draft.header(name, value);
         }
         draft.finish()
     }
