@@ -34,8 +34,8 @@ pub mod admission;
 pub mod customer;
 pub mod host;
 pub mod registrar;
-pub mod registration;
 pub mod servers;
+pub mod registration;
 pub mod state;
 
 // Floor 6, the decision.
