@@ -39,6 +39,7 @@ pub mod registration;
 pub mod state;
 
 // Floor 6, the decision.
+pub mod hypothesis;
 pub mod route;
 
 // Floor 7, the call: its media as ports and orders, its life as facts.
