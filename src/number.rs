@@ -262,13 +262,25 @@ impl Pattern {
         }
     }
 
-    /// How many characters it pins down: the longest match wins, and an exact one before an open one of the same length.
-    pub fn weight(&self) -> usize {
-        self.text.len() * 2 + usize::from(!self.open)
+    /// True where it is for public numbers alone, written with `+`.
+    pub fn is_public(&self) -> bool {
+        self.plus
     }
 
-    fn start(&self) -> &str {
+    /// True where anything may follow its digits.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// The digits it begins with, without plus and star.
+    pub fn start(&self) -> &str {
         self.text.trim_start_matches('+').trim_end_matches('*')
+    }
+
+    /// Of two that match, the greater wins: the one that pins down more digits; an exact one before an open one; one
+    /// for public numbers before one for everything.
+    pub fn weight(&self) -> (usize, bool, bool) {
+        (self.start().len(), !self.open, self.plus)
     }
 }
 
@@ -287,5 +299,195 @@ impl FromStr for Pattern {
             return Err("a pattern is + and digits, with * at the end for whatever follows".into());
         }
         Ok(Pattern { text: text.into(), plus: text.starts_with('+'), open: rest.ends_with('*') })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn moscow() -> Numbering {
+        Numbering {
+            country: "7".into(),
+            area: "495".into(),
+            national_prefix: "8".into(),
+            international_prefix: "810".into(),
+        }
+    }
+
+    fn berlin() -> Numbering {
+        Numbering {
+            country: "49".into(),
+            area: "30".into(),
+            national_prefix: "0".into(),
+            international_prefix: "00".into(),
+        }
+    }
+
+    fn kyiv() -> Numbering {
+        Numbering {
+            country: "380".into(),
+            area: "44".into(),
+            national_prefix: "0".into(),
+            international_prefix: "00".into(),
+        }
+    }
+
+    fn read_all(numbering: &Numbering, table: &[(&str, &str)]) {
+        for (text, expected) in table {
+            let read = numbering.read(text).map_or_else(|| "-".to_owned(), |number| number.to_string());
+            assert_eq!(read, *expected, "{text:?} with {numbering:?}");
+        }
+    }
+
+    #[test]
+    fn however_people_write_it_it_is_one_number() {
+        let mobile = "+79161234567";
+        let ways = [
+            "8 916 123-45-67",
+            "8(916)1234567",
+            "89161234567",
+            "+7 916 123 45 67",
+            "+7 (916) 123\u{2011}45\u{2011}67",
+            "79161234567",
+            "0079161234567",
+            "007 916 1234567",
+            "81079161234567",
+            "9161234567",
+            "tel:+7-916-123-45-67",
+            "tel:+79161234567;phone-context=example",
+            "TEL:89161234567",
+            "sip:+79161234567@provider.example;user=phone",
+            "sip:%2B79161234567@provider.example",
+            "sips:89161234567@provider.example",
+            "sip:+79161234567:secret@provider.example",
+            " +79161234567 ",
+            "+7\u{a0}916\u{a0}1234567",
+        ];
+        read_all(&moscow(), &ways.map(|way| (way, mobile)));
+    }
+
+    #[test]
+    fn a_site_reads_by_its_own_plan_in_its_order() {
+        read_all(
+            &moscow(),
+            &[
+                ("1234567", "+74951234567"),      // area + 7 digits
+                ("8123456", "+74958123456"),      // begins with 8, but is no whole national number
+                ("12345", "+749512345"),          // area + 5 digits
+                ("123456789", "+7495123456789"),  // area + 9 digits
+                ("1234", "-"),                    // too short for the area
+                ("84951234567", "+74951234567"),  // national prefix
+                ("8104930123456", "+4930123456"), // international prefix before the national one
+                ("004930123456", "+4930123456"),
+                ("74951234567", "+74951234567"), // country + rest from 11 digits
+                ("7495123456", "+77495123456"),  // 10 digits are national, even if they begin like the country
+                ("491701234567", "-"),           // another country without any prefix
+                ("+4930123456", "+4930123456"),
+                ("+49", "-"),
+                ("+0495123456", "-"),
+                ("+1234567890123456", "-"),
+                ("*97", "-"),
+                ("#31#", "-"),
+                ("anonymous", "-"),
+                ("", "-"),
+                ("+", "-"),
+                ("Reception 2", "-"),
+            ],
+        );
+        read_all(
+            &berlin(),
+            &[
+                ("030 123456", "+4930123456"),
+                ("12345678", "+493012345678"),
+                ("0170 1112233", "+491701112233"),
+                ("00 7 916 1234567", "+79161234567"),
+                ("493012345678", "+493012345678"),
+                ("0049 30 123456", "+4930123456"),
+                ("110", "-"),
+            ],
+        );
+        read_all(
+            &kyiv(),
+            &[
+                ("044 123 45 67", "+380441234567"),
+                ("1234567", "+380441234567"),
+                ("501234567", "+380501234567"), // 9 digits are a whole national number there
+                ("380501234567", "+380501234567"),
+                ("0501234567", "+380501234567"),
+            ],
+        );
+        read_all(
+            &Numbering::default(),
+            &[("+79161234567", "+79161234567"), ("0079161234567", "+79161234567"), ("89161234567", "-")],
+        );
+    }
+
+    #[test]
+    fn a_trunk_is_read_and_written_by_its_habits() {
+        let (mobile, abroad) = ("+79161234567".parse().unwrap(), "+4930123456".parse().unwrap());
+        let written = |number, dials| moscow().write(number, dials);
+        assert_eq!(written(mobile, Dials::National), "89161234567");
+        assert_eq!(written(abroad, Dials::National), "8104930123456");
+        assert_eq!(written(mobile, Dials::E164), "79161234567");
+        assert_eq!(written(abroad, Dials::PlusE164), "+4930123456");
+        assert_eq!(Numbering::default().write(abroad, Dials::National), "004930123456");
+        let read = |text, dials| moscow().read_from(text, dials).map(|number| number.to_string());
+        // Without a plus, an E.164 trunk still begins with the country: this is Berlin, not area 495.
+        assert_eq!(read("4930123456", Dials::E164).as_deref(), Some("+4930123456"));
+        assert_eq!(read("+4930123456", Dials::E164).as_deref(), Some("+4930123456"));
+        assert_eq!(read("004930123456", Dials::E164).as_deref(), Some("+4930123456"));
+        assert_eq!(read("8 (916) 123-45-67", Dials::National).as_deref(), Some("+79161234567"));
+        assert_eq!(read("89161234567", Dials::PlusE164).as_deref(), Some("+79161234567"));
+        assert_eq!(read("unavailable", Dials::National), None);
+    }
+
+    #[test]
+    fn a_pattern_fits_what_it_says_and_the_longest_weighs_most() {
+        let number = Some("+77011234567".parse().unwrap());
+        let pattern = |text: &str| text.parse::<Pattern>().unwrap();
+        let fits = |text, number, dialled| pattern(text).matches(number, dialled);
+        assert!(fits("+7*", number, "") && fits("+77*", number, "") && fits("+*", number, "") && fits("*", number, ""));
+        assert!(fits("+77011234567", number, "") && fits("+77011234567*", number, ""));
+        assert!(!fits("+7701123456", number, "") && !fits("+49*", number, "") && !fits("7*", number, ""));
+        assert!(
+            fits("06*", None, "0611") && fits("*", None, "*97") && !fits("+*", None, "0611") && !fits("0", None, "06")
+        );
+        let mut patterns = ["*", "+*", "+77*", "+77011234567*", "+7*", "+77011234567"].map(pattern);
+        patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.weight()));
+        let sorted = ["+77011234567", "+77011234567*", "+77*", "+7*", "+*", "*"];
+        assert_eq!(patterns.map(|pattern| pattern.to_string()), sorted);
+        for broken in ["", "+", "7**", "+7*5", "+7x", "**"] {
+            assert!(broken.parse::<Pattern>().is_err(), "{broken:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_for_a_trunk_is_read_back(digits in "[1-9][0-9]{6,14}", dials in 0..3usize) {
+            let number = PhoneNumber::from_digits(&digits).unwrap();
+            prop_assert_eq!(PhoneNumber::from_bits(number.to_bits()), Some(number));
+            prop_assert_eq!(number.to_string().parse(), Ok(number));
+            prop_assert_eq!(number.len(), digits.len());
+            let dials = [Dials::E164, Dials::PlusE164, Dials::National][dials];
+            for numbering in [moscow(), berlin(), Numbering::default()] {
+                // A national number of another length than the country's is none; it cannot come back.
+                let fixed = numbering.national_digits().is_some_and(|whole| {
+                    digits.starts_with(&*numbering.country) && digits.len() != numbering.country.len() + whole
+                });
+                let short = digits.starts_with(&*numbering.country) && digits.len() < numbering.country.len() + 5;
+                if dials != Dials::National || !(fixed || short) {
+                    let written = numbering.write(number, dials);
+                    prop_assert_eq!(numbering.read_from(&written, dials), Some(number), "{} {:?}", written, numbering);
+                }
+            }
+        }
+
+        #[test]
+        fn no_text_makes_reading_fail(text in "\\PC{0,24}") {
+            let _ = (moscow().read(&text), berlin().read_from(&text, Dials::E164), text.parse::<Pattern>());
+        }
     }
 }

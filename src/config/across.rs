@@ -3,7 +3,7 @@
 use super::destination::{Destination, ExtensionIx};
 use super::directory::{Directory, Rows};
 use super::extension::Extension;
-use super::outbound::OutboundRule;
+use super::outbound::{OutboundRule, OutboundRules};
 use super::paths::Exit;
 use super::read::Spot;
 use crate::number::PhoneNumber;
@@ -13,7 +13,7 @@ pub(super) fn check(
     rows: &Rows<'_>,
     directory: &Directory,
     extensions: &[Extension],
-    outbound: &[OutboundRule],
+    outbound: &OutboundRules,
     exits: &[Exit],
 ) {
     warn_of_gone_deputies(rows, extensions);
@@ -91,16 +91,15 @@ fn refuse_shared_gsm(rows: &Rows<'_>, directory: &Directory) {
 }
 
 /// True where some rule lets a number out, for anybody.
-fn goes_out(number: PhoneNumber, outbound: &[OutboundRule]) -> bool {
-    let first_for = |caller| outbound.iter().find(|rule| rule.is_for(caller) && rule.pattern.matches(Some(number), ""));
-    let everyone = first_for(None);
-    let somebody =
-        outbound.iter().find(|rule| rule.allow && rule.pattern.matches(Some(number), "") && !rule.only_for.is_empty());
-    everyone.is_some_and(|rule| rule.allow) || somebody.is_some()
+fn goes_out(number: PhoneNumber, outbound: &OutboundRules) -> bool {
+    let for_everyone = outbound.find(None, Some(number), "").is_some_and(|rule| rule.allow);
+    let for_somebody =
+        |rule: &OutboundRule| rule.allow && rule.pattern.matches(Some(number), "") && !rule.only_for.is_empty();
+    for_everyone || outbound.iter().any(for_somebody)
 }
 
 /// A `number:` that no outbound rule allows would never ring.
-fn refuse_numbers_without_a_way_out(rows: &Rows<'_>, outbound: &[OutboundRule], exits: &[Exit]) {
+fn refuse_numbers_without_a_way_out(rows: &Rows<'_>, outbound: &OutboundRules, exits: &[Exit]) {
     let Some(row) = rows.extensions.first().or(rows.dids.first()).or(rows.groups.first()) else { return };
     for (destination, place) in exits.iter().flat_map(|exit| exit.list.iter().zip(&exit.places)) {
         let Destination::Number(number) = destination else { continue };
@@ -115,7 +114,7 @@ fn refuse_numbers_without_a_way_out(rows: &Rows<'_>, outbound: &[OutboundRule], 
 }
 
 /// A GSM device that no outbound rule allows never rings.
-fn warn_of_gsm_without_a_way_out(rows: &Rows<'_>, directory: &Directory, outbound: &[OutboundRule]) {
+fn warn_of_gsm_without_a_way_out(rows: &Rows<'_>, directory: &Directory, outbound: &OutboundRules) {
     for (_, number, spot) in gsm_devices(rows, directory) {
         if !goes_out(number, outbound) {
             spot.warning(

@@ -38,7 +38,7 @@ pub use did::{Answer, Did, DidNumber, Known, KnownWhen};
 pub use extension::{DeviceRule, Extension, NoAnswer};
 pub use follow_up::{Assign, FollowUpRules, Pick};
 pub use hunt_group::{HuntGroup, Order, Strategy, Voicemail};
-pub use outbound::OutboundRule;
+pub use outbound::{OutboundRule, OutboundRules};
 pub use problem::{Problem, Problems, Severity};
 pub use schedule::{Hours, HoursRule, Schedule};
 pub use secret::Secret;
@@ -85,7 +85,7 @@ pub struct Config {
     voicemails: Vec<Voicemail>,
     schedules: Vec<Schedule>,
     dids: Vec<Did>,
-    outbound: Vec<OutboundRule>,
+    outbound: OutboundRules,
     announces: bool,
     by: Lookups,
 }
@@ -220,12 +220,11 @@ impl Config {
         number: Option<PhoneNumber>,
         dialled: &str,
     ) -> Option<&OutboundRule> {
-        // Sorted when read: the first that fits has the longest match.
-        self.outbound.iter().find(|rule| rule.is_for(caller) && rule.pattern.matches(number, dialled))
+        self.outbound.find(caller, number, dialled)
     }
 
     /// The outbound rules, longest match first.
-    pub fn outbound_rules(&self) -> &[OutboundRule] {
+    pub fn outbound_rules(&self) -> &OutboundRules {
         &self.outbound
     }
 
@@ -318,7 +317,7 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
         Schedule::read(row, directory.schedules.name(at.into()), site.timezone.clone())
     });
     let dids = each(&rows.dids, |row, at| Did::read(row, DidIx(at), &directory, &mut exits));
-    let outbound = OutboundRule::read_all(&rows.outbound, &directory);
+    let outbound = OutboundRules::read(&rows.outbound, &directory);
     let follow_up = FollowUpRules::read(root.table("follow_up"), &directory);
     root.finish();
 

@@ -386,3 +386,319 @@ fn refuse_second_exception(earlier: &[ExceptionDay], exception: &ExceptionDay, s
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn schedule(zone: &str, open: &[&str], holidays: &[&str], exceptions: &[(&str, &str)]) -> Schedule {
+        Schedule {
+            name: "office".into(),
+            zone: TimeZone::get(zone).unwrap(),
+            open: open.iter().map(|rule| WeekRule::read(rule).unwrap()).collect(),
+            holidays: holidays
+                .iter()
+                .map(|days| Holiday { text: (*days).into(), days: Days::read(days).unwrap() })
+                .collect(),
+            exceptions: exceptions
+                .iter()
+                .map(|(days, open)| ExceptionDay {
+                    text: format!("{days} {open}").into(),
+                    days: Days::read(days).unwrap(),
+                    open: Span::read_list(open).unwrap(),
+                })
+                .collect(),
+        }
+    }
+
+    fn office() -> Schedule {
+        schedule(
+            "Europe/Moscow",
+            &["mon-fri 09:00-18:00", "sat 10:00-15:00"],
+            &["2026-12-31..2027-01-08", "05-09"],
+            &[("2026-12-30", "09:00-16:00"), ("2027-02-20", "09:00-18:00")],
+        )
+    }
+
+    /// At each local time: open or not, the rule that says so, and the local time of the next change.
+    fn check(schedule: &Schedule, table: &[(&str, bool, &str, &str)]) {
+        for (at, open, because, next) in table {
+            let moment =
+                |text: &str| text.parse::<DateTime>().unwrap().to_zoned(schedule.zone.clone()).unwrap().timestamp();
+            let hours = schedule.why(moment(at));
+            assert_eq!((hours.open, hours.rule.to_string().as_str()), (*open, *because), "at {at}");
+            assert_eq!(schedule.is_open(moment(at)), *open, "at {at}");
+            let change = schedule.next_change(moment(at)).map(|at| schedule.zone.to_datetime(at).to_string());
+            assert_eq!(change.as_deref().unwrap_or("never"), *next, "after {at}");
+        }
+    }
+
+    #[test]
+    fn the_office_of_the_contract_is_open_when_its_config_says() {
+        let week = "hours mon-fri 09:00-18:00";
+        check(
+            &office(),
+            &[
+                ("2026-11-23T08:59:59", false, "outside all hours", "2026-11-23T09:00:00"),
+                ("2026-11-23T09:00:00", true, week, "2026-11-23T18:00:00"),
+                ("2026-11-23T17:59:59", true, week, "2026-11-23T18:00:00"),
+                ("2026-11-23T18:00:00", false, "outside all hours", "2026-11-24T09:00:00"),
+                ("2026-11-28T14:00:00", true, "hours sat 10:00-15:00", "2026-11-28T15:00:00"),
+                ("2026-11-29T12:00:00", false, "outside all hours", "2026-11-30T09:00:00"),
+                ("2026-12-30T16:30:00", false, "exception 2026-12-30 09:00-16:00", "2027-01-09T10:00:00"),
+                ("2026-12-31T12:00:00", false, "holiday 2026-12-31..2027-01-08", "2027-01-09T10:00:00"),
+                ("2027-01-08T12:00:00", false, "holiday 2026-12-31..2027-01-08", "2027-01-09T10:00:00"),
+                // A Saturday with the hours of a working day.
+                ("2027-02-20T17:00:00", true, "exception 2027-02-20 09:00-18:00", "2027-02-20T18:00:00"),
+                ("2029-05-09T12:00:00", false, "holiday 05-09", "2029-05-10T09:00:00"),
+            ],
+        );
+    }
+
+    #[test]
+    fn an_interval_past_midnight_belongs_to_the_day_on_which_it_starts() {
+        let night =
+            schedule("Europe/Berlin", &["mon-sun 22:00-06:00"], &["2026-11-24"], &[("2026-11-26", "00:00-24:00")]);
+        let week = "hours mon-sun 22:00-06:00";
+        check(
+            &night,
+            &[
+                // It runs on into the holiday, and the holiday's own does not start.
+                ("2026-11-24T05:59:00", true, week, "2026-11-24T06:00:00"),
+                ("2026-11-24T22:00:00", false, "holiday 2026-11-24", "2026-11-25T22:00:00"),
+                ("2026-11-25T03:00:00", false, "outside all hours", "2026-11-25T22:00:00"),
+                // The exception has the whole day; what started the evening before touches it.
+                ("2026-11-26T01:00:00", true, week, "2026-11-27T00:00:00"),
+                ("2026-11-26T12:00:00", true, "exception 2026-11-26 00:00-24:00", "2026-11-27T00:00:00"),
+                ("2026-11-27T01:00:00", false, "outside all hours", "2026-11-27T22:00:00"),
+            ],
+        );
+    }
+
+    #[test]
+    fn commas_days_and_new_year_are_read_as_written() {
+        let shop =
+            schedule("UTC", &["mon,wed-thu 09:00-12:00, 13:00-18:00", "fri-sun 10:00-11:00"], &["12-24..01-06"], &[]);
+        let lunch = "hours mon,wed-thu 09:00-12:00, 13:00-18:00";
+        check(
+            &shop,
+            &[
+                ("2026-11-23T11:00:00", true, lunch, "2026-11-23T12:00:00"),
+                ("2026-11-23T12:30:00", false, "outside all hours", "2026-11-23T13:00:00"),
+                ("2026-11-24T11:00:00", false, "outside all hours", "2026-11-25T09:00:00"),
+                ("2026-11-29T10:30:00", true, "hours fri-sun 10:00-11:00", "2026-11-29T11:00:00"),
+                ("2026-12-24T10:00:00", false, "holiday 12-24..01-06", "2027-01-07T09:00:00"),
+                ("2027-01-06T10:00:00", false, "holiday 12-24..01-06", "2027-01-07T09:00:00"),
+            ],
+        );
+        check(
+            &schedule("UTC", &["mon-sun 00:00-24:00"], &[], &[]),
+            &[("2026-11-23T11:00:00", true, "hours mon-sun 00:00-24:00", "never")],
+        );
+        check(
+            &schedule("UTC", &["mon-sun 09:00-09:00"], &[], &[]),
+            &[("2026-11-23T08:00:00", true, "hours mon-sun 09:00-09:00", "never")],
+        );
+        check(
+            &schedule("UTC", &[], &[], &[("02-29", "09:00-10:00")]),
+            &[("2028-03-01T00:00:00", false, "outside all hours", "2032-02-29T09:00:00")],
+        );
+    }
+
+    #[test]
+    fn what_is_no_hour_no_day_and_no_date_is_refused() {
+        for text in [
+            "mon 25:00-26:00",
+            "mon 09:60-18:00",
+            "mon 09:00",
+            "09:00-18:00",
+            "mon-fry 09:00-18:00",
+            "mon 9-18",
+            "mon 24:00-09:00",
+            "mon 09:00-18:00,",
+        ] {
+            assert!(WeekRule::read(text).is_err(), "{text:?}");
+        }
+        for text in [
+            "2026-02-30",
+            "13-01",
+            "02-30",
+            "2026-1-1",
+            "2026-12-31..2026-12-30",
+            "2026-12-31..01-08",
+            "tomorrow",
+            "",
+            "2026-12-31..",
+            "12-24..13-01",
+        ] {
+            assert!(Days::read(text).is_err(), "{text:?}");
+        }
+        assert!(Days::read("02-29").is_ok() && WeekRule::read("MON 9:00-18:00").is_ok());
+    }
+
+    #[test]
+    fn two_ranges_of_days_meet_where_a_day_is_in_both() {
+        let table = [
+            ("2026-12-30", "2026-12-30", true),
+            ("2026-12-30", "12-30", true),
+            ("2026-12-30", "12-31", false),
+            ("2026-12-24..2027-01-06", "01-01", true),
+            ("12-24..01-06", "2027-01-01", true),
+            ("12-24..01-06", "01-05..01-10", true),
+            ("12-24..01-06", "01-07..12-23", false),
+            ("2026-05-01..2026-05-09", "2026-05-09..2026-05-10", true),
+            ("2026-05-01..2026-05-08", "2026-05-09..2026-05-10", false),
+            ("2026-03-01..2026-03-10", "02-20..03-02", true),
+            ("2027-03-05..2028-01-10", "02-20..03-02", false),
+            ("2026-03-01..2028-01-10", "02-29", false),
+            ("2026-03-01..2028-03-10", "02-29", true),
+        ];
+        for (a, b, meets) in table {
+            let (first, second) = (Days::read(a).unwrap(), Days::read(b).unwrap());
+            assert_eq!((first.meets(&second), second.meets(&first)), (meets, meets), "{a} and {b}");
+        }
+    }
+
+    #[test]
+    fn when_clocks_change_a_skipped_time_is_the_end_of_the_gap_and_a_repeated_one_lasts_longest() {
+        let table = [
+            // 02:00 → 03:00 in Berlin: what opens or closes at 02:30 does so at 03:00 summer time.
+            ("Europe/Berlin", "sun 02:30-05:00", "2026-03-28T12:00Z", "2026-03-29T01:00:00Z", "2026-03-29T03:00:00Z"),
+            ("Europe/Berlin", "sun 01:00-02:30", "2026-03-28T12:00Z", "2026-03-29T00:00:00Z", "2026-03-29T01:00:00Z"),
+            // 03:00 → 02:00: opens at the first 02:30, closes at the last.
+            ("Europe/Berlin", "sun 02:30-05:00", "2026-10-24T12:00Z", "2026-10-25T00:30:00Z", "2026-10-25T04:00:00Z"),
+            ("Europe/Berlin", "sun 01:00-02:30", "2026-10-24T12:00Z", "2026-10-24T23:00:00Z", "2026-10-25T01:30:00Z"),
+            (
+                "America/New_York",
+                "sun 02:15-03:00",
+                "2026-03-07T12:00Z",
+                "2026-03-15T06:15:00Z",
+                "2026-03-15T07:00:00Z",
+            ),
+            (
+                "America/New_York",
+                "sun 01:30-01:45",
+                "2026-10-31T12:00Z",
+                "2026-11-01T05:30:00Z",
+                "2026-11-01T06:45:00Z",
+            ),
+            // Midnight itself is skipped in Santiago, and 23:00 to 24:00 comes twice.
+            (
+                "America/Santiago",
+                "sun 00:00-02:00",
+                "2026-09-05T12:00Z",
+                "2026-09-06T04:00:00Z",
+                "2026-09-06T05:00:00Z",
+            ),
+            (
+                "America/Santiago",
+                "sat 23:30-23:45",
+                "2026-04-04T12:00Z",
+                "2026-04-05T02:30:00Z",
+                "2026-04-05T03:45:00Z",
+            ),
+            // A whole day, 30 December 2011, was skipped in Samoa.
+            (
+                "Pacific/Apia",
+                "thu 22:00-06:00",
+                "2011-12-29T12:00-10:00",
+                "2011-12-30T08:00:00Z",
+                "2011-12-30T10:00:00Z",
+            ),
+        ];
+        for (zone, rule, after, opens, closes) in table {
+            let schedule = schedule(zone, &[rule], &[], &[]);
+            let opened = schedule.next_change(after.parse().unwrap()).unwrap();
+            let closed = schedule.next_change(opened).unwrap();
+            assert_eq!((opened.to_string().as_str(), closed.to_string().as_str()), (opens, closes), "{zone} {rule}");
+        }
+    }
+
+    /// A second, naive model: walks minute by minute and looks at the clock on the wall. An interval is open from the
+    /// first minute at which the wall shows its beginning or later, up to the last minute before it shows its end.
+    fn naive(schedule: &Schedule, minutes: &[(Timestamp, DateTime)]) -> Vec<bool> {
+        let mut open = vec![false; minutes.len()];
+        let (first, last) = (minutes[0].1.date(), minutes[minutes.len() - 1].1.date());
+        let mut date = first;
+        while date <= last {
+            let weekday = WEEKDAYS[date.weekday().to_monday_zero_offset() as usize];
+            let exception = schedule.exceptions.iter().find(|exception| exception.days.contains(date));
+            let spans: Vec<Span> = match exception {
+                Some(exception) => exception.open.clone(),
+                None if schedule.holidays.iter().any(|holiday| holiday.days.contains(date)) => Vec::new(),
+                None => {
+                    let rules = schedule.open.iter().filter(|rule| rule.text.contains(weekday));
+                    rules.flat_map(|rule| rule.open.clone()).collect()
+                }
+            };
+            for span in spans {
+                let begins = date.to_datetime(span.from);
+                let ends = if span.to <= span.from { date.tomorrow().unwrap() } else { date }.to_datetime(span.to);
+                let from = minutes.iter().position(|(_, wall)| *wall >= begins);
+                let to = minutes.iter().rposition(|(_, wall)| *wall < ends).map(|at| at + 1);
+                if let (Some(from), Some(to)) = (from, to) {
+                    (from..to).for_each(|at| open[at] = true);
+                }
+            }
+            date = date.tomorrow().unwrap();
+        }
+        open
+    }
+
+    /// Nights on which clocks change, or do not.
+    const NIGHTS: [(&str, &str); 11] = [
+        ("Europe/Berlin", "2026-03-29T00:00Z"),
+        ("Europe/Berlin", "2026-10-25T00:00Z"),
+        ("America/New_York", "2026-03-08T05:00Z"),
+        ("America/New_York", "2026-11-01T05:00Z"),
+        ("America/Santiago", "2026-09-06T04:00Z"),
+        ("America/Santiago", "2026-04-05T03:00Z"),
+        ("Africa/Cairo", "2026-04-23T22:00Z"),
+        ("Asia/Beirut", "2026-03-28T22:00Z"),
+        ("Australia/Lord_Howe", "2026-10-03T15:30Z"),
+        ("Pacific/Apia", "2011-12-30T10:00Z"),
+        ("Europe/Moscow", "2026-12-31T00:00Z"),
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn a_schedule_is_open_when_a_walk_minute_by_minute_says_so(
+            night in 0..NIGHTS.len(),
+            rules in proptest::collection::vec((0..7usize, 0..288u32, 0..288u32), 1..5),
+            holiday in proptest::option::of(-2..3i64),
+            exception in proptest::option::of((-2..3i64, 0..288u32, 0..288u32)),
+        ) {
+            let (zone, night) = NIGHTS[night];
+            let night: Timestamp = night.parse().unwrap();
+            let tz = TimeZone::get(zone).unwrap();
+            let clock = |five: u32| format!("{:02}:{:02}", five / 12, five % 12 * 5);
+            let rules: Vec<String> =
+                rules.iter().map(|(day, from, to)| format!("{} {}-{}", WEEKDAYS[*day], clock(*from), clock(*to))).collect();
+            let day = |offset: i64| tz.to_datetime(night).date().checked_add(jiff::Span::new().days(offset)).unwrap().to_string();
+            let holiday = holiday.map(day);
+            let exception = exception.map(|(offset, from, to)| (day(offset), format!("{}-{}", clock(from), clock(to))));
+            let schedule = schedule(
+                zone,
+                &rules.iter().map(String::as_str).collect::<Vec<_>>(),
+                &holiday.iter().map(String::as_str).collect::<Vec<_>>(),
+                &exception.iter().map(|(day, open)| (day.as_str(), open.as_str())).collect::<Vec<_>>(),
+            );
+            // Six days each way, of which the three around the night are compared.
+            let minute = |at: i64| night.checked_add(jiff::SignedDuration::from_mins(at)).unwrap();
+            let minutes: Vec<_> = (-6 * 1440..6 * 1440).map(minute).map(|at| (at, tz.to_datetime(at))).collect();
+            let open = naive(&schedule, &minutes);
+            for at in 4 * 1440..8 * 1440 {
+                prop_assert_eq!(schedule.is_open(minutes[at].0), open[at], "{} {:?}", minutes[at].1, rules);
+            }
+            for at in (4 * 1440..7 * 1440).step_by(97) {
+                let next = (at + 1..8 * 1440).find(|later| open[*later] != open[at]);
+                if let Some(next) = next {
+                    prop_assert_eq!(schedule.next_change(minutes[at].0), Some(minutes[next].0), "{} {:?}", minutes[at].1, rules);
+                }
+            }
+        }
+    }
+}
