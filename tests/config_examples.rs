@@ -108,3 +108,47 @@ fn the_contract_is_accepted_and_only_what_is_not_there_is_warned_of() {
     ];
     assert_eq!(warnings, expected);
 }
+
+#[test]
+fn the_office_that_runs_as_it_stands_has_nothing_to_warn_of() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/office.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let loaded = Config::read(Path::new("config/office.toml"), &text, &Nothing).map_err(|p| p.to_string()).unwrap();
+    assert_eq!(loaded.warnings.to_string(), "0 errors, 0 warnings");
+    assert_eq!(loaded.config.not_available_yet(), [""; 0]);
+    assert_eq!(loaded.config.storage.directory, Path::new("config/../data"));
+}
+
+#[test]
+fn about_twenty_lines_make_an_office() {
+    let text = r#"
+[site]
+operator = "group:all"
+
+[[trunk]]
+name   = "provider"
+server = "sip:provider.example"
+
+[[extension]]
+number   = "11"
+password = "one"
+
+[[extension]]
+number   = "12"
+password = "two"
+
+[[group]]
+name    = "all"
+members = ["11", "12"]
+
+[[did]]
+number = "+493012340"
+open   = { to = "group:all" }
+
+[[outbound]]
+match  = "+*"
+trunks = ["provider"]
+"#;
+    let loaded = read("small.toml", text).map_err(|problems| problems.to_string()).unwrap();
+    assert_eq!(loaded.warnings.to_string(), "0 errors, 0 warnings");
+}
