@@ -30,13 +30,13 @@ pub mod session_timer;
 pub mod config;
 
 // Floor 5, who is who, and where.
-pub mod admission;
 pub mod customer;
 pub mod host;
 pub mod registrar;
 pub mod servers;
 pub mod registration;
 pub mod state;
+pub mod admission;
 
 // Floor 6, the decision.
 pub mod hypothesis;
