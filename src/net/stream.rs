@@ -518,3 +518,218 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use mio::{Events, Poll};
+
+    use super::*;
+
+    /// One side of a loopback: our streams on a poll, and real peers.
+    struct Edge {
+        poll: Poll,
+        listener: StreamListener,
+        streams: Streams,
+        arrived: Vec<Arrived>,
+        now: Instant,
+    }
+
+    impl Edge {
+        fn new(limits: Limits) -> Edge {
+            let poll = Poll::new().unwrap();
+            let mut listener = StreamListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            poll.registry().register(listener.source(), Token(1), Interest::READABLE).unwrap();
+            let streams = Streams::new(poll.registry().try_clone().unwrap(), 2, limits);
+            Edge { poll, listener, streams, arrived: Vec::new(), now: Instant::START }
+        }
+
+        fn peer(&mut self) -> TcpStream {
+            let before = self.streams.len() + self.streams.turned_away as usize;
+            let peer = TcpStream::connect(self.listener.bound()).unwrap();
+            peer.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+            self.until(|edge| edge.streams.len() + edge.streams.turned_away as usize > before);
+            peer
+        }
+
+        /// Turns until `done`, with five seconds of the machine's patience for each turn.
+        fn until(&mut self, done: impl Fn(&Edge) -> bool) {
+            let mut events = Events::with_capacity(16);
+            while !done(self) {
+                let more = self.streams.settle(self.now, &mut self.arrived);
+                if done(self) {
+                    return;
+                }
+                let patience = if more { std::time::Duration::ZERO } else { std::time::Duration::from_secs(5) };
+                self.poll.poll(&mut events, Some(patience)).unwrap();
+                assert!(more || !events.is_empty(), "nothing happens any more: {:?}", self.arrived);
+                for event in &events {
+                    match event.token() {
+                        Token(1) => self.streams.accept(&self.listener, self.now),
+                        _ => self.streams.ready(event, self.now, &mut self.arrived),
+                    }
+                }
+            }
+        }
+
+        fn messages(&self) -> Vec<String> {
+            let text = |arrived: &Arrived| match arrived {
+                Arrived::Message(flow, message) => format!("{} {}", flow.connection, message.call_id()),
+                Arrived::Malformed(flow, malformed) => format!("{} malformed: {malformed}", flow.connection),
+                Arrived::Closed(flow) => format!("{} closed", flow.connection),
+            };
+            self.arrived.iter().map(text).collect()
+        }
+    }
+
+    fn options(call_id: &str) -> String {
+        format!(
+            "OPTIONS sip:us SIP/2.0\r\nVia: SIP/2.0/TCP peer;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:us>\r\n\
+             Call-ID: {call_id}\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+        )
+    }
+
+    fn flow_to(remote: SocketAddr) -> Flow {
+        Flow { transport: Transport::Tcp, local: "127.0.0.1:5060".parse().unwrap(), remote, connection: 0 }
+    }
+
+    #[test]
+    fn messages_are_cut_out_of_a_stream_and_a_ping_is_answered() {
+        let mut edge = Edge::new(Limits::default());
+        let mut peer = edge.peer();
+        let two = options("one") + &options("two");
+        let (half, rest) = two.as_bytes().split_at(two.len() * 3 / 4);
+        peer.write_all(half).unwrap();
+        edge.until(|edge| edge.arrived.len() == 1);
+        peer.write_all(rest).unwrap();
+        peer.write_all(b"\r\n\r\n").unwrap();
+        edge.until(|edge| edge.arrived.len() == 2);
+        assert_eq!(edge.messages(), ["1 one", "1 two"]);
+        edge.until(|edge| edge.streams.connections[&1].waiting.is_empty());
+        let mut pong = [0; 2];
+        peer.read_exact(&mut pong).unwrap();
+        assert_eq!(&pong, PONG);
+    }
+
+    #[test]
+    fn a_peer_that_says_nothing_or_stops_amid_a_message_is_closed_and_the_others_are_not() {
+        let mut edge = Edge::new(Limits::default());
+        let (mut silent, mut slow, mut good) = (edge.peer(), edge.peer(), edge.peer());
+        slow.write_all(options("slow").as_bytes()).unwrap();
+        good.write_all(options("good").as_bytes()).unwrap();
+        edge.until(|edge| edge.arrived.len() == 2);
+        edge.now = edge.now + Duration::from_secs(5);
+        slow.write_all(b"OPTIONS sip:us SIP").unwrap();
+        silent.write_all(b"\r\n\r\n").unwrap();
+        edge.until(|edge| {
+            edge.streams.connections[&2].began.is_some() && edge.streams.connections[&1].heard > Instant::START
+        });
+        edge.arrived.clear();
+
+        edge.now = Instant::START + Duration::from_secs(10);
+        edge.streams.tick(edge.now, &mut edge.arrived);
+        assert_eq!(edge.messages(), ["1 closed"]);
+        edge.now = Instant::START + Duration::from_secs(15);
+        edge.streams.tick(edge.now, &mut edge.arrived);
+        assert_eq!(edge.messages(), ["1 closed", "2 closed"]);
+        edge.now = Instant::START + Limits::default().idle;
+        edge.streams.tick(edge.now, &mut edge.arrived);
+        assert_eq!(edge.messages(), ["1 closed", "2 closed", "3 closed"]);
+        assert_eq!((edge.streams.len(), edge.streams.deadline()), (0, None));
+        assert!(edge.streams.sources.is_empty() && edge.streams.by_remote.is_empty());
+    }
+
+    #[test]
+    fn a_stream_that_lost_its_framing_is_answered_and_then_closed() {
+        let mut edge = Edge::new(Limits::default());
+        let mut peer = edge.peer();
+        let twice = options("x").replace("Content-Length: 0", "Content-Length: 0\r\nContent-Length: 10");
+        peer.write_all((twice + &options("smuggled")).as_bytes()).unwrap();
+        // As the loop does it: what arrived is answered before the streams settle.
+        let mut events = Events::with_capacity(4);
+        while edge.arrived.is_empty() {
+            edge.poll.poll(&mut events, Some(std::time::Duration::from_secs(5))).unwrap();
+            assert!(!events.is_empty());
+            events.iter().for_each(|event| edge.streams.ready(event, edge.now, &mut edge.arrived));
+        }
+        let [Arrived::Malformed(flow, _)] = edge.arrived[..] else { panic!("{:?}", edge.arrived) };
+        edge.streams.send(
+            flow,
+            Bytes::from_static(b"SIP/2.0 400 Content-Lengths Differ\r\n\r\n"),
+            edge.now,
+            &mut edge.arrived,
+        );
+        edge.until(|edge| edge.streams.is_empty());
+        assert_eq!(edge.messages()[1..], ["1 closed"]);
+        let mut said = String::new();
+        // The rest of what the peer sent is unread, so the system may reset; what it answered first was there before.
+        let _reset = peer.read_to_string(&mut said);
+        assert!(said.starts_with("SIP/2.0 400"), "{said}");
+    }
+
+    #[test]
+    fn one_source_cannot_take_all_connections() {
+        let limits = Limits { unproven_per_source: 2, per_source: 3, ..Limits::default() };
+        let mut edge = Edge::new(limits);
+        let mut first = edge.peer();
+        let _second = edge.peer();
+        let mut turned_away = edge.peer();
+        assert_eq!((edge.streams.len(), edge.streams.turned_away), (2, 1));
+        assert_eq!(turned_away.read(&mut [0; 1]).unwrap(), 0);
+        // Who has said something readable does not count as a stranger any more.
+        first.write_all(options("hello").as_bytes()).unwrap();
+        edge.until(|edge| edge.arrived.len() == 1);
+        let _third = edge.peer();
+        assert_eq!((edge.streams.len(), edge.streams.turned_away), (3, 1));
+        let _fourth = edge.peer();
+        assert_eq!((edge.streams.len(), edge.streams.turned_away), (3, 2));
+    }
+
+    #[test]
+    fn a_connection_of_ours_is_opened_in_the_background_and_used_again() {
+        let mut edge = Edge::new(Limits::default());
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let flow = flow_to(server.local_addr().unwrap());
+        for text in ["one ", "two "] {
+            edge.streams.send(flow, Bytes::copy_from_slice(text.as_bytes()), edge.now, &mut edge.arrived);
+        }
+        assert_eq!(edge.streams.len(), 1);
+        let (mut peer, _) = server.accept().unwrap();
+        edge.until(|edge| edge.streams.connections[&1].state == State::Open);
+        edge.streams.send(flow, Bytes::from_static(b"three"), edge.now, &mut edge.arrived);
+        let mut said = [0; 13];
+        peer.read_exact(&mut said).unwrap();
+        assert_eq!(&said, b"one two three");
+        drop(peer);
+        edge.until(|edge| edge.streams.is_empty());
+        assert_eq!(edge.messages(), ["1 closed", "0 closed"]);
+    }
+
+    #[test]
+    fn a_server_that_refuses_or_never_answers_is_reported_as_closed() {
+        let mut edge = Edge::new(Limits::default());
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        edge.streams.send(flow_to(nobody), Bytes::from_static(b"x"), edge.now, &mut edge.arrived);
+        edge.until(|edge| edge.streams.is_empty());
+        assert_eq!(edge.messages(), ["1 closed", "0 closed"]);
+        // A connection that was closed meanwhile: whoever still sends on it hears so.
+        let gone = Flow { connection: 1, ..flow_to(nobody) };
+        edge.arrived.clear();
+        edge.streams.send(gone, Bytes::from_static(b"x"), edge.now, &mut edge.arrived);
+        assert_eq!(edge.messages(), ["1 closed"]);
+    }
+
+    #[test]
+    fn a_peer_that_does_not_take_what_we_send_is_closed() {
+        let mut edge = Edge::new(Limits { queued: 1 << 20, ..Limits::default() });
+        let _deaf = edge.peer();
+        let flow = edge.streams.connections[&1].flow;
+        let piece = Bytes::from(vec![b'x'; 1 << 20]);
+        for _ in 0..64 {
+            edge.streams.send(flow, piece.clone(), edge.now, &mut edge.arrived);
+        }
+        assert!(edge.streams.is_empty());
+        assert_eq!(edge.messages()[0], "1 closed");
+    }
+}
