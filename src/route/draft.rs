@@ -212,6 +212,9 @@ impl<'a> Draft<'a> {
         let (to, greeting) = self.answer(did, open);
         let start = self.list(&to, After::Operator);
         self.plan = Some(start);
+        if let Some(greeting) = &greeting {
+            self.note(Rule::Plan, Reason::NotAvailableYet(format!("greeting {greeting}").into()));
+        }
         self.greeting = start.zip(greeting);
         start
     }

@@ -1,36 +1,138 @@
 //! What a caller would live through if nobody answered: the decision, then who rings from when to when, in words.
+//!
+//! It is [`decide`] and a [`Walk`] in virtual time, the code that runs live, so what it says is what would happen.
 
 use std::fmt;
+use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::reason::Considered;
+use super::plan::Direction;
+use super::reason::{Considered, Reason, sentence};
 use super::situation::Situation;
-use super::{RoutePlan, decide};
-use crate::clock::Duration;
-
-/// One line of the timetable that a caller lives through.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Moment {
-    /// Since the call came in.
-    pub after: Duration,
-    /// What happens then.
-    pub what: String,
-}
+use super::walk::{Order, Walk};
+use super::{Step, decide};
+use crate::clock::Instant;
+use crate::config::{DeviceRule, ExtensionIx};
 
 /// A decision and its consequences, for people.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
+    /// Where the call comes from and goes to.
+    pub direction: Direction,
     /// Every rule in the order of decision with its outcome.
     pub order: Vec<Considered>,
-    /// What then happens, if nobody answers.
+    /// The reasons that told, as the record will show them.
+    pub because: Vec<Reason>,
+    /// What then happens if nobody answers. Who is busy or unreachable fails at once, and stays so.
     pub timetable: Vec<Moment>,
+}
+
+/// All that happens at one time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// Milliseconds since the call came in.
+    pub after_ms: u64,
+    /// What happens then, in order.
+    pub what: Vec<Happening>,
+}
+
+/// Something that happens to the call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Happening {
+    /// This extension starts ringing.
+    Rings(Arc<str>),
+    /// This extension stops ringing.
+    Stops(Arc<str>),
+    /// A call to the outside starts.
+    Dials {
+        /// Whom.
+        number: Arc<str>,
+        /// Through which trunks, tried in order.
+        trunks: Vec<Arc<str>>,
+    },
+    /// The call to the outside is given up.
+    GivesUpDialling,
+    /// Something that tells on the way.
+    Because(Reason),
+    /// The caller gets a final answer.
+    Ends(u16),
 }
 
 /// Explains one call.
 pub fn explain(situation: &Situation<'_>) -> Explanation {
-    let plan: RoutePlan = decide(situation);
-    Explanation { order: plan.considered, timetable: Vec::new() }
+    let plan = Arc::new(decide(situation));
+    let mut explanation = Explanation {
+        direction: plan.direction,
+        order: plan.considered.clone(),
+        because: plan.because.clone(),
+        timetable: Vec::new(),
+    };
+    let (mut now, mut orders) = (Instant::START, Vec::new());
+    let mut walk = Walk::begin(plan, now, situation.presence, &mut orders);
+    loop {
+        let what: Vec<Happening> = orders.drain(..).flat_map(|order| happening(situation, &walk, order)).collect();
+        if !what.is_empty() {
+            let after_ms = u64::try_from(now.since(Instant::START).as_millis()).unwrap_or(u64::MAX);
+            explanation.timetable.push(Moment { after_ms, what });
+        }
+        // A walk without a deadline is over, or rings until the caller has enough.
+        let Some(next) = walk.deadline() else { return explanation };
+        now = next;
+        walk.due(now, situation.presence, &mut orders);
+    }
+}
+
+fn happening(situation: &Situation<'_>, walk: &Walk, order: Order) -> Vec<Happening> {
+    let config = situation.config;
+    let number = |extension: ExtensionIx| config.extension(extension).number.clone();
+    match order {
+        Order::Enter(_) => Vec::new(),
+        Order::Because(reason) => vec![Happening::Because(reason)],
+        Order::Stop(extension, _) => vec![Happening::Stops(number(extension))],
+        Order::Ring(extension) => {
+            let mobiles = config.extension(extension).devices.iter().filter_map(|device| match device {
+                DeviceRule::Gsm { number, .. } => Some(format!("the mobile {number}").into()),
+                DeviceRule::Sip | DeviceRule::Address(_) => None,
+            });
+            let mobiles = mobiles.map(|mobile| Happening::Because(Reason::NotAvailableYet(mobile)));
+            std::iter::once(Happening::Rings(number(extension))).chain(mobiles).collect()
+        }
+        Order::StopDial => vec![Happening::GivesUpDialling],
+        Order::Dial(step) => match walk.plan().step(step) {
+            Some(Step::Dial(dial)) => vec![Happening::Dials {
+                number: dial.number.to_string().into(),
+                trunks: dial.trunks.iter().map(|trunk| config.trunk(*trunk).name.clone()).collect(),
+            }],
+            _ => Vec::new(),
+        },
+        Order::Finish(ending) => vec![Happening::Ends(ending.status())],
+    }
+}
+
+impl fmt::Display for Happening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Happening::Rings(who) => write!(f, "{who} rings"),
+            Happening::Stops(who) => write!(f, "{who} stops"),
+            Happening::Dials { number, trunks } => write!(f, "dials {number} through {}", trunks.join(", ")),
+            Happening::GivesUpDialling => f.write_str("gives up dialling"),
+            Happening::Because(reason) => reason.fmt(f),
+            Happening::Ends(status) => write!(f, "ends with {status}"),
+        }
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = match self.after_ms % 1000 {
+            0 => format!("{} s", self.after_ms / 1000),
+            _ => format!("{:.3} s", self.after_ms as f64 / 1000.0),
+        };
+        let what: Vec<String> = self.what.iter().map(Happening::to_string).collect();
+        write!(f, "{seconds:>7}  {}", what.join("; "))
+    }
 }
 
 impl fmt::Display for Explanation {
@@ -38,6 +140,10 @@ impl fmt::Display for Explanation {
         for considered in &self.order {
             writeln!(f, "{:<16}{}", considered.rule, considered.found)?;
         }
-        Ok(())
+        if !self.because.is_empty() {
+            writeln!(f, "\nbecause {}", sentence(&self.because))?;
+        }
+        writeln!(f, "\nif nobody answers:")?;
+        self.timetable.iter().try_for_each(|moment| writeln!(f, "{moment}"))
     }
 }

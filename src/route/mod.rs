@@ -18,7 +18,7 @@ mod walk;
 
 use std::sync::Arc;
 
-pub use explain::{Explanation, Moment, explain};
+pub use explain::{Explanation, Happening, Moment, explain};
 pub use plan::{Callee, DialPlan, Direction, Failed, Next, RingPlan, RoutePlan, Slot, Step, StepIx};
 pub use reason::{Considered, Reason, Rule, sentence};
 pub use ring::RING_TIME;

@@ -97,6 +97,17 @@ pub enum Step {
     Refuse(RefuseAs),
 }
 
+impl Step {
+    /// Who or what it is, in a reason: `12`, `sales`, `voicemail:sales`.
+    pub fn who(&self) -> Arc<str> {
+        match self {
+            Step::Ring(ring) => ring.who.clone(),
+            Step::Dial(dial) => dial.number.to_string().into(),
+            Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => self.to_string().into(),
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

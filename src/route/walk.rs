@@ -104,6 +104,7 @@ pub struct Walk {
 #[derive(Clone, Debug)]
 struct Turn {
     member: ExtensionIx,
+    name: Arc<str>,
     from: Instant,
     until: Option<Instant>,
     state: TurnState,
@@ -212,7 +213,7 @@ impl Walk {
             // Its devices are silent already: nothing to stop.
             self.ringing.retain(|ringing| *ringing != member);
             self.turns[at].status = Some(status);
-            self.fail(at, failed, now);
+            self.fail(at, failed, now, out);
             self.settle(now, presence, out, &mut change);
         }
         self.give(change, out);
@@ -240,6 +241,7 @@ impl Walk {
         let turn = self.turns.iter_mut().find(|turn| turn.member == member && turn.state == TurnState::Failed);
         if let Some(turn) = turn.filter(|_| free) {
             turn.state = TurnState::Ringing;
+            turn.status = None;
         }
         self.give(change, out);
     }
@@ -271,7 +273,7 @@ impl Walk {
                         change.because = StopBecause::PatienceOver;
                         let outcome = self.outcome();
                         self.leave(outcome, now, out, change);
-                    } else if !self.take_turns(now, presence) {
+                    } else if !self.take_turns(now, presence, out) {
                         let outcome = self.outcome();
                         self.leave(outcome, now, out, change);
                     } else {
@@ -293,7 +295,7 @@ impl Walk {
     }
 
     /// Starts and ends turns as the time says; false when nobody rings and nobody waits.
-    fn take_turns(&mut self, now: Instant, presence: &dyn Presence) -> bool {
+    fn take_turns(&mut self, now: Instant, presence: &dyn Presence, out: &mut Vec<Order>) -> bool {
         loop {
             for turn in &mut self.turns {
                 if turn.state != TurnState::Over && turn.until.is_some_and(|until| until <= now) {
@@ -305,19 +307,23 @@ impl Walk {
             let Some(at) = due else { break };
             let member = self.turns[at].member;
             match presence.of(member) {
-                _ if self.declined.contains(&member) => self.fail(at, Failed::Declined, now),
+                _ if self.declined.contains(&member) => self.fail(at, Failed::Declined, now, out),
                 // Who rings in this call already is not asked again: the same INVITE goes on.
                 _ if self.ringing.contains(&member) => self.turns[at].state = TurnState::Ringing,
                 Availability::Free => self.turns[at].state = TurnState::Ringing,
-                Availability::Busy => self.fail(at, Failed::Busy, now),
-                Availability::Unreachable => self.fail(at, Failed::Unreachable, now),
+                Availability::Busy => self.fail(at, Failed::Busy, now, out),
+                Availability::Unreachable => self.fail(at, Failed::Unreachable, now, out),
             }
         }
         self.turns.iter().any(|turn| matches!(turn.state, TurnState::Waiting | TurnState::Ringing))
     }
 
     /// One turn fails: the next waiting one starts now, the rest follow at the same distances.
-    fn fail(&mut self, at: usize, failed: Failed, now: Instant) {
+    fn fail(&mut self, at: usize, failed: Failed, now: Instant, out: &mut Vec<Order>) {
+        // One alone is told when its step is left.
+        if self.turns.len() > 1 {
+            out.push(Order::Because(Reason::Is(self.turns[at].name.clone(), failed)));
+        }
         let turn = &mut self.turns[at];
         turn.failed = Some(failed);
         // Where turns end by themselves, a passed one does not open again.
@@ -331,13 +337,17 @@ impl Walk {
         }
     }
 
-    /// How the step has come out so far.
+    /// How the step has come out so far: where somebody rang in vain to the end there was no answer, else the best of
+    /// all failures counts.
     fn outcome(&self) -> Last {
-        let outcomes = self.turns.iter().filter_map(|turn| match turn.state {
-            TurnState::Ringing => Some(Failed::NoAnswer),
-            _ => turn.failed,
-        });
-        let failed = outcomes.min().unwrap_or(Failed::Unreachable);
+        let outcomes = || {
+            self.turns.iter().filter_map(|turn| match turn.state {
+                TurnState::Ringing => Some(Failed::NoAnswer),
+                _ => turn.failed,
+            })
+        };
+        let in_vain = outcomes().find(|failed| *failed == Failed::NoAnswer);
+        let failed = in_vain.or_else(|| outcomes().min()).unwrap_or(Failed::Unreachable);
         let mut statuses = self.turns.iter().filter(|turn| turn.state != TurnState::Waiting).map(|turn| turn.status);
         let first = statuses.next().flatten().filter(|status| matches!(status, 488 | 606));
         let status = first.filter(|first| statuses.all(|status| status == Some(*first)));
@@ -351,12 +361,13 @@ impl Walk {
         if let Some(entered) = self.entered.iter_mut().find(|entered| entered.step == step) {
             entered.failed = last.failed;
         }
-        let (who, next) = match self.plan.step(step) {
-            Some(Step::Ring(ring)) => (ring.who.clone(), ring.next),
-            Some(Step::Dial(dial)) => (dial.number.to_string().into(), dial.next),
-            _ => return,
+        let Some(step) = self.plan.step(step) else { return };
+        let next = match step {
+            Step::Ring(ring) => ring.next,
+            Step::Dial(dial) => dial.next,
+            Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => return,
         };
-        out.push(Order::Because(Reason::Is(who, last.failed)));
+        out.push(Order::Because(Reason::Is(step.who(), last.failed)));
         self.turns.clear();
         self.enter(next.after(last.failed), now, out, change);
     }
@@ -397,7 +408,7 @@ impl Walk {
         change: &mut Change,
     ) {
         if !self.entered.is_empty() {
-            out.push(Order::Because(Reason::FallsTo(step.to_string().into())));
+            out.push(Order::Because(Reason::FallsTo(step.who())));
         }
         out.push(Order::Enter(ix));
         if let Some(destination) = destination.cloned() {
@@ -408,8 +419,14 @@ impl Walk {
         match step {
             Step::Ring(ring) => self.turns = ring.timetable.iter().map(|slot| Turn::of(slot, now)).collect(),
             Step::Dial(_) => change.dial = Some(ix),
-            Step::Voicemail(ix, name) => change.ending = Some(Ending::Voicemail(*ix, name.clone())),
-            Step::Announcement(name) => change.ending = Some(Ending::Announcement(name.clone())),
+            Step::Voicemail(ix, name) => {
+                out.push(Order::Because(Reason::NotAvailableYet(step.who())));
+                change.ending = Some(Ending::Voicemail(*ix, name.clone()));
+            }
+            Step::Announcement(name) => {
+                out.push(Order::Because(Reason::NotAvailableYet(step.who())));
+                change.ending = Some(Ending::Announcement(name.clone()));
+            }
             Step::Refuse(refusal) => change.ending = Some(Ending::Refuse(*refusal)),
         }
         if change.ending.is_some() {
@@ -459,6 +476,7 @@ impl Turn {
     fn of(slot: &Slot, began: Instant) -> Turn {
         Turn {
             member: slot.member,
+            name: slot.name.clone(),
             from: began + slot.from,
             until: slot.until.map(|until| began + until),
             state: TurnState::Waiting,
