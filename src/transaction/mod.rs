@@ -388,3 +388,6 @@ fn reply_flow(flow: Flow, message: &Message) -> Flow {
     }
     reply
 }
+
+#[cfg(test)]
+mod tests;
