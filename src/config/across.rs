@@ -5,11 +5,12 @@ use super::directory::{Directory, Rows};
 use super::extension::Extension;
 use super::outbound::{OutboundRule, OutboundRules};
 use super::paths::Exit;
-use super::read::Spot;
+use super::read::{Reader, Spot};
 use crate::number::PhoneNumber;
 
 /// Reports everything that is wrong between rows.
 pub(super) fn check(
+    reader: &Reader<'_>,
     rows: &Rows<'_>,
     directory: &Directory,
     extensions: &[Extension],
@@ -18,8 +19,9 @@ pub(super) fn check(
 ) {
     warn_of_gone_deputies(rows, extensions);
     warn_of_silent_members(rows, directory, extensions);
+    warn_of_silent_extensions(reader, extensions, exits);
     refuse_shared_gsm(rows, directory);
-    refuse_numbers_without_a_way_out(rows, outbound, exits);
+    refuse_numbers_without_a_way_out(reader, outbound, exits);
     warn_of_gsm_without_a_way_out(rows, directory, outbound);
 }
 
@@ -28,7 +30,7 @@ pub(super) fn refuse_hours_without_zone(rows: &Rows<'_>) {
     if let Some(row) = rows.schedules.first() {
         row.reader().error(
             &row.place,
-            "in which time zone?",
+            "these hours have no time zone",
             "write `timezone = \"Europe/Berlin\"` (or another) under [site]",
         );
     }
@@ -59,6 +61,19 @@ fn warn_of_silent_members(rows: &Rows<'_>, directory: &Directory, extensions: &[
             {
                 spot.warning(format!("{} is not active, has no deputy and never rings", member.number), "remove it");
             }
+        }
+    }
+}
+
+/// Neither does one who is called alone.
+fn warn_of_silent_extensions(reader: &Reader<'_>, extensions: &[Extension], exits: &[Exit]) {
+    for (destination, place) in exits.iter().flat_map(|exit| exit.list.iter().zip(&exit.places)) {
+        let Destination::Extension(ix) = destination else { continue };
+        if let Some(called) =
+            extension(extensions, Some(*ix)).filter(|called| !called.active && called.deputy.is_none())
+        {
+            let reason = format!("{} is not active, has no deputy and never rings", called.number);
+            reader.warning(place, reason, "name somebody else");
         }
     }
 }
@@ -99,16 +114,11 @@ fn goes_out(number: PhoneNumber, outbound: &OutboundRules) -> bool {
 }
 
 /// A `number:` that no outbound rule allows would never ring.
-fn refuse_numbers_without_a_way_out(rows: &Rows<'_>, outbound: &OutboundRules, exits: &[Exit]) {
-    let Some(row) = rows.extensions.first().or(rows.dids.first()).or(rows.groups.first()) else { return };
+fn refuse_numbers_without_a_way_out(reader: &Reader<'_>, outbound: &OutboundRules, exits: &[Exit]) {
     for (destination, place) in exits.iter().flat_map(|exit| exit.list.iter().zip(&exit.places)) {
         let Destination::Number(number) = destination else { continue };
         if !goes_out(*number, outbound) {
-            row.reader().error(
-                place,
-                format!("no outbound rule lets {number} out"),
-                "add an [[outbound]] that matches it",
-            );
+            reader.error(place, format!("no outbound rule lets {number} out"), "add an [[outbound]] that allows it");
         }
     }
 }
@@ -119,7 +129,7 @@ fn warn_of_gsm_without_a_way_out(rows: &Rows<'_>, directory: &Directory, outboun
         if !goes_out(number, outbound) {
             spot.warning(
                 format!("no outbound rule lets {number} out: it never rings"),
-                "add an [[outbound]] that matches it",
+                "add an [[outbound]] that allows it",
             );
         }
     }

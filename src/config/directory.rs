@@ -61,7 +61,9 @@ impl Names {
         let found = self.at.get(name).copied();
         if found.is_none() {
             let there = self.names.iter().map(|name| &**name).filter(|name| !name.is_empty());
-            spot.error(format!("there is no {} \"{name}\"", self.what), did_you_mean(name, there));
+            let fix =
+                if self.names.is_empty() { format!("add a [[{}]]", self.what) } else { did_you_mean(name, there) };
+            spot.error(format!("there is no {} \"{name}\"", self.what), fix);
         }
         found
     }
@@ -204,7 +206,7 @@ impl Directory {
         for spot in spot.some_of().unwrap_or_default() {
             let Some(trunk) = spot.text().and_then(|name| self.trunks.find(name, &spot)).map(TrunkIx) else { continue };
             if found.contains(&trunk) {
-                refuse_second_member(&spot);
+                refuse_second_trunk(&spot);
             } else {
                 found.push(trunk);
             }
@@ -399,6 +401,10 @@ impl Naming for Directory {
 }
 
 fn refuse_second_member(spot: &Spot<'_>) {
+    spot.error("this stands here twice", "remove it");
+}
+
+fn refuse_second_trunk(spot: &Spot<'_>) {
     spot.error("this stands here twice", "remove it");
 }
 

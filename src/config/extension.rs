@@ -99,12 +99,13 @@ impl Extension {
         let busy = way("busy", Why::Busy).unwrap_or_default();
         let unreachable = way("unreachable", Why::Unreachable).unwrap_or_default();
         let no_answer = fields.get("no_answer").and_then(|spot| no_answer(&spot, own, directory, exits));
-        let devices = fields.get("devices").and_then(|spot| devices(&spot, directory));
+        let every_phone = || vec![DeviceRule::Sip];
+        let devices = fields.get("devices").map_or_else(every_phone, |spot| devices(&spot, directory));
         let extension = Extension {
             name: fields.get("name").and_then(|spot| spot.label()).unwrap_or_else(|| number.clone()),
             number,
             password: fields.get("password").and_then(|spot| spot.secret()),
-            devices: devices.unwrap_or_else(|| vec![DeviceRule::Sip]),
+            devices,
             schedule: fields.get("schedule").and_then(|spot| directory.schedule(&spot)),
             daily_calls: fields.get("daily_calls").and_then(|spot| spot.number(0, 1_000_000)),
             busy,
@@ -154,16 +155,16 @@ fn deputy(spot: &Spot<'_>, own: ExtensionIx, directory: &Directory) -> Option<Ex
     Some(deputy)
 }
 
-fn devices(spot: &Spot<'_>, directory: &Directory) -> Option<Vec<DeviceRule>> {
+fn devices(spot: &Spot<'_>, directory: &Directory) -> Vec<DeviceRule> {
     let mut found = Vec::new();
-    for spot in spot.some_of()? {
+    for spot in spot.some_of().unwrap_or_default() {
         let Some(device) = device(&spot, directory) else { continue };
         if found.contains(&device) {
             spot.error("this stands here twice", "remove it");
         }
         found.push(device);
     }
-    Some(found)
+    found
 }
 
 /// `"sip"`, `{ gsm = "+7…", confirm = true }` or `{ address = "sip:…" }`.

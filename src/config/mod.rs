@@ -51,7 +51,7 @@ use self::paths::Origin;
 use self::read::{Fields, Place, Reader};
 use crate::number::PhoneNumber;
 
-type Names<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
+type Lookup<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
 
 /// A config that can run, and what its admin should know nevertheless.
 #[derive(Clone, Debug)]
@@ -93,14 +93,14 @@ pub struct Config {
 /// Found by name or number. Only looked up, never walked: the lists keep the order of the file.
 #[derive(Clone, Debug, Default)]
 struct Lookups {
-    extensions: Names<Arc<str>, ExtensionIx>,
-    gsm: Names<PhoneNumber, ExtensionIx>,
-    dids: Names<PhoneNumber, DidIx>,
-    verbatim_dids: Names<Arc<str>, DidIx>,
-    groups: Names<Arc<str>, GroupIx>,
-    trunks: Names<Arc<str>, TrunkIx>,
-    schedules: Names<Arc<str>, ScheduleIx>,
-    voicemails: Names<Arc<str>, VoicemailIx>,
+    extensions: Lookup<Arc<str>, ExtensionIx>,
+    gsm: Lookup<PhoneNumber, ExtensionIx>,
+    dids: Lookup<PhoneNumber, DidIx>,
+    verbatim_dids: Lookup<Arc<str>, DidIx>,
+    groups: Lookup<Arc<str>, GroupIx>,
+    trunks: Lookup<Arc<str>, TrunkIx>,
+    schedules: Lookup<Arc<str>, ScheduleIx>,
+    voicemails: Lookup<Arc<str>, VoicemailIx>,
 }
 
 /// What an employee's dialled text means.
@@ -322,7 +322,7 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
     root.finish();
 
     paths::check(reader, &exits, &directory);
-    across::check(&rows, &directory, &extensions, &outbound, &exits);
+    across::check(reader, &rows, &directory, &extensions, &outbound, &exits);
     if !zone_is_written {
         across::refuse_hours_without_zone(&rows);
     }

@@ -5,11 +5,13 @@
 //! A destination is entered at most once per call, so a path that names one again is refused. `"plan"` and the implicit
 //! edge to the operator name nothing anew: they are no circle.
 
+use hashbrown::HashMap;
+
 use super::destination::{Destination, Destinations, DidIx, ExtensionIx, GroupIx};
 use super::read::{Place, Reader};
 
 /// The steps that one beginning may take before we give up: thousands of offices' worth.
-const MOST_STEPS: usize = 100_000;
+const MOST_STEPS: usize = 20_000;
 
 /// Why a call moves on from an extension or a known customer's first destination.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,31 +53,27 @@ pub(super) trait Naming {
 
 /// Reports every circle, every path that ends nowhere and every entry that is never reached.
 pub(super) fn check(reader: &Reader<'_>, exits: &[Exit], naming: &dyn Naming) {
-    let has_operator = exits.iter().any(|exit| exit.origin == Origin::Operator);
-    let mut walk =
-        Walk { reader, exits, naming, has_operator, must_end: false, steps: 0, told: Vec::new(), path: Vec::new() };
     for exit in exits {
         report_never_reached(reader, exit, naming);
     }
+    let mut walk = Walk::new(reader, exits, naming);
     for exit in exits {
         walk.path.clear();
         walk.steps = 0;
-        walk.must_end = false;
+        walk.must_end = matches!(exit.origin, Origin::Did(_) | Origin::Known(..));
         match exit.origin {
-            Origin::Operator => {}
+            Origin::Operator => walk.path.push(Destination::Operator),
             Origin::Extension(ix, _) => walk.path.push(Destination::Extension(ix)),
             Origin::Group(ix) => walk.path.push(Destination::Group(ix)),
-            Origin::Did(_) | Origin::Known(_, None) => walk.must_end = true,
+            Origin::Did(_) => {}
+            // What follows `known.to` is written under its reasons, each an exit of its own.
+            Origin::Known(_, None) => continue,
             Origin::Known(did, Some(_)) => {
-                walk.must_end = true;
                 let first = exits.iter().filter(|exit| exit.origin == Origin::Known(did, None));
                 walk.path.extend(first.flat_map(|exit| exit.list.iter().cloned()));
             }
         }
-        // What follows `known.to` is written under its reasons, each an exit of its own.
-        if !matches!(exit.origin, Origin::Known(_, None)) {
-            walk.enter(exit);
-        }
+        walk.enter(exit);
     }
 }
 
@@ -94,45 +92,50 @@ fn report_never_reached(reader: &Reader<'_>, exit: &Exit, naming: &dyn Naming) {
 
 struct Walk<'a> {
     reader: &'a Reader<'a>,
-    exits: &'a [Exit],
     naming: &'a dyn Naming,
+    /// What each destination says about going on.
+    own: HashMap<Destination, Vec<&'a Exit>, foldhash::fast::FixedState>,
     has_operator: bool,
     /// True while the beginning is a DID: a customer must end somewhere.
     must_end: bool,
     steps: usize,
-    /// What has been reported: one finding for each entry and kind.
-    told: Vec<(usize, Finding)>,
+    /// What has been reported, so that nothing is said twice.
+    circles: Vec<Vec<String>>,
+    dead_ends: Vec<usize>,
+    maze: bool,
     /// What the call has entered on its way here.
     path: Vec<Destination>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Finding {
-    Circle,
-    NoEnd,
-    TooMany,
+    /// Where `"operator"` is written, while its list is followed: that is the place to mend.
+    by_name: Option<&'a Place>,
 }
 
 impl<'a> Walk<'a> {
+    fn new(reader: &'a Reader<'a>, exits: &'a [Exit], naming: &'a dyn Naming) -> Walk<'a> {
+        let mut own: HashMap<Destination, Vec<&'a Exit>, _> = HashMap::default();
+        for exit in exits {
+            let owner = match exit.origin {
+                Origin::Operator => Destination::Operator,
+                Origin::Extension(ix, _) => Destination::Extension(ix),
+                Origin::Group(ix) => Destination::Group(ix),
+                Origin::Did(_) | Origin::Known(..) => continue,
+            };
+            own.entry(owner).or_default().push(exit);
+        }
+        let has_operator = own.contains_key(&Destination::Operator);
+        let (circles, dead_ends, path) = (Vec::new(), Vec::new(), Vec::new());
+        let (must_end, steps, maze, by_name) = (false, 0, false, None);
+        Walk { reader, naming, own, has_operator, must_end, steps, circles, dead_ends, maze, path, by_name }
+    }
+
     /// Follows a list to every end it has. The path is as before when it returns.
     fn enter(&mut self, exit: &'a Exit) {
         let depth = self.path.len();
         for (at, (destination, place)) in exit.list.iter().zip(&exit.places).enumerate() {
-            self.steps += 1;
-            if self.steps > MOST_STEPS {
-                self.tell(
-                    place,
-                    Finding::TooMany,
-                    "too many ways lead on from here to check them".into(),
-                    "shorten the lists",
-                );
-                break;
-            }
-            if destination.is_end() || *destination == Destination::Plan {
+            if destination.is_end() || *destination == Destination::Plan || self.is_a_maze(place) {
                 break;
             }
             if let Some(first) = self.path.iter().position(|earlier| earlier == destination) {
-                self.tell_circle(place, first, destination);
+                self.refuse_circle(place, first, destination);
                 break;
             }
             self.path.push(destination.clone());
@@ -145,68 +148,72 @@ impl<'a> Walk<'a> {
 
     /// What comes after the last entry of a list: the destination's own way on, then the operator.
     fn go_on(&mut self, destination: &Destination, place: &'a Place) {
-        let own: Vec<&'a Exit> = match *destination {
-            Destination::Extension(ix) => self
-                .exits
-                .iter()
-                .filter(|exit| matches!(exit.origin, Origin::Extension(owner, _) if owner == ix))
-                .collect(),
-            Destination::Group(ix) => self.exits.iter().filter(|exit| exit.origin == Origin::Group(ix)).collect(),
-            Destination::Operator => self.exits.iter().filter(|exit| exit.origin == Origin::Operator).collect(),
-            _ => Vec::new(),
-        };
+        let own = self.own.get(destination).cloned().unwrap_or_default();
+        let outer = self.by_name;
+        if *destination == Destination::Operator {
+            self.by_name = outer.or(Some(place));
+        }
         for (at, exit) in own.iter().enumerate() {
             // Three reasons with one list are one way.
             if own[..at].iter().all(|earlier| earlier.list != exit.list) {
                 self.enter(exit);
             }
         }
+        self.by_name = outer;
         if self.must_end && !self.has_operator {
-            self.check_end(destination, place, &own);
+            self.refuse_dead_end(destination, place, &own);
         }
     }
 
-    /// Without an operator a path must end in voicemail, an announcement or a refusal.
-    fn check_end(&mut self, destination: &Destination, place: &Place, own: &[&Exit]) {
-        let says = |why| own.iter().any(|exit| matches!(exit.origin, Origin::Extension(_, said) if said == why));
-        let missing: Vec<&str> = match destination {
-            Destination::Extension(_) => {
-                let reasons = [(Why::Busy, "busy"), (Why::NoAnswer, "no_answer"), (Why::Unreachable, "unreachable")];
-                reasons.into_iter().filter(|(why, _)| !says(*why)).map(|(_, word)| word).collect()
-            }
-            Destination::Group(_) if own.is_empty() => vec!["then"],
-            Destination::Group(_) | Destination::Operator => Vec::new(),
-            _ => vec!["what comes after it"],
-        };
-        if missing.is_empty() {
-            return;
+    /// True once there were too many steps to go on.
+    fn is_a_maze(&mut self, place: &Place) -> bool {
+        self.steps += 1;
+        if self.steps > MOST_STEPS && !self.maze {
+            self.maze = true;
+            self.reader.error(place, "too many ways lead on from here to check them", "shorten the lists");
         }
-        let (name, missing) = (self.naming.name(destination), missing.join(", "));
-        self.tell(
-            place,
-            Finding::NoEnd,
-            format!("the call ends nowhere: \"{name}\" does not say {missing}, and there is no operator"),
-            "add it, or a voicemail, announcement or refusal to this list, or `operator` under [site]",
-        );
+        self.maze
     }
 
-    fn tell_circle(&mut self, place: &Place, first: usize, again: &Destination) {
+    /// A destination is entered at most once per call.
+    fn refuse_circle(&mut self, place: &Place, first: usize, again: &Destination) {
         let round: Vec<String> =
             self.path[first..].iter().chain([again]).map(|destination| self.naming.name(destination)).collect();
-        let round = round.join(" → ");
-        self.tell(
-            place,
-            Finding::Circle,
-            format!("the call goes round in a circle: {round}"),
+        let mut members = round[1..].to_vec();
+        members.sort();
+        if self.circles.contains(&members) {
+            return;
+        }
+        self.circles.push(members);
+        self.reader.error(
+            self.by_name.unwrap_or(place),
+            format!("the call goes round in a circle: {}", round.join(" → ")),
             "a destination is entered at most once per call: name another one here, or none",
         );
     }
 
-    fn tell(&mut self, place: &Place, finding: Finding, reason: String, fix: &str) {
-        let key = (place.span.start, finding);
-        if !self.told.contains(&key) {
-            self.told.push(key);
-            self.reader.error(place, reason, fix);
+    /// Without an operator a path must end in voicemail, an announcement or a refusal.
+    fn refuse_dead_end(&mut self, destination: &Destination, place: &Place, own: &[&Exit]) {
+        let says = |why| own.iter().any(|exit| matches!(exit.origin, Origin::Extension(_, said) if said == why));
+        let missing: Vec<&str> = match destination {
+            Destination::Extension(_) => {
+                let reasons =
+                    [(Why::Busy, "`busy`"), (Why::NoAnswer, "`no_answer`"), (Why::Unreachable, "`unreachable`")];
+                reasons.into_iter().filter(|(why, _)| !says(*why)).map(|(_, word)| word).collect()
+            }
+            Destination::Group(_) if own.is_empty() => vec!["`then`"],
+            Destination::Group(_) => Vec::new(),
+            _ => vec!["what comes after it"],
+        };
+        if missing.is_empty() || self.dead_ends.contains(&place.span.start) {
+            return;
         }
+        self.dead_ends.push(place.span.start);
+        let (name, missing) = (self.naming.name(destination), missing.join(", "));
+        self.reader.error(
+            place,
+            format!("the call ends nowhere: \"{name}\" does not say {missing}, and there is no operator"),
+            "add it, or a voicemail, announcement or refusal to this list, or `operator` under [site]",
+        );
     }
 }

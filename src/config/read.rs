@@ -189,7 +189,7 @@ impl<'a> Spot<'a> {
     /// The value as a whole number within bounds, both included.
     pub(super) fn number(&self, from: u32, to: u32) -> Option<u32> {
         let Node::Value(Value::Integer(value)) = self.node else {
-            self.wrong_type("a whole number", "");
+            self.wrong_type("a whole number", "write digits, without quotes");
             return None;
         };
         let number = u32::try_from(*value.value()).ok().filter(|number| (from..=to).contains(number));
@@ -204,7 +204,7 @@ impl<'a> Spot<'a> {
         match self.node {
             Node::Value(Value::Boolean(flag)) => Some(*flag.value()),
             _ => {
-                self.wrong_type("true or false", "");
+                self.wrong_type("true or false", "write true or false, without quotes");
                 None
             }
         }
@@ -269,8 +269,12 @@ impl<'a> Spot<'a> {
         let table: &dyn TableLike = match self.node {
             Node::Table(table) => table,
             Node::Value(Value::InlineTable(table)) => table,
-            _ => {
-                self.wrong_type("a table", "");
+            Node::Tables(_) => {
+                self.wrong_type("a table", format!("write [{}], once", self.place.field));
+                return None;
+            }
+            Node::Value(_) => {
+                self.wrong_type("a table", "write { … = … }");
                 return None;
             }
         };
@@ -448,7 +452,9 @@ impl<'a> Fields<'a> {
 
     /// The value of a key, if it is there.
     pub(super) fn get(&self, key: &'static str) -> Option<Spot<'a>> {
-        self.known.borrow_mut().push(key);
+        if !self.known.borrow().contains(&key) {
+            self.known.borrow_mut().push(key);
+        }
         let item = self.table.get(key)?;
         let span = item.span().or_else(|| self.table.key(key)?.span()).unwrap_or_else(|| self.place.span.clone());
         Spot::of_item(self.reader, item, Place { span, field: self.field(key) })

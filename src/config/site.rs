@@ -332,7 +332,7 @@ fn warn_of_few_ports(spot: &Spot<'_>, (first, last): (u16, u16), extensions: usi
     let calls = (usize::from(last - first) + 1) / 4;
     if calls < extensions {
         spot.warning(
-            format!("a call takes 4 ports: these do for {calls} calls, and there are {extensions} extensions"),
+            format!("four ports for each call: fewer calls ({calls}) than extensions ({extensions})"),
             format!("write at least {} ports", extensions * 4),
         );
     }

@@ -5,7 +5,7 @@ pub(super) fn did_you_mean<'w>(wrong: &str, words: impl IntoIterator<Item = &'w 
     let words: Vec<&str> = words.into_iter().collect();
     match nearest(wrong, &words) {
         Some(word) => format!("did you mean \"{word}\"?"),
-        None if words.is_empty() => "there is none to name".into(),
+        None if words.is_empty() => "there is none to choose from".into(),
         None if words.len() > 12 => {
             format!("write one of the {} that are there, such as {}", words.len(), words[..3].join(", "))
         }
@@ -15,6 +15,10 @@ pub(super) fn did_you_mean<'w>(wrong: &str, words: impl IntoIterator<Item = &'w 
 
 /// The nearest word, where it is near enough to be meant: at most a third of its letters differ.
 pub(super) fn nearest<'w>(wrong: &str, words: &[&'w str]) -> Option<&'w str> {
+    // 202 is near 201, and nobody means the one by the other.
+    if wrong.len() < 5 && wrong.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
     let wrong = wrong.to_lowercase();
     let (distance, word) = words
         .iter()
@@ -54,6 +58,8 @@ mod tests {
         assert_eq!(nearest("setp", &words), Some("step"));
         assert_eq!(nearest("colour", &words), None);
         assert_eq!(nearest("x", &["y"]), None);
+        assert_eq!(nearest("202", &["201"]), None);
+        assert_eq!(nearest("+4930123456", &["+4930123457"]), Some("+4930123457"));
         assert_eq!(did_you_mean("colour", words), "write one of: name, members, strategy, step, patience");
     }
 }
