@@ -78,8 +78,12 @@ pub struct Token {
 impl Token {
     /// The token behind the cookie of a branch; `None` where it is no branch of ours by its form.
     pub fn of_branch(branch: &str) -> Option<Token> {
-        let text = branch.strip_prefix(BRANCH_COOKIE)?.as_bytes().try_into().ok()?;
-        Some(Token { text })
+        Token::read(branch.strip_prefix(BRANCH_COOKIE)?)
+    }
+
+    /// A tag or Call-ID that may be ours, by its length.
+    pub fn read(text: &str) -> Option<Token> {
+        Some(Token { text: text.as_bytes().try_into().ok()? })
     }
 
     /// The characters.

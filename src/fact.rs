@@ -14,7 +14,7 @@ use crate::key::CallId;
 use crate::number::PhoneNumber;
 pub use crate::registrar::Bound;
 use crate::route::{Direction, Reason};
-use crate::state::{Counter, Override};
+use crate::state::{Counter, Override, State};
 
 /// A fact with its place in the order of things.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -333,4 +333,35 @@ pub enum Alarm {
         /// What the system said.
         why: String,
     },
+}
+
+impl Fact {
+    /// Makes `state` what it is after this fact; facts that are no state leave it alone.
+    pub fn fold(&self, state: &mut State) {
+        match self {
+            Fact::Overridden { schedule, state: override_ } => state.set_override(schedule, *override_),
+            Fact::Away { extension, until } => state.set_away(extension, *until),
+            Fact::Blocked { number, blocked, note } => state.set_blocked(*number, blocked.then_some(note)),
+            Fact::Counted(counter) => state.count(counter),
+            Fact::Call(..)
+            | Fact::Bound(_)
+            | Fact::Unbound { .. }
+            | Fact::TrunkDown { .. }
+            | Fact::TrunkUp { .. }
+            | Fact::ConfigApplied { .. }
+            | Fact::ConfigRejected { .. }
+            | Fact::Alarm(_)
+            | Fact::Started { .. }
+            | Fact::Stopped => {}
+        }
+    }
+}
+
+impl From<crate::registration::TrunkNews> for Fact {
+    fn from(news: crate::registration::TrunkNews) -> Fact {
+        match news {
+            crate::registration::TrunkNews::Down { trunk, why } => Fact::TrunkDown { trunk, why },
+            crate::registration::TrunkNews::Up { trunk } => Fact::TrunkUp { trunk },
+        }
+    }
 }

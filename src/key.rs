@@ -82,14 +82,26 @@ impl<T> Arena<T> {
 
     /// Puts a row in that wants to know its own key.
     pub fn insert_with(&mut self, make: impl FnOnce(Key<T>) -> T) -> Key<T> {
+        let key = self.reserve();
+        self.fill(key, make(key));
+        key
+    }
+
+    /// Names a row that does not exist yet, for one that must tell its name while it is being made: [`Arena::fill`] it,
+    /// or [`Arena::remove`] the key.
+    pub fn reserve(&mut self) -> Key<T> {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.rows.push((0, None));
             (self.rows.len() - 1) as u32
         });
-        let place = &mut self.rows[slot as usize];
-        let key = Key { slot, generation: place.0, row: std::marker::PhantomData };
-        place.1 = Some(make(key));
-        key
+        Key { slot, generation: self.rows[slot as usize].0, row: std::marker::PhantomData }
+    }
+
+    /// Puts the row in for which the key was reserved.
+    pub fn fill(&mut self, key: Key<T>, row: T) {
+        if let Some(place) = self.rows.get_mut(key.slot as usize).filter(|place| place.0 == key.generation) {
+            place.1 = Some(row);
+        }
     }
 
     /// The row, unless it is gone.
@@ -110,10 +122,9 @@ impl<T> Arena<T> {
         if *generation != key.generation {
             return None;
         }
-        let row = row.take()?;
         *generation = generation.wrapping_add(1);
         self.free.push(key.slot);
-        Some(row)
+        row.take()
     }
 
     /// All rows, by place.

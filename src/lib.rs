@@ -39,12 +39,17 @@ pub mod state;
 pub mod admission;
 
 // Floor 6, the decision.
+pub mod hypothesis;
 pub mod route;
 
 // Floor 7, the call: its media as ports and orders, its life as facts.
 pub mod anchor;
 pub mod fact;
-pub mod hypothesis;
+pub mod effect;
+pub mod call;
+
+// Floor 8, the door.
+pub mod switch;
 
 // Floor 10, edges: sockets and disks begin here.
 pub mod media;
@@ -53,6 +58,3 @@ pub mod store;
 
 // Floor 11, loop and record.
 pub mod journal;
-
-// Floor 12, faces.
-pub mod control;

@@ -1,0 +1,145 @@
+//! What legs and calls say to each other. A call never sees a header, a leg never sees a plan.
+
+use bytes::Bytes;
+
+use crate::call::leg::Leg;
+use crate::clock::Timestamp;
+use crate::config::{ExtensionIx, TrunkIx};
+use crate::fact::{CallFact, Rung};
+use crate::key::Key;
+use crate::route::{DialPlan, Presence};
+
+/// A session description as the peer sent it (SDP, RFC 8866), before our own addresses are put in.
+pub type Session = Bytes;
+
+/// Upwards: what a leg tells its call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LegEvent {
+    /// The first sign of life, 100 Trying included: the request has arrived.
+    Reached,
+    /// The peer rings; with a session where it sends early media.
+    Ringing(Option<Session>),
+    /// The peer works on it (183, 181 …), often with early media.
+    Progress(Option<Session>),
+    /// The peer answered. Without a session, media is impossible.
+    Answered(Option<Session>),
+    /// The peer refused, or never answered (408).
+    Refused(Refused),
+    /// In a running talk the peer offers a new session (hold, resume, another codec). `None`: it asks for our offer.
+    Reoffered(Option<Session>),
+    /// The peer answered what [`LegOrder::Reoffer`] offered it.
+    Reanswered(Option<Session>),
+    /// The peer refused what [`LegOrder::Reoffer`] offered it; the old session goes on.
+    ReofferRefused(u16),
+    /// The peer acknowledged an answer of ours that held an offer; here is its answer to that.
+    Acknowledged(Option<Session>),
+    /// Something to be carried across untouched (INFO).
+    Passed(Passed),
+    /// The peer is gone: BYE, CANCEL, or lost.
+    Ended(Why),
+}
+
+/// A final refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The final status, 300 to 699.
+    pub status: u16,
+    /// The leg had rung before.
+    pub rang: bool,
+    /// Its Reason header (RFC 3326), carried across.
+    pub reason: Option<Bytes>,
+}
+
+/// Why a leg ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Why {
+    /// The Reason header's value (RFC 3326), carried across.
+    pub reason: Option<Bytes>,
+    /// The peer did not say goodbye: a timeout, a lost connection, an error.
+    pub lost: bool,
+}
+
+/// A request within the talk whose meaning is the peers' business.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// Content-Type of the body.
+    pub content_type: Bytes,
+    /// The body.
+    pub body: Bytes,
+    /// The Info-Package header, where there is one (RFC 6086).
+    pub package: Option<Bytes>,
+}
+
+/// Downwards: what a call orders a leg to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LegOrder {
+    /// To the caller: somebody's phone rings.
+    Ring(Option<Session>),
+    /// To the caller: early media.
+    Progress(Option<Session>),
+    /// To the caller: answered.
+    Answer(Option<Session>),
+    /// To the caller: a final refusal.
+    Refuse {
+        /// The final status.
+        status: u16,
+        /// A Reason header to go with it.
+        reason: Option<Bytes>,
+    },
+    /// To one that rings: stop.
+    Cancel(StopReason),
+    /// To a party in a talk: a new session.
+    Reoffer(Option<Session>),
+    /// The answer to what this leg reoffered.
+    AcceptReoffer(Option<Session>),
+    /// The refusal of what this leg reoffered.
+    RefuseReoffer(u16),
+    /// To one whose answer held an offer: the answer to that, which its ACK carries.
+    Acknowledge(Option<Session>),
+    /// Carry this across.
+    Pass(Passed),
+    /// It is over: BYE, or CANCEL, or whatever ends the leg where it stands.
+    End(Why),
+}
+
+/// Why a ringing leg is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// Another one answered: no phone shows a missed call (RFC 3326, `SIP;cause=200`).
+    CompletedElsewhere,
+    /// The caller gave up.
+    CallerGone,
+    /// The plan moved on.
+    PlanMovedOn,
+    /// Its extension answered another call.
+    Taken,
+}
+
+/// Why a trunk cannot take a call now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrunkUnfit {
+    /// No answer, no registration, or no address known.
+    Down,
+    /// Its `max_calls` are in use.
+    Full,
+}
+
+/// What a call needs from the house it lives in. Its tests put a list in place of the house.
+pub trait Legs {
+    /// Civil time.
+    fn wall(&self) -> Timestamp;
+    /// Who is free, busy, or out of reach at this moment.
+    fn presence(&self) -> &dyn Presence;
+    /// Rings all devices of an extension with the caller's offer; nothing where none can be reached.
+    fn ring(&mut self, extension: ExtensionIx) -> Vec<(Key<Leg>, Rung)>;
+    /// Calls a number through a trunk.
+    fn dial(&mut self, trunk: TrunkIx, dial: &DialPlan) -> Result<(Key<Leg>, Rung), TrunkUnfit>;
+    /// Gives a leg an order.
+    fn order(&mut self, leg: Key<Leg>, order: LegOrder);
+    /// Joins the media of two legs, each with no one else.
+    fn bridge(&mut self, one: Key<Leg>, other: Key<Leg>);
+    /// Notes a fact of this call.
+    fn note(&mut self, fact: CallFact);
+    /// An extension answered: with call waiting off its other phones stop ringing, in whatever call.
+    fn taken(&mut self, extension: ExtensionIx, by: Key<Leg>);
+}

@@ -1,0 +1,80 @@
+//! A number outside is called through one trunk after the other, until one takes the call or says what it thinks of it.
+
+use super::{Leg, Legs, TrunkUnfit};
+use crate::clock::{Duration, Instant};
+use crate::fact::Rung;
+use crate::key::Key;
+use crate::route::DialPlan;
+
+/// How long a trunk may stay silent, without so much as a 100 Trying, before the next one is tried.
+const SILENCE: Duration = Duration::from_secs(4);
+
+/// The trunks that are left to try.
+#[derive(Debug)]
+pub(super) struct Dialling {
+    dial: DialPlan,
+    tried: usize,
+    silent_until: Option<Instant>,
+    /// The best final status a trunk gave.
+    status: u16,
+    full: bool,
+}
+
+/// What comes after a trunk gave nothing.
+pub(super) enum Next {
+    /// Another trunk is being called.
+    Dialled(Key<Leg>, Rung),
+    /// No trunk is left.
+    Exhausted {
+        /// What the caller is to hear.
+        status: u16,
+        /// A trunk had no room for it.
+        full: bool,
+    },
+}
+
+impl Dialling {
+    pub(super) fn new(dial: DialPlan) -> Dialling {
+        Dialling { dial, tried: 0, silent_until: None, status: 0, full: false }
+    }
+
+    /// When the trunk that is being called has been silent for too long.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.silent_until
+    }
+
+    /// The trunk has the call now: its silence is ringing.
+    pub(super) fn reached(&mut self) {
+        self.silent_until = None;
+    }
+
+    /// The next trunk, where what the last one answered (0: none was asked yet) lets another one try.
+    pub(super) fn next(&mut self, answered: u16, now: Instant, legs: &mut dyn Legs) -> Next {
+        self.silent_until = None;
+        if answered != 0 {
+            self.status = answered;
+            // An emergency call takes every way there is; for the rest, what the called side decided is final.
+            if !self.dial.emergency && !matches!(answered, 402 | 403 | 408 | 500..=599) {
+                return Next::Exhausted { status: answered, full: false };
+            }
+        }
+        while let Some(trunk) = self.dial.trunks.get(self.tried).copied() {
+            self.tried += 1;
+            match legs.dial(trunk, &self.dial) {
+                Ok((leg, rung)) => {
+                    self.silent_until = Some(now + SILENCE);
+                    return Next::Dialled(leg, rung);
+                }
+                Err(TrunkUnfit::Full) => self.full = true,
+                Err(TrunkUnfit::Down) => {}
+            }
+        }
+        let status = match self.status {
+            0 if self.full => 486,
+            // RFC 3261 §16.7: a 503 speaks of the trunk, not of us; passed on, it would take our phones away from us.
+            0 | 503 => 500,
+            status => status,
+        };
+        Next::Exhausted { status, full: self.full && self.status == 0 }
+    }
+}

@@ -1,0 +1,58 @@
+//! A call with what stands beside it while it lives: what the caller asked for, the numbers of its legs, its place in the
+//! journal, and what was said on the wire.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::{Call, Ladder, Session};
+use crate::clock::Deadline;
+use crate::config::Config;
+use crate::key::CallId;
+use crate::route::{Caller, Direction};
+use crate::sip::HeaderName;
+
+/// A call and what stands beside it.
+#[derive(Debug)]
+pub struct Line {
+    /// Its public name.
+    pub id: CallId,
+    /// The call; out while it acts.
+    pub call: Option<Call>,
+    /// The configuration under which it began.
+    pub config: Arc<Config>,
+    /// What the caller asked for.
+    pub offer: Offer,
+    /// The DID that it counts for, by its number.
+    pub did: Option<Arc<str>>,
+    /// The number of its first fact: until that is on disk the caller hears 100 and nothing else.
+    pub first_fact: u64,
+    /// Legs so far, with the caller's.
+    pub legs: u16,
+    /// Legs that have not said goodbye yet.
+    pub open: u16,
+    /// What was said on the wire.
+    pub ladder: Ladder,
+    /// When its plan goes on.
+    pub deadline: Option<Deadline>,
+    /// Under which extensions it is listed as waiting for somebody to become free.
+    pub watched: SmallVec<[Arc<str>; 4]>,
+}
+
+/// What the caller's INVITE says that its copies towards phones and trunks need.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// From where to where.
+    pub direction: Direction,
+    /// Who calls.
+    pub caller: Caller,
+    /// What phones show beside the number.
+    pub display: Arc<str>,
+    /// The session, if the INVITE had one.
+    pub session: Option<Session>,
+    /// Max-Forwards, one less than it came with.
+    pub max_forwards: u8,
+    /// Headers that are carried across untouched.
+    pub passed: Vec<(HeaderName, Bytes)>,
+}

@@ -1,0 +1,137 @@
+//! A leg's side of the media: the ports of ours that its peer sends to, and what its peer says about its own.
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::{Leg, Means, Session};
+use crate::anchor::{EndpointKey, MediaOrder, Peer};
+use crate::config::MediaMode;
+use crate::effect::Effect;
+use crate::key::{Flow, Key};
+use crate::sip::sdp::{BadSdp, OurOrigin, Sdp};
+
+/// How many m= lines of one leg are anchored; a session with more is refused (488).
+pub const MAX_LINES: usize = 8;
+
+/// The endpoints of one leg, one for each m= line that ever stood in its session.
+#[derive(Debug, Default)]
+pub struct Anchor {
+    ports: SmallVec<[u16; 2]>,
+    /// What the peer was told last, and under which version.
+    told: Option<(u64, Bytes)>,
+    id: u64,
+}
+
+/// Why a session cannot pass.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unfit {
+    /// It is no SDP.
+    Unreadable(BadSdp),
+    /// It has more than [`MAX_LINES`] m= lines.
+    TooManyLines,
+    /// No media port is free.
+    NoPort,
+}
+
+impl From<BadSdp> for Unfit {
+    fn from(bad: BadSdp) -> Unfit {
+        Unfit::Unreadable(bad)
+    }
+}
+
+impl Anchor {
+    /// How many m= lines have a port of ours.
+    pub fn lines(&self) -> usize {
+        self.ports.len()
+    }
+
+    /// The session as this leg's peer is to hear it: in relay mode with our addresses in place of the other side's.
+    ///
+    /// # Errors
+    /// See [`Unfit`]; nothing was told then.
+    pub fn outward(
+        &mut self,
+        leg: Key<Leg>,
+        session: &Session,
+        flow: &Flow,
+        means: &mut Means,
+    ) -> Result<Session, Unfit> {
+        let sdp = Sdp::read(session)?;
+        if means.config.media.mode == MediaMode::Direct {
+            return Ok(session.clone());
+        }
+        self.open(leg, sdp.media.len(), flow, means)?;
+        let address = means.address_for(flow).ip();
+        let ports = &self.ports;
+        let mut endpoint = |line: usize| ports.get(line).map(|port| (address, *port).into());
+        if self.id == 0 {
+            self.id = means.now.wall.as_second().unsigned_abs();
+        }
+        // RFC 3264 §8: the version grows when, and only when, something has changed.
+        let version = self.told.as_ref().map_or(1, |(version, _)| *version);
+        let told = sdp.rewrite(&mut endpoint, Some(OurOrigin { id: self.id, version, address }));
+        if self.told.as_ref().is_none_or(|(_, before)| *before == told) {
+            self.told = Some((version, told.clone()));
+            return Ok(told);
+        }
+        let version = version + 1;
+        let told = sdp.rewrite(&mut endpoint, Some(OurOrigin { id: self.id, version, address }));
+        self.told = Some((version, told.clone()));
+        Ok(told)
+    }
+
+    /// What this leg's peer says about itself: packets for it go there, and are expected from there.
+    ///
+    /// # Errors
+    /// See [`Unfit`]; the old expectation stays then.
+    pub fn inward(&mut self, leg: Key<Leg>, session: &Session, flow: &Flow, means: &mut Means) -> Result<(), Unfit> {
+        let sdp = Sdp::read(session)?;
+        if means.config.media.mode == MediaMode::Direct {
+            return Ok(());
+        }
+        self.open(leg, sdp.media.len(), flow, means)?;
+        for (line, media) in sdp.media.iter().enumerate() {
+            let peer = Peer {
+                rtp: media.rtp_target(),
+                rtcp: media.rtcp_target(),
+                signalling: Some(flow.remote.ip()),
+                silence: None,
+            };
+            means.effects.push(Effect::Media(MediaOrder::Expect { endpoint: endpoint(leg, line), peer }));
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, leg: Key<Leg>, lines: usize, flow: &Flow, means: &mut Means) -> Result<(), Unfit> {
+        if lines > MAX_LINES {
+            return Err(Unfit::TooManyLines);
+        }
+        for line in self.ports.len()..lines {
+            let port = means.ports.lend(means.now.mono).ok_or(Unfit::NoPort)?;
+            self.ports.push(port);
+            let local = (flow.local.ip(), port).into();
+            means.effects.push(Effect::Media(MediaOrder::Open { endpoint: endpoint(leg, line), local }));
+        }
+        Ok(())
+    }
+
+    /// Gives the ports back; each may be lent again when the edge says that it is closed.
+    pub fn close(&mut self, leg: Key<Leg>, means: &mut Means) {
+        for line in 0..self.ports.len() {
+            means.effects.push(Effect::Media(MediaOrder::Close { endpoint: endpoint(leg, line) }));
+        }
+        self.ports.clear();
+    }
+}
+
+/// Joins the m= lines of two legs, each with the one at the same place.
+pub fn bridge(one: (Key<Leg>, &Anchor), other: (Key<Leg>, &Anchor), means: &mut Means) {
+    for line in 0..one.1.lines().min(other.1.lines()) {
+        let (a, b) = (endpoint(one.0, line), endpoint(other.0, line));
+        means.effects.push(Effect::Media(MediaOrder::Bridge { a, b }));
+    }
+}
+
+fn endpoint(leg: Key<Leg>, line: usize) -> EndpointKey {
+    EndpointKey { leg: leg.to_bits(), line: line as u8 }
+}

@@ -1,0 +1,429 @@
+//! At the door: a request that begins something. Who is it from, may they, and what becomes of it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::house::{House, Present};
+use super::inquiry::{self, Asker};
+use super::{Held, HeldAnswer, Switch};
+use crate::admission::{Admission, Known};
+use crate::call::{ALLOW, Call, Ladder, Leg, Line, Offer, Peer, session_of};
+use crate::config::ExtensionIx;
+use crate::customer::Customer;
+use crate::fact::{Alarm, Fact, KnownCustomer, Offered, Party};
+use crate::key::{CallId, Flow, Key};
+use crate::refusal::Refusal;
+use crate::registrar::BindingChange;
+use crate::route::{Caller, Destined, Origin, Reason, RoutePlan, Situation, decide};
+use crate::sip::{HeaderName, Message, Method, Status};
+use crate::state::Counter;
+use crate::transaction::ServerKey;
+
+/// Headers of the caller's INVITE that are carried across untouched.
+const CARRIED: [HeaderName; 5] =
+    [HeaderName::AlertInfo, HeaderName::Priority, HeaderName::Subject, HeaderName::UserToUser, HeaderName::Diversion];
+
+impl Switch {
+    pub(super) fn admit(&mut self, server: ServerKey, flow: Flow, message: Message) {
+        if let Err(refusal) = is_for_us(&message) {
+            return self.refuse(server, &message, &refusal);
+        }
+        let (config, now) = (self.means.config.clone(), self.means.now.mono);
+        let known = Known { config: &config, trunks: &self.means.trunks, registrar: &self.registrar };
+        if message.method() == Method::Options {
+            return self.describe(server, &message, &flow);
+        }
+        match self.doorkeeper.admit(&message, &flow, known, now) {
+            Admission::Challenge(challenges) => self.reply(server, &message, Status::UNAUTHORIZED, |draft| {
+                for challenge in &challenges {
+                    draft.header(HeaderName::WwwAuthenticate, challenge);
+                }
+            }),
+            Admission::Refused(refusal) => self.refuse(server, &message, &refusal),
+            Admission::Trunk(trunk) => self.welcome(server, flow, message, Origin::Trunk(trunk)),
+            Admission::Extension(extension) => {
+                self.seen(extension, &message, flow);
+                self.welcome(server, flow, message, Origin::Extension(extension));
+            }
+        }
+    }
+
+    /// A request from somebody we know.
+    fn welcome(&mut self, server: ServerKey, flow: Flow, message: Message, origin: Origin) {
+        match (message.method(), origin) {
+            (Method::Invite, _) => self.invite(server, flow, message, origin),
+            (Method::Register, Origin::Extension(extension)) => self.register(server, flow, &message, extension),
+            (Method::Subscribe | Method::Publish, _) => self.refuse(server, &message, &Refusal::new(Status::BAD_EVENT)),
+            (Method::Notify | Method::Bye | Method::Info | Method::Update | Method::Prack, _) => {
+                self.refuse(server, &message, &Refusal::call_does_not_exist());
+            }
+            (_, _) => self.refuse(server, &message, &Refusal::method_not_allowed(ALLOW)),
+        }
+    }
+
+    /// An authenticated phone spoke: where it moved, it is rung on its new way.
+    fn seen(&mut self, extension: ExtensionIx, message: &Message, flow: Flow) {
+        if message.method() == Method::Register {
+            return;
+        }
+        let number = self.means.config.extension(extension).number.clone();
+        if let Some(contact) = message.address(HeaderName::Contact)
+            && let Some(change) = self.registrar.seen(&number, contact.uri, flow, self.means.now)
+        {
+            self.note_binding(change);
+        }
+    }
+
+    fn register(&mut self, server: ServerKey, flow: Flow, message: &Message, extension: ExtensionIx) {
+        let number = self.means.config.extension(extension).number.clone();
+        let (now, deadlines) = (self.means.now, &mut self.means.deadlines);
+        let registered = match self.registrar.register(&number, message, flow, now, deadlines) {
+            Ok(registered) => registered,
+            Err(refusal) => return self.refuse(server, message, &refusal),
+        };
+        let last = registered.changes.into_iter().map(|change| self.note_binding(change)).last();
+        let tag = self.means.entropy.tag();
+        let source = self.means.transactions.flow(server).unwrap_or(flow).remote;
+        let bytes = self.means.write(|writer, _| {
+            let mut draft = writer.reply(message, Status::OK, tag.as_str(), source);
+            for contact in &registered.contacts {
+                draft.header(HeaderName::Contact, contact);
+            }
+            for path in &registered.path {
+                draft.header(HeaderName::Path, path);
+            }
+            if registered.outbound {
+                draft.header(HeaderName::Require, "outbound");
+            }
+            draft.finish()
+        });
+        match last {
+            // New or changed: on disk before the phone believes it.
+            Some(fact) if fact > self.journaled => {
+                self.hold(Held { fact, answer: HeldAnswer::Reply(server, Status::OK, bytes) });
+            }
+            _ => self.means.respond(server, Status::OK, bytes),
+        }
+        if !registered.joined.is_empty() {
+            self.joined(&number, &registered.joined);
+        }
+    }
+
+    /// A phone can be rung that could not before: it joins what rings for its extension, and calls that wait for it go on.
+    fn joined(&mut self, extension: &Arc<str>, bindings: &[crate::registrar::BindingKey]) {
+        let legs = self.by_peer.get(&Peer::Extension(extension.clone()));
+        let mut lines: Vec<Key<Line>> =
+            legs.into_iter().flatten().filter_map(|leg| self.legs.get(*leg)).map(Leg::call).collect();
+        lines.sort_unstable();
+        lines.dedup();
+        for key in lines {
+            for binding in bindings {
+                let Some(way) = self.way_to_binding(*binding) else { continue };
+                self.with_call(key, |call, house| {
+                    let Some(ix) = call.config().extension_by_number(extension).filter(|ix| call.rings(*ix)) else {
+                        return;
+                    };
+                    if let Some((leg, rung)) = house.ring_device(extension, way) {
+                        call.joined(ix, leg, rung, house);
+                    }
+                });
+            }
+        }
+        self.freed.push(extension.clone());
+    }
+
+    pub(super) fn note_binding(&mut self, change: BindingChange) -> u64 {
+        self.means.note(match change {
+            BindingChange::Bound(bound) => Fact::Bound(bound),
+            BindingChange::Unbound { extension, identity } => Fact::Unbound { extension, identity },
+        })
+    }
+
+    pub(super) fn binding_due(&mut self, due: crate::registrar::Due) {
+        let (now, means) = (self.means.now, &mut self.means);
+        if let Some(change) = self.registrar.due(due, now, &mut means.deadlines, &mut means.effects) {
+            self.note_binding(change);
+        }
+    }
+
+    /// A call begins.
+    fn invite(&mut self, server: ServerKey, flow: Flow, message: Message, origin: Origin) {
+        if let Err(refusal) = can_be_carried_on(&message) {
+            return self.refuse(server, &message, &refusal);
+        }
+        let config = self.means.config.clone();
+        let text = message.request_uri().and_then(|uri| uri.user_unescaped()).unwrap_or_default().into_owned();
+        let (asker, dialled) = match origin {
+            Origin::Trunk(trunk) => (
+                inquiry::caller_from_trunk(&message, trunk, &config),
+                inquiry::dialled_on_trunk(&message, trunk, &config),
+            ),
+            Origin::Extension(extension) => {
+                (inquiry::caller_from_extension(&message, extension, &config), Destined::from_inside(&config, &text))
+            }
+        };
+        let emergency = matches!(dialled, Destined::Emergency(_));
+        if let Some(refusal) = self.closed_for_calls().filter(|_| !emergency) {
+            self.refused_for_load += 1;
+            return self.refuse(server, &message, &refusal);
+        }
+        self.trying(server, &message);
+        let (plan, offered) = self.decide(&asker, &dialled, origin, &message);
+        self.begin(Beginning { server, flow, message, origin, asker, plan, offered, dialled });
+    }
+
+    /// RFC 3261 §8.2.6.1: so that the caller stops repeating the INVITE.
+    fn trying(&mut self, server: ServerKey, message: &Message) {
+        let Some(flow) = self.means.transactions.flow(server) else { return };
+        let bytes = self.means.write(|writer, _| writer.reply(message, Status::TRYING, "", flow.remote).finish());
+        self.means.respond(server, Status::TRYING, bytes);
+    }
+
+    /// The customer whose number calls; never for our own people or the anonymous.
+    fn customer_of(&self, caller: &Caller) -> Option<Customer> {
+        let number = caller.number.filter(|_| caller.extension.is_none() && !caller.anonymous)?;
+        self.customers.find(number).map(|found| found.to_customer())
+    }
+
+    /// Gathers what the decision sees, and decides.
+    fn decide(&mut self, asker: &Asker, dialled: &Destined, origin: Origin, message: &Message) -> (RoutePlan, Offered) {
+        let chance = self.means.entropy.u64();
+        let config = self.means.config.clone();
+        let customer = self.customer_of(&asker.caller);
+        let present = Present { switch: self, without: None };
+        let situation = Situation {
+            config: &config,
+            at: self.means.now.wall,
+            origin,
+            caller: &asker.caller,
+            dialled,
+            customer: customer.as_ref(),
+            state: &self.state,
+            load: &present,
+            chance,
+            presence: &present,
+        };
+        let plan = decide(&situation);
+        let did = plan.did.map(|did| config.did(did));
+        let offered = Offered {
+            direction: plan.direction,
+            from: party(asker, &config),
+            to: dialled_party(dialled, &config),
+            did: did.map(|did| did.number.to_string().into()),
+            source: did.and_then(|did| did.source.clone()),
+            trunk: match origin {
+                Origin::Trunk(trunk) => Some(config.trunk(trunk).name.clone()),
+                Origin::Extension(_) => None,
+            },
+            customer: customer.as_ref().map(|customer| KnownCustomer {
+                id: customer.id.clone(),
+                name: customer.name.clone(),
+                responsible: customer.responsible.clone(),
+            }),
+            emergency: matches!(dialled, Destined::Emergency(_)),
+            sip_call_id: message.call_id().to_owned(),
+            because: plan.because.clone(),
+            plan: String::new(),
+        };
+        (plan, offered)
+    }
+
+    fn begin(&mut self, beginning: Beginning) {
+        let Beginning { server, flow, message, origin, asker, plan, offered, dialled } = beginning;
+        let config = self.means.config.clone();
+        let peer = match origin {
+            Origin::Trunk(trunk) => Peer::Trunk(config.trunk(trunk).name.clone()),
+            Origin::Extension(extension) => Peer::Extension(config.extension(extension).number.clone()),
+        };
+        let id = CallId::new(self.means.now.wall, self.means.entropy.u64());
+        let display = offered.customer.as_ref().map_or(asker.display, |customer| customer.name.clone());
+        let mut ladder = Ladder::new(self.means.now.mono);
+        ladder.add_leg(peer.name().clone());
+        let line = self.lines.insert(Line {
+            id,
+            call: None,
+            config: config.clone(),
+            offer: Offer {
+                direction: plan.direction,
+                caller: asker.caller,
+                display,
+                session: session_of(&message),
+                max_forwards: message.max_forwards().unwrap_or(70).saturating_sub(1),
+                passed: carried(&message),
+            },
+            did: offered.did.clone(),
+            first_fact: 0,
+            legs: 1,
+            open: 1,
+            ladder,
+            deadline: None,
+            watched: Default::default(),
+        });
+        let caller = self.legs.reserve();
+        let leg = Leg::offered(caller, line, peer.clone(), flow, server, message.clone(), &mut self.means);
+        let leg = leg.and_then(|mut leg| {
+            session_of(&message).map_or(Ok(()), |session| leg.expect(&session, &mut self.means))?;
+            Ok(leg)
+        });
+        match leg {
+            Ok(leg) => self.legs.fill(caller, leg),
+            Err(refusal) => {
+                self.legs.remove(caller);
+                self.lines.remove(line);
+                return self.refuse(server, &message, &refusal);
+            }
+        }
+        self.by_peer.entry(peer).or_default().push(caller);
+        if let Some(did) = &offered.did {
+            *self.by_did.entry(did.clone()).or_default() += 1;
+        }
+        self.raise_alarms(&plan, origin);
+        let now = self.means.now.mono;
+        let call = Call::begin(id, config, caller, Arc::new(plan), offered, now, &mut House { switch: self, line });
+        if let Some(row) = self.lines.get_mut(line) {
+            row.call = Some(call);
+        }
+        self.count(origin, &dialled, line);
+        self.settle_line(line);
+    }
+
+    fn raise_alarms(&mut self, plan: &RoutePlan, origin: Origin) {
+        for reason in &plan.because {
+            let alarm = match (reason, origin) {
+                (Reason::DefaultDid { dialled, .. }, Origin::Trunk(trunk)) => Alarm::UnknownDid {
+                    trunk: self.means.config.trunk(trunk).name.clone(),
+                    number: dialled.to_string(),
+                },
+                (Reason::Emergency(number), Origin::Extension(extension)) => Alarm::Emergency {
+                    extension: self.means.config.extension(extension).number.clone(),
+                    number: number.to_string(),
+                },
+                _ => continue,
+            };
+            self.means.note(Fact::Alarm(alarm));
+        }
+    }
+
+    /// Counters that a call moves when it begins: daily caps.
+    fn count(&mut self, origin: Origin, dialled: &Destined, line: Key<Line>) {
+        let outside = matches!(dialled, Destined::Number(_))
+            && self.lines.get(line).and_then(|line| line.call.as_ref()).is_some_and(Call::is_ringing);
+        if let (Origin::Extension(extension), true) = (origin, outside) {
+            let number = self.means.config.extension(extension).number.clone();
+            let day = self.local_day();
+            let counter = self.state.calling_outside(&number, day);
+            self.note_counter(counter);
+        }
+    }
+
+    /// A counter moves: in memory, and as a fact.
+    pub(super) fn note_counter(&mut self, counter: Counter) {
+        self.state.count(&counter);
+        self.means.note(Fact::Counted(counter));
+    }
+
+    /// Today, where the office is.
+    pub(super) fn local_day(&self) -> jiff::civil::Date {
+        self.means.now.wall.to_zoned(self.means.config.site.timezone.clone()).date()
+    }
+}
+
+/// Everything with which a call begins.
+struct Beginning {
+    server: ServerKey,
+    flow: Flow,
+    message: Message,
+    origin: Origin,
+    asker: Asker,
+    plan: RoutePlan,
+    offered: Offered,
+    dialled: Destined,
+}
+
+/// RFC 3261 §8.2.1–8.2.3, before anybody is asked who they are.
+fn is_for_us(message: &Message) -> Result<(), Refusal> {
+    if message.method() == Method::Other {
+        return Err(Refusal::new(Status::NOT_IMPLEMENTED).with(HeaderName::Allow, ALLOW));
+    }
+    let scheme_is_ours = message.request_uri().is_some_and(|uri| uri.is_sip() || uri.scheme_name() == "tel");
+    if !scheme_is_ours {
+        return Err(Refusal::new(Status::UNSUPPORTED_URI_SCHEME));
+    }
+    let required: Vec<String> = message
+        .values(HeaderName::Require)
+        .chain(message.values(HeaderName::ProxyRequire))
+        .map(|value| String::from_utf8_lossy(value).into_owned())
+        .filter(|option| !(message.method() == Method::Register && is_registration_option(option)))
+        .collect();
+    if !required.is_empty() && message.method() != Method::Cancel {
+        return Err(Refusal::bad_extension(required.join(", ")));
+    }
+    Ok(())
+}
+
+fn is_registration_option(option: &str) -> bool {
+    ["path", "outbound", "gruu"].iter().any(|known| option.eq_ignore_ascii_case(known))
+        && !option.eq_ignore_ascii_case("gruu")
+}
+
+/// What an INVITE must be so that we can carry it on.
+fn can_be_carried_on(message: &Message) -> Result<(), Refusal> {
+    if message.max_forwards() == Some(0) {
+        return Err(Refusal::too_many_hops());
+    }
+    let encoded =
+        message.header(HeaderName::ContentEncoding).is_some_and(|value| !value.eq_ignore_ascii_case(b"identity"));
+    if encoded || (!message.body().is_empty() && message.sdp().is_none()) {
+        return Err(Refusal::unsupported_media_type("application/sdp"));
+    }
+    let accepts = message.values(HeaderName::Accept).collect::<Vec<_>>();
+    let takes_sdp = |value: &&[u8]| {
+        let kind = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        kind.eq_ignore_ascii_case(b"application/sdp") || kind == b"application/*" || kind == b"*/*"
+    };
+    if !accepts.is_empty() && !accepts.iter().any(takes_sdp) {
+        return Err(Refusal::new(Status::NOT_ACCEPTABLE).with(HeaderName::Accept, "application/sdp"));
+    }
+    if let Some(sdp) = message.sdp()
+        && crate::sip::sdp::Sdp::read(sdp).is_err()
+    {
+        return Err(Refusal::not_acceptable_here());
+    }
+    Ok(())
+}
+
+fn carried(message: &Message) -> Vec<(HeaderName, Bytes)> {
+    CARRIED
+        .into_iter()
+        .flat_map(|name| message.headers(name).map(move |value| (name, Bytes::copy_from_slice(value))))
+        .collect()
+}
+
+fn party(asker: &Asker, config: &crate::config::Config) -> Party {
+    let Caller { number, verbatim, anonymous, extension } = &asker.caller;
+    Party {
+        number: *number,
+        text: verbatim.to_string(),
+        name: Some(asker.display.clone()).filter(|name| !name.is_empty() && !anonymous),
+        extension: extension.map(|extension| config.extension(extension).number.clone()),
+        anonymous: *anonymous,
+    }
+}
+
+fn dialled_party(dialled: &Destined, config: &crate::config::Config) -> Party {
+    match dialled {
+        Destined::Did(did) => Party { text: config.did(*did).number.to_string(), ..Party::default() },
+        Destined::Extension(extension) => {
+            let extension = config.extension(*extension);
+            Party {
+                text: extension.number.to_string(),
+                name: Some(extension.name.clone()),
+                extension: Some(extension.number.clone()),
+                ..Party::default()
+            }
+        }
+        Destined::Number(number) => Party { number: Some(*number), text: number.to_string(), ..Party::default() },
+        Destined::Emergency(text) | Destined::Unreadable(text) => Party { text: text.to_string(), ..Party::default() },
+    }
+}

@@ -1,0 +1,70 @@
+//! Everything that is no message: a new configuration, the state of before, reports of the edge, an orderly end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::Switch;
+use crate::anchor::MediaEvent;
+use crate::config::Config;
+use crate::effect::Effect;
+use crate::fact::{Alarm, Fact};
+use crate::key::{Key, Transport};
+use crate::servers::ServerName;
+
+impl Switch {
+    /// A new configuration takes effect at once; calls in progress keep the one under which they began.
+    pub(super) fn configure(&mut self, config: Arc<Config>) {
+        self.means.config = config.clone();
+        self.means.host.configure(&config);
+        self.means.ports.configure(config.media.ports.0..=config.media.ports.1);
+        for name in self.means.servers.configure(&config) {
+            self.means.effects.push(Effect::Resolve(name));
+        }
+        self.doorkeeper.configure(&config, &self.means.servers);
+        self.means.with_trunks(|trunks, ground| trunks.configure(&config, ground));
+        let registers = |number: &str| {
+            config.extension_by_number(number).is_some_and(|extension| config.extension(extension).registers())
+        };
+        let gone = self.registrar.retain(&mut self.means.deadlines, registers);
+        for change in gone {
+            self.note_binding(change);
+        }
+        self.means.note(Fact::ConfigApplied { version: config.version.clone() });
+    }
+
+    /// A fact from before the restart.
+    pub(super) fn restore(&mut self, fact: Fact) {
+        let (now, deadlines) = (self.means.now, &mut self.means.deadlines);
+        match &fact {
+            Fact::Bound(bound) => self.registrar.restore(bound, now, deadlines),
+            Fact::Unbound { extension, identity } => self.registrar.forget(extension, identity, deadlines),
+            fact => fact.fold(&mut self.state),
+        }
+    }
+
+    pub(super) fn resolved(&mut self, name: &ServerName, addresses: Vec<(Transport, SocketAddr)>) {
+        if self.means.servers.resolved(name, addresses) {
+            self.doorkeeper.resolved(&self.means.config, &self.means.servers);
+            self.means.with_trunks(|trunks, ground| trunks.resolved(name, ground));
+        }
+    }
+
+    pub(super) fn media(&mut self, event: MediaEvent) {
+        match event {
+            MediaEvent::Failed { local, why, .. } => {
+                self.means.ports.quarantine(local.port(), self.means.now.mono);
+                self.means.note(Fact::Alarm(Alarm::MediaPort { port: local.port(), why: why.to_string() }));
+            }
+            MediaEvent::Closed { port, .. } => self.means.ports.give_back(port),
+            MediaEvent::FirstPacket { .. } | MediaEvent::Silent { .. } => {}
+        }
+    }
+
+    /// Ends all calls, so that a drain comes to its end.
+    pub(super) fn end_all(&mut self) {
+        let lines: Vec<Key<crate::call::Line>> = self.lines.iter().map(|(key, _)| key).collect();
+        for line in lines {
+            self.with_call(line, |call, house| call.end(503, house));
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! The house in which a call lives: [`Legs`] for real. Rings devices, dials trunks, knows who is busy.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::{Held, HeldAnswer, Switch};
+use crate::call::{Invitation, Leg, LegOrder, Legs, Line, Named, Peer, TrunkUnfit, bridge};
+use crate::clock::Timestamp;
+use crate::config::{DeviceRule, DidIx, ExtensionIx, IdentityHeader, TrunkIx};
+use crate::fact::{CallFact, Fact, Rung, Whom};
+use crate::key::{Flow, Key, Transport};
+use crate::route::{Availability, Callee, DialPlan, Direction, Load, Presence};
+use crate::sip::{HeaderName, Host, Uri};
+
+/// One call's view of the switch, while that call acts.
+pub(super) struct House<'a> {
+    pub(super) switch: &'a mut Switch,
+    pub(super) line: Key<Line>,
+}
+
+impl Legs for House<'_> {
+    fn wall(&self) -> Timestamp {
+        self.switch.means.now.wall
+    }
+
+    fn presence(&self) -> &dyn Presence {
+        self
+    }
+
+    fn ring(&mut self, extension: ExtensionIx) -> Vec<(Key<Leg>, Rung)> {
+        let Some(line) = self.switch.lines.get(self.line) else { return Vec::new() };
+        let config = line.config.clone();
+        let extension = config.extension(extension);
+        let ways = self.switch.ways_to(&extension.number, &extension.devices);
+        ways.into_iter().filter_map(|way| self.ring_device(&extension.number, way)).collect()
+    }
+
+    fn dial(&mut self, trunk: TrunkIx, dial: &DialPlan) -> Result<(Key<Leg>, Rung), TrunkUnfit> {
+        let line = self.switch.lines.get(self.line).ok_or(TrunkUnfit::Down)?;
+        let config = line.config.clone();
+        let trunk = config.trunk(trunk);
+        // The config in force says where the trunk is now; the call's own says what it is called.
+        let now = self.switch.means.config.trunk_by_name(&trunk.name).ok_or(TrunkUnfit::Down)?;
+        let full = trunk.max_calls.is_some_and(|most| self.switch.calls_on(&trunk.name) >= most);
+        if full && !dial.emergency {
+            return Err(TrunkUnfit::Full);
+        }
+        let means = &self.switch.means;
+        if !means.trunks.is_up(now) && !dial.emergency {
+            return Err(TrunkUnfit::Down);
+        }
+        let flow = means.trunks.ways(now, &means.host, &means.servers).first().copied().ok_or(TrunkUnfit::Down)?;
+        let number: Arc<str> = match &dial.number {
+            Callee::Number(number) => config.site.numbering.write(*number, trunk.dials).into(),
+            Callee::Verbatim(text) => text.clone(),
+        };
+        let invitation = self.trunk_invitation(trunk, &number, dial, flow).ok_or(TrunkUnfit::Down)?;
+        let whom = Whom::Trunk { trunk: trunk.name.clone(), number: number.clone() };
+        self.invite(Peer::Trunk(trunk.name.clone()), whom, invitation).ok_or(TrunkUnfit::Down)
+    }
+
+    fn order(&mut self, leg: Key<Leg>, order: LegOrder) {
+        let waits = self.switch.legs.get(leg).is_some_and(|leg| leg.number() == 0)
+            && matches!(
+                order,
+                LegOrder::Ring(_) | LegOrder::Progress(_) | LegOrder::Answer(_) | LegOrder::Refuse { .. }
+            );
+        let first_fact = self.switch.lines.get(self.line).map_or(0, |line| line.first_fact);
+        if waits && first_fact > self.switch.journaled {
+            self.switch.hold(Held { fact: first_fact, answer: HeldAnswer::Order(leg, order) });
+        } else {
+            self.switch.obey(leg, order);
+        }
+    }
+
+    fn bridge(&mut self, one: Key<Leg>, other: Key<Leg>) {
+        self.switch.bridge(one, other);
+    }
+
+    fn note(&mut self, fact: CallFact) {
+        let Some(line) = self.switch.lines.get_mut(self.line) else { return };
+        let number = self.switch.means.note(Fact::Call(line.id, fact));
+        if line.first_fact == 0 {
+            line.first_fact = number;
+        }
+    }
+
+    fn taken(&mut self, extension: ExtensionIx, _by: Key<Leg>) {
+        let Some(line) = self.switch.lines.get(self.line) else { return };
+        let extension = line.config.extension(extension);
+        if !extension.call_waiting {
+            self.switch.taken.push((extension.number.clone(), self.line));
+        }
+    }
+}
+
+/// A device with the way to it.
+#[derive(Clone, Debug)]
+pub(super) struct Way {
+    pub(super) target: Uri,
+    pub(super) routes: Vec<String>,
+    pub(super) flow: Flow,
+}
+
+impl Way {
+    fn of(binding: &crate::registrar::Binding) -> Way {
+        Way {
+            target: binding.contact.clone(),
+            routes: binding.path.iter().map(|path| path.to_string()).collect(),
+            flow: binding.flow,
+        }
+    }
+}
+
+impl House<'_> {
+    pub(super) fn ring_device(&mut self, extension: &Arc<str>, way: Way) -> Option<(Key<Leg>, Rung)> {
+        let line = self.switch.lines.get(self.line)?;
+        let told = self.switch.means.host.told(&way.flow);
+        let offer = &line.offer;
+        let from = Named { display: offer.display.clone(), uri: shown(line, Host::Ip(told.ip())) };
+        let asserted = (!offer.caller.anonymous).then(|| (HeaderName::PAssertedIdentity, from.clone()));
+        let invitation = Invitation {
+            to: Uri::sip(extension, Host::Ip(told.ip()), None),
+            target: way.target,
+            routes: way.routes,
+            flow: way.flow,
+            trunk: None,
+            from,
+            asserted,
+            private: offer.caller.anonymous,
+            max_forwards: offer.max_forwards,
+            passed: offer.passed.clone(),
+            session: offer.session.clone(),
+        };
+        self.invite(Peer::Extension(extension.clone()), Whom::Extension(extension.clone()), invitation)
+    }
+
+    fn trunk_invitation(
+        &self,
+        trunk: &crate::config::Trunk,
+        number: &str,
+        dial: &DialPlan,
+        flow: Flow,
+    ) -> Option<Invitation> {
+        let line = self.switch.lines.get(self.line)?;
+        let config = &line.config;
+        let server = Host::parse(&trunk.server.host).ok()?;
+        let default = || {
+            let did = config.did(trunk.default_did?);
+            match &did.number {
+                crate::config::DidNumber::Public(number) => Some(*number),
+                crate::config::DidNumber::Verbatim(_) => None,
+            }
+        };
+        let own = dial.caller_id.or_else(default).map(|number| config.site.numbering.write(number, trunk.dials));
+        let account = trunk.from_user.as_deref().or(trunk.register.as_ref().map(|register| &*register.user));
+        let user = match (&trunk.from_user, &own) {
+            (Some(user), _) => user,
+            (None, Some(own)) => own.as_str(),
+            (None, None) => account.unwrap_or(&config.site.name),
+        };
+        let named = |user: &str| Named { display: "".into(), uri: Uri::sip(user, server, None) };
+        let header = match trunk.identity_to {
+            IdentityHeader::From => None,
+            IdentityHeader::Pai => Some(HeaderName::PAssertedIdentity),
+            IdentityHeader::Rpid => Some(HeaderName::RemotePartyId),
+        };
+        let port = trunk.server.port;
+        let target = Uri::sip(number, server, port);
+        let target = match trunk.server.transport {
+            None | Some(Transport::Udp) => target,
+            Some(stream) => target.with_param("transport", stream.as_str()),
+        };
+        let hidden = line.offer.direction == Direction::Outbound && line.offer.caller.anonymous;
+        Some(Invitation {
+            to: Uri::sip(number, server, port),
+            target,
+            routes: Vec::new(),
+            flow,
+            trunk: Some(trunk.name.clone()),
+            from: named(user),
+            asserted: header.zip(own.as_deref()).map(|(header, own)| (header, named(own))),
+            private: hidden,
+            max_forwards: line.offer.max_forwards,
+            passed: line.offer.passed.clone(),
+            session: line.offer.session.clone(),
+        })
+    }
+
+    fn invite(&mut self, peer: Peer, whom: Whom, invitation: Invitation) -> Option<(Key<Leg>, Rung)> {
+        let line = self.switch.lines.get_mut(self.line)?;
+        let number = line.legs;
+        let device: Arc<str> = invitation.target.as_str().into();
+        let label = match &whom {
+            Whom::Extension(extension) => extension.clone(),
+            Whom::Trunk { trunk, .. } => trunk.clone(),
+        };
+        let key = self.switch.legs.reserve();
+        match Leg::invited(key, self.line, number, peer.clone(), invitation, &mut self.switch.means) {
+            Ok(leg) => self.switch.legs.fill(key, leg),
+            Err(refusal) => {
+                tracing::debug!(device = &*device, ?refusal, "cannot be invited");
+                self.switch.legs.remove(key);
+                return None;
+            }
+        }
+        line.legs += 1;
+        line.open += 1;
+        line.ladder.add_leg(label);
+        self.switch.by_peer.entry(peer).or_default().push(key);
+        Some((key, Rung { leg: number, whom, device }))
+    }
+}
+
+/// How the caller is shown to a phone: a number that can be dialled back.
+fn shown(line: &Line, host: Host<'_>) -> Uri {
+    let caller = &line.offer.caller;
+    let own = caller.extension.filter(|_| line.offer.direction == Direction::Internal);
+    if caller.anonymous {
+        return Uri::sip("anonymous", Host::Name("anonymous.invalid"), None);
+    }
+    match (own, caller.number) {
+        (Some(extension), _) => Uri::sip(&line.config.extension(extension).number, host, None),
+        (None, Some(number)) => Uri::sip(&number.to_string(), host, None),
+        (None, None) => Uri::sip(&caller.verbatim, host, None),
+    }
+}
+
+impl Presence for House<'_> {
+    fn of(&self, extension: ExtensionIx) -> Availability {
+        match self.switch.lines.get(self.line) {
+            Some(line) => self.switch.availability(line.config.extension(extension)),
+            None => Availability::Unreachable,
+        }
+    }
+}
+
+/// Everybody as they are now, by the config in force: for a decision.
+pub(super) struct Present<'a> {
+    pub(super) switch: &'a Switch,
+    /// The call that is being decided does not count.
+    pub(super) without: Option<Key<Leg>>,
+}
+
+impl Presence for Present<'_> {
+    fn of(&self, extension: ExtensionIx) -> Availability {
+        self.switch.availability(self.switch.means.config.extension(extension))
+    }
+}
+
+impl Load for Present<'_> {
+    fn on_trunk(&self, trunk: TrunkIx) -> u32 {
+        let all = self.switch.calls_on(&self.switch.means.config.trunk(trunk).name);
+        all - u32::from(self.without.is_some()).min(all)
+    }
+
+    fn on_did(&self, did: DidIx) -> u32 {
+        let number = self.switch.means.config.did(did).number.to_string();
+        self.switch.by_did.get(number.as_str()).map_or(0, |calls| *calls)
+    }
+}
+
+impl Switch {
+    /// Busy is derived from live legs: an answered one, or one that the employee is dialling.
+    pub(super) fn availability(&self, extension: &crate::config::Extension) -> Availability {
+        let legs = self.by_peer.get(&Peer::Extension(extension.number.clone()));
+        let busy = || legs.is_some_and(|legs| legs.iter().any(|leg| self.legs.get(*leg).is_some_and(Leg::is_busy)));
+        if !extension.call_waiting && busy() {
+            return Availability::Busy;
+        }
+        match self.ways_to(&extension.number, &extension.devices).is_empty() {
+            true => Availability::Unreachable,
+            false => Availability::Free,
+        }
+    }
+
+    /// The way to a registered phone, while it can be rung.
+    pub(super) fn way_to_binding(&self, key: crate::registrar::BindingKey) -> Option<Way> {
+        self.registrar.get(key).filter(|binding| binding.reachable).map(Way::of)
+    }
+
+    /// The devices of an extension that can ring now, each with the way to it.
+    pub(super) fn ways_to(&self, extension: &str, devices: &[DeviceRule]) -> SmallVec<[Way; 4]> {
+        let mut ways = SmallVec::new();
+        for device in devices {
+            match device {
+                DeviceRule::Sip => ways.extend(self.registrar.devices(extension).map(|(_, binding)| Way::of(binding))),
+                DeviceRule::Address(target) => ways.extend(self.way_to(target)),
+                // Needs local media for its confirmation: not available yet.
+                DeviceRule::Gsm { .. } => {}
+            }
+        }
+        ways
+    }
+
+    fn way_to(&self, target: &crate::config::SipTarget) -> Option<Way> {
+        let host = Host::parse(&target.host).ok()?;
+        let transport = target.transport.unwrap_or(Transport::Udp);
+        let flow = self.means.host.flow(transport, (host.ip()?, target.port.unwrap_or(5060)).into())?;
+        let uri = Uri::sip(target.user.as_deref().unwrap_or_default(), host, target.port);
+        Some(Way { target: uri, routes: Vec::new(), flow })
+    }
+
+    /// Calls on a trunk, both directions.
+    pub(super) fn calls_on(&self, trunk: &Arc<str>) -> u32 {
+        self.by_peer.get(&Peer::Trunk(trunk.clone())).map_or(0, |legs| legs.len() as u32)
+    }
+
+    /// Joins the media of two legs.
+    pub(super) fn bridge(&mut self, one: Key<Leg>, other: Key<Leg>) {
+        if let (Some(a), Some(b)) = (self.legs.get(one), self.legs.get(other)) {
+            bridge((one, a.anchor()), (other, b.anchor()), &mut self.means);
+        }
+    }
+}

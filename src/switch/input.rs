@@ -1,0 +1,114 @@
+//! What the world tells the core.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use crate::anchor::MediaEvent;
+use crate::clock::Timestamp;
+use crate::config::Config;
+use crate::customer::CustomerIndex;
+use crate::fact::Fact;
+use crate::hypothesis::Hypothesis;
+use crate::key::{Flow, Transport};
+use crate::servers::ServerName;
+use crate::sip::{Malformed, Message};
+
+/// One thing that happened outside. Handling it is one complete reaction.
+#[derive(Debug)]
+pub enum Input {
+    /// A message arrived.
+    Message {
+        /// On which way.
+        flow: Flow,
+        /// Read.
+        message: Message,
+    },
+    /// Something arrived that is no message; it may still be answerable.
+    Malformed {
+        /// On which way.
+        flow: Flow,
+        /// What is wrong with it.
+        malformed: Malformed,
+    },
+    /// A stream ended, or could not be opened.
+    FlowClosed(Flow),
+    /// A new configuration, checked, takes effect.
+    Configure(Arc<Config>),
+    /// The customers, anew. The old index leaves through `Effect::Discard`, to be dropped elsewhere.
+    Customers(Box<CustomerIndex>),
+    /// A fact from before the restart: bindings, overrides, absences, blocks, counters. Before the first message only.
+    Restore(Fact),
+    /// The facts up to this number are on disk.
+    Journaled(u64),
+    /// The journal's bounded memory is full (or has room again): new calls are refused before anything is forgotten.
+    Pressure(bool),
+    /// The relay reports.
+    Media(MediaEvent),
+    /// What a name of a trunk's server leads to, in the order of RFC 3263. Empty: the look-up failed, the old ones stay.
+    Resolved {
+        /// What was asked.
+        name: ServerName,
+        /// The answers.
+        addresses: Vec<(Transport, SocketAddr)>,
+    },
+    /// The machine's own addresses.
+    Host {
+        /// Each with the length of its network's prefix.
+        addresses: Vec<(IpAddr, u8)>,
+        /// The one that leads out.
+        default: Option<IpAddr>,
+    },
+    /// Somebody asks or orders something through the control socket.
+    Question {
+        /// Comes back with the answer.
+        number: u64,
+        /// What.
+        question: Question,
+    },
+    /// No new calls; the process wants to end (SIGTERM).
+    Drain,
+    /// The patience of a drain is over: what still talks is hung up.
+    EndAll,
+}
+
+/// What a person asks a running router, or orders it to do.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum Question {
+    /// How it stands: calls, bindings, trunks, tables, timers.
+    Status,
+    /// What would happen to a call, with everybody as they are now.
+    Explain(Box<Hypothesis>),
+    /// Override a schedule, or take an override back.
+    Override {
+        /// The schedule's name.
+        schedule: Arc<str>,
+        /// Open or closed; `None` takes the override back.
+        open: Option<bool>,
+        /// When it ends by itself.
+        until: Option<Timestamp>,
+    },
+    /// Send an employee away, or back.
+    Away {
+        /// The extension's number.
+        extension: Arc<str>,
+        /// True: away.
+        away: bool,
+        /// When the absence ends by itself.
+        until: Option<Timestamp>,
+    },
+    /// Put a caller on the block list, or take one off it.
+    Block {
+        /// As written; read with the site's numbering.
+        number: String,
+        /// True: on the list.
+        blocked: bool,
+        /// In the admin's words.
+        note: String,
+    },
+    /// End a call.
+    HangUp {
+        /// Its id, as `calls` prints it.
+        call: crate::key::CallId,
+    },
+}

@@ -1,0 +1,400 @@
+//! The door: every input comes in here and is one complete reaction. [`Switch`] owns every call.
+//!
+//! ```text
+//!  Input ──► handle ──► transactions ──► a leg ──► its call ──► walk ──► legs ──► Effects
+//!                          │ a new request                                 ▲
+//!                          └──► admit: who is it? ──► decide ──► a new call ┘
+//! ```
+//!
+//! Nothing here waits, asks the machine, or iterates over a hash map: the same inputs and the same seed give the same
+//! bytes. Between inputs only [`Switch::deadline`] matters.
+
+mod admit;
+mod answers;
+mod house;
+mod input;
+mod inquiry;
+mod questions;
+mod receive;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hashbrown::HashMap;
+
+use self::house::House;
+pub use self::input::{Input, Question};
+use crate::admission::Doorkeeper;
+use crate::call::{Leg, LegEvent, LegOrder, Line, Means, Peer, Timer};
+use crate::clock::{Duration, Instant, Now};
+use crate::config::Config;
+use crate::customer::CustomerIndex;
+use crate::effect::Effect;
+use crate::fact::{Alarm, CallFact, Fact};
+use crate::key::Key;
+use crate::registrar::Registrar;
+use crate::sip::Status;
+use crate::state::State;
+use crate::transaction::ServerKey;
+
+/// How long an answer waits for the journal before it leaves without.
+pub const PATIENCE_WITH_DISK: Duration = Duration::from_millis(250);
+
+/// The core: a value that owns every call, binding and registration.
+#[derive(Debug)]
+pub struct Switch {
+    means: Means,
+    lines: crate::key::Arena<Line>,
+    legs: crate::key::Arena<Leg>,
+    /// Live legs by who is at their other end: from these, and nothing else, follows who is busy.
+    by_peer: HashMap<Peer, Vec<Key<Leg>>, foldhash::fast::FixedState>,
+    /// Calls in progress by DID.
+    by_did: HashMap<Arc<str>, u32, foldhash::fast::FixedState>,
+    /// Calls in which a member waits to become free or to register.
+    watchers: HashMap<Arc<str>, Vec<Key<Line>>, foldhash::fast::FixedState>,
+    registrar: Registrar,
+    doorkeeper: Doorkeeper,
+    customers: Box<CustomerIndex>,
+    state: State,
+    /// What legs have said and their calls have not heard yet.
+    said: VecDeque<(Key<Leg>, LegEvent)>,
+    /// Who answered, and in which call: their other phones stop ringing.
+    taken: Vec<(Arc<str>, Key<Line>)>,
+    /// Who hung up or registered: calls that wait for them go on.
+    freed: Vec<Arc<str>>,
+    /// Answers that wait until their call is on record.
+    held: VecDeque<(Instant, Held)>,
+    journaled: u64,
+    guarantee_suspended: bool,
+    pressure: bool,
+    draining: bool,
+    refused_for_load: u64,
+}
+
+/// An answer that waits for the journal.
+#[derive(Debug)]
+struct Held {
+    fact: u64,
+    answer: HeldAnswer,
+}
+
+#[derive(Debug)]
+enum HeldAnswer {
+    Order(Key<Leg>, LegOrder),
+    Reply(ServerKey, Status, Bytes),
+}
+
+impl Switch {
+    /// An empty office under `config`. `seed` is the only chance it will ever have; `shard` is written into every tag,
+    /// branch and Call-ID.
+    pub fn new(config: Arc<Config>, seed: [u8; 32], shard: u8, now: Now) -> Switch {
+        let mut means = Means::new(config.clone(), seed, shard, now);
+        let doorkeeper = Doorkeeper::new(&config, &means.servers, &mut means.entropy);
+        Switch {
+            means,
+            lines: Default::default(),
+            legs: Default::default(),
+            by_peer: HashMap::default(),
+            by_did: HashMap::default(),
+            watchers: HashMap::default(),
+            registrar: Registrar::default(),
+            doorkeeper,
+            customers: Box::default(),
+            state: State::default(),
+            said: VecDeque::new(),
+            taken: Vec::new(),
+            freed: Vec::new(),
+            held: VecDeque::new(),
+            journaled: 0,
+            guarantee_suspended: false,
+            pressure: false,
+            draining: false,
+            refused_for_load: 0,
+        }
+    }
+
+    /// One thing happened: one complete reaction. What is to be done in the world is pushed to `effects`, in order.
+    pub fn handle(&mut self, input: Input, now: Now, effects: &mut Vec<Effect>) {
+        self.means.now = now;
+        std::mem::swap(effects, &mut self.means.effects);
+        self.take(input);
+        self.settle();
+        std::mem::swap(effects, &mut self.means.effects);
+    }
+
+    /// Carries out whatever is due at `now`, in order.
+    pub fn tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.means.now = now;
+        std::mem::swap(effects, &mut self.means.effects);
+        while let Some(timer) = self.means.deadlines.pop_due(now.mono) {
+            self.due(timer);
+            self.settle();
+        }
+        std::mem::swap(effects, &mut self.means.effects);
+    }
+
+    /// When [`Switch::tick`] wants to be called.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.means.deadlines.first()
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Message { flow, message } => self.receive(flow, message),
+            Input::Malformed { flow, malformed } => self.receive_malformed(flow, &malformed),
+            Input::FlowClosed(flow) => self.flow_closed(flow),
+            Input::Configure(config) => self.configure(config),
+            Input::Customers(customers) => {
+                let old = std::mem::replace(&mut self.customers, customers);
+                self.means.effects.push(Effect::Discard(old));
+            }
+            Input::Restore(fact) => self.restore(fact),
+            Input::Journaled(number) => self.journaled(number),
+            Input::Pressure(on) => {
+                if std::mem::replace(&mut self.pressure, on) != on {
+                    self.means.note(Fact::Alarm(Alarm::Pressure { on }));
+                }
+            }
+            Input::Media(event) => self.media(event),
+            Input::Resolved { name, addresses } => self.resolved(&name, addresses),
+            Input::Host { addresses, default } => self.means.host.found(addresses, default),
+            Input::Question { number, question } => self.answer(number, question),
+            Input::Drain => self.draining = true,
+            Input::EndAll => self.end_all(),
+        }
+    }
+
+    fn due(&mut self, timer: Timer) {
+        match timer {
+            Timer::Transaction(timer) => self.transaction_due(timer),
+            Timer::Call(line) => {
+                if let Some(line) = self.lines.get_mut(line) {
+                    line.deadline = None;
+                }
+                let now = self.means.now.mono;
+                self.with_call(line, |call, house| call.due(now, house));
+            }
+            Timer::Binding(due) => self.binding_due(due),
+            Timer::Trunk(due) => self.means.with_trunks(|trunks, ground| trunks.due(due, ground)),
+            Timer::Gate => self.release_late(),
+        }
+    }
+
+    /// Lets calls hear what their legs said, until all is quiet.
+    fn settle(&mut self) {
+        loop {
+            if let Some((leg, event)) = self.said.pop_front() {
+                let Some(line) = self.legs.get(leg).map(Leg::call) else { continue };
+                let now = self.means.now.mono;
+                self.with_call(line, |call, house| call.hear(leg, event, now, house));
+                self.sweep(leg);
+            } else if let Some((extension, answered_in)) = self.taken.pop() {
+                self.spread_taken(&extension, answered_in);
+            } else if let Some(extension) = self.freed.pop() {
+                self.spread_freed(&extension);
+            } else {
+                break;
+            }
+        }
+        for news in std::mem::take(&mut self.means.news) {
+            self.means.note(Fact::from(news));
+        }
+        if self.draining && self.lines.is_empty() {
+            self.draining = false;
+            self.means.effects.push(Effect::Drained);
+        }
+    }
+
+    /// Takes a call out of its line, lets it act, and puts it back.
+    fn with_call<T>(
+        &mut self,
+        key: Key<Line>,
+        act: impl FnOnce(&mut crate::call::Call, &mut House<'_>) -> T,
+    ) -> Option<T> {
+        let mut call = self.lines.get_mut(key)?.call.take()?;
+        let result = act(&mut call, &mut House { switch: self, line: key });
+        if let Some(line) = self.lines.get_mut(key) {
+            line.call = Some(call);
+        }
+        self.settle_line(key);
+        Some(result)
+    }
+
+    /// After a call has acted: its deadline and its watches follow, and a call that is over makes room.
+    fn settle_line(&mut self, key: Key<Line>) {
+        let Some(line) = self.lines.get_mut(key) else { return };
+        let Some(call) = &line.call else { return };
+        let due = call.deadline();
+        if line.deadline.map(|deadline| deadline.at()) != due {
+            line.deadline.take().map(|old| self.means.deadlines.cancel(old));
+            line.deadline = due.map(|at| self.means.deadlines.set(at, Timer::Call(key)));
+        }
+        let config = line.config.clone();
+        let wanted: smallvec::SmallVec<[Arc<str>; 4]> =
+            call.waits_for().map(|extension| config.extension(extension).number.clone()).collect();
+        if wanted != line.watched {
+            let old = std::mem::replace(&mut line.watched, wanted.clone());
+            for extension in old {
+                remove_from(&mut self.watchers, &extension, &key);
+            }
+            for extension in wanted {
+                self.watchers.entry(extension).or_default().push(key);
+            }
+        }
+        if line.call.as_ref().is_some_and(|call| call.is_over()) {
+            if let Some(did) = line.did.take()
+                && let Some(calls) = self.by_did.get_mut(&did)
+            {
+                *calls -= 1;
+                if *calls == 0 {
+                    self.by_did.remove(&did);
+                }
+            }
+            if line.open == 0 {
+                self.close_line(key);
+            }
+        }
+    }
+
+    /// The last leg has said goodbye.
+    fn close_line(&mut self, key: Key<Line>) {
+        if let Some(line) = self.lines.remove(key) {
+            line.deadline.map(|deadline| self.means.deadlines.cancel(deadline));
+            for extension in &line.watched {
+                remove_from(&mut self.watchers, extension, &key);
+            }
+            self.means.note(Fact::Call(line.id, CallFact::Traced { ladder: line.ladder.text() }));
+        }
+    }
+
+    /// Gives a leg an order; what comes of it is heard later.
+    fn obey(&mut self, key: Key<Leg>, order: LegOrder) {
+        let Some(leg) = self.legs.get_mut(key) else { return };
+        let was_busy = leg.is_busy();
+        if let Some(event) = leg.obey(order, &mut self.means) {
+            self.said.push_back((key, event));
+        }
+        self.moved(key, was_busy);
+        self.sweep(key);
+    }
+
+    /// A leg has acted: whoever waits for its employee to become free is told, once it is.
+    fn moved(&mut self, key: Key<Leg>, was_busy: bool) {
+        if let Some(leg) = self.legs.get(key)
+            && was_busy
+            && !leg.is_busy()
+            && let Peer::Extension(extension) = leg.peer()
+        {
+            self.freed.push(extension.clone());
+        }
+    }
+
+    /// Forgets a leg that has nothing left to say, once its call has heard everything.
+    fn sweep(&mut self, key: Key<Leg>) {
+        if !self.legs.get(key).is_some_and(Leg::is_gone) || self.said.iter().any(|(leg, _)| *leg == key) {
+            return;
+        }
+        let Some(mut leg) = self.legs.remove(key) else { return };
+        leg.close(&mut self.means);
+        remove_from(&mut self.by_peer, leg.peer(), &key);
+        if let Some(line) = self.lines.get_mut(leg.call()) {
+            line.open -= 1;
+            line.ladder.add_steps(leg.number(), leg.steps());
+        }
+        self.settle_line(leg.call());
+    }
+
+    /// With call waiting off, the other phones of who answered stop ringing, in whatever call.
+    fn spread_taken(&mut self, extension: &Arc<str>, answered_in: Key<Line>) {
+        let legs = self.by_peer.get(&Peer::Extension(extension.clone()));
+        let mut lines: Vec<Key<Line>> =
+            legs.into_iter().flatten().filter_map(|leg| self.legs.get(*leg)).map(Leg::call).collect();
+        lines.retain(|line| *line != answered_in);
+        lines.sort_unstable();
+        lines.dedup();
+        let now = self.means.now.mono;
+        for line in lines {
+            self.with_call(line, |call, house| {
+                if let Some(extension) = call.config().extension_by_number(extension) {
+                    call.taken(extension, now, house);
+                }
+            });
+        }
+    }
+
+    /// Calls that wait for an employee go on, those that began first before the others.
+    fn spread_freed(&mut self, extension: &Arc<str>) {
+        let lines = self.watchers.get(extension).cloned().unwrap_or_default();
+        let now = self.means.now.mono;
+        for line in lines {
+            self.with_call(line, |call, house| {
+                if let Some(extension) = call.config().extension_by_number(extension) {
+                    call.available(extension, now, house);
+                }
+            });
+        }
+    }
+}
+
+/// The gate: on record before it is heard.
+impl Switch {
+    fn hold(&mut self, held: Held) {
+        if self.held.is_empty() {
+            self.means.deadlines.set(self.means.now.mono + PATIENCE_WITH_DISK, Timer::Gate);
+        }
+        self.held.push_back((self.means.now.mono + PATIENCE_WITH_DISK, held));
+    }
+
+    fn journaled(&mut self, number: u64) {
+        self.journaled = self.journaled.max(number);
+        if self.guarantee_suspended && !self.held.iter().any(|(_, held)| held.fact > number) {
+            self.guarantee_suspended = false;
+            self.means.note(Fact::Alarm(Alarm::GuaranteeRestored));
+        }
+        let journaled = self.journaled;
+        self.release(|_, held| held.fact <= journaled);
+    }
+
+    /// The disk is too slow: the call goes on, and everybody is told that the promise is not kept.
+    fn release_late(&mut self) {
+        let now = self.means.now.mono;
+        if self.held.iter().any(|(until, _)| *until <= now) && !std::mem::replace(&mut self.guarantee_suspended, true) {
+            self.means.note(Fact::Alarm(Alarm::GuaranteeSuspended));
+        }
+        self.release(|until, _| until <= now);
+        if let Some((until, _)) = self.held.front() {
+            self.means.deadlines.set(*until, Timer::Gate);
+        }
+    }
+
+    fn release(&mut self, ready: impl Fn(Instant, &Held) -> bool) {
+        let mut waiting = VecDeque::with_capacity(self.held.len());
+        for (until, held) in std::mem::take(&mut self.held) {
+            if !ready(until, &held) {
+                waiting.push_back((until, held));
+                continue;
+            }
+            match held.answer {
+                HeldAnswer::Order(leg, order) => self.obey(leg, order),
+                HeldAnswer::Reply(server, status, bytes) => self.means.respond(server, status, bytes),
+            }
+        }
+        waiting.append(&mut self.held);
+        self.held = waiting;
+    }
+}
+
+fn remove_from<K, V, S>(map: &mut HashMap<K, Vec<V>, S>, key: &K, value: &V)
+where
+    K: std::hash::Hash + Eq,
+    V: PartialEq,
+    S: std::hash::BuildHasher,
+{
+    if let Some(values) = map.get_mut(key) {
+        values.retain(|other| other != value);
+        if values.is_empty() {
+            map.remove(key);
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Messages come in: each finds its transaction, its leg, or the door.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use crate::call::{ALLOW, Leg, User, contact};
+use crate::effect::Effect;
+use crate::entropy::Token;
+use crate::key::{Flow, Key};
+use crate::refusal::Refusal;
+use crate::sip::{Fault, HeaderName, Malformed, Message, Status, Writer};
+use crate::transaction::{Arrival, Expired, ServerKey, Timer};
+
+use super::Switch;
+
+impl Switch {
+    pub(super) fn receive(&mut self, flow: Flow, message: Message) {
+        let arrival = {
+            let (transactions, mut hand) = self.means.hand();
+            transactions.receive(flow, &message, &mut hand)
+        };
+        match arrival {
+            Arrival::Request(server) => self.request(server, flow, message),
+            Arrival::Cancel { cancel, invite } => self.cancel(cancel, invite, &message),
+            Arrival::Ack { invite } => self.ack(invite, flow, &message),
+            Arrival::Response { client, user: User::Leg(leg) } => {
+                self.with_leg(leg, |leg, means| leg.hear_response(client, &message, flow, means));
+            }
+            Arrival::AnotherAnswer { user: User::Leg(leg), .. } => {
+                self.with_leg(leg, |leg, means| {
+                    leg.hear_another_answer(&message, flow, means);
+                    None
+                });
+            }
+            Arrival::Response { user: User::Trunk(asked), .. } => {
+                self.means.with_trunks(|trunks, ground| trunks.answered(asked, &message, ground));
+            }
+            Arrival::NoRoom => {
+                self.refused_for_load += 1;
+                self.reply_statelessly(flow, &message, &overloaded());
+            }
+            Arrival::Response { user: User::Nobody, .. }
+            | Arrival::AnotherAnswer { .. }
+            | Arrival::Stray
+            | Arrival::Absorbed => {}
+        }
+    }
+
+    /// Something that is no message: answered where that is possible, and a stream whose framing is lost is closed.
+    pub(super) fn receive_malformed(&mut self, flow: Flow, malformed: &Malformed) {
+        let tag = self.means.entropy.tag();
+        let source = flow.remote;
+        let mut writer = std::mem::take(&mut self.means.writer);
+        if let Some(bytes) = writer.refuse(malformed, tag.as_str(), source) {
+            self.means.effects.push(Effect::Send { flow, bytes });
+        }
+        self.means.writer = writer;
+        let framing_is_lost = matches!(
+            malformed.fault,
+            Fault::LengthsDiffer | Fault::LengthMissing | Fault::TooLarge | Fault::Unfinished | Fault::BodyCut
+        );
+        if flow.transport.is_reliable() && framing_is_lost {
+            self.means.effects.push(Effect::Close(flow));
+        }
+    }
+
+    fn request(&mut self, server: ServerKey, flow: Flow, message: Message) {
+        if let Some(tag) = message.to_tag() {
+            let leg = Token::read(tag).and_then(|tag| self.means.dialogs.get(&tag).copied());
+            let request = message.clone();
+            let heard = leg.and_then(|key| {
+                let leg = self.legs.get_mut(key)?;
+                let was_busy = leg.is_busy();
+                let heard = leg.hear_request(server, message, flow, &mut self.means);
+                self.moved(key, was_busy);
+                Some((key, heard))
+            });
+            match heard {
+                Some((key, Ok(event))) => {
+                    self.said.extend(event.map(|event| (key, event)));
+                    self.sweep(key);
+                }
+                Some((_, Err(refusal))) => self.refuse(server, &request, &refusal),
+                None => self.refuse(server, &request, &Refusal::call_does_not_exist()),
+            }
+            return;
+        }
+        self.admit(server, flow, message);
+    }
+
+    /// RFC 3261 §9.2: the CANCEL itself is answered at once, the INVITE by its call.
+    fn cancel(&mut self, cancel: ServerKey, invite: Option<(ServerKey, Option<User>)>, message: &Message) {
+        let Some((_, user)) = invite else {
+            return self.refuse(cancel, message, &Refusal::call_does_not_exist());
+        };
+        self.reply(cancel, message, Status::OK, |_| {});
+        if let Some(User::Leg(leg)) = user {
+            self.with_leg(leg, |leg, means| leg.hear_cancel(message, means));
+        }
+    }
+
+    /// An ACK is never answered, whatever it says.
+    fn ack(&mut self, invite: Option<(ServerKey, Option<User>)>, flow: Flow, message: &Message) {
+        let named = message.to_tag().and_then(Token::read).and_then(|tag| self.means.dialogs.get(&tag).copied());
+        let leg = match invite {
+            Some((_, Some(User::Leg(leg)))) => Some(leg),
+            _ => named,
+        };
+        if let Some(leg) = leg {
+            self.with_leg(leg, |leg, means| leg.hear_ack(message, flow, means));
+        }
+    }
+
+    pub(super) fn with_leg(
+        &mut self,
+        key: Key<Leg>,
+        act: impl FnOnce(&mut Leg, &mut crate::call::Means) -> Option<crate::call::LegEvent>,
+    ) {
+        let Some(leg) = self.legs.get_mut(key) else { return };
+        let was_busy = leg.is_busy();
+        if let Some(event) = act(leg, &mut self.means) {
+            self.said.push_back((key, event));
+        }
+        self.moved(key, was_busy);
+        self.sweep(key);
+    }
+
+    pub(super) fn transaction_due(&mut self, timer: Timer) {
+        let expired = {
+            let (transactions, mut hand) = self.means.hand();
+            transactions.on_timer(timer, &mut hand)
+        };
+        self.expired(expired);
+    }
+
+    fn expired(&mut self, expired: Option<Expired<User>>) {
+        match expired {
+            Some(Expired::Unanswered { client, user: User::Leg(leg), .. }) => {
+                self.with_leg(leg, |leg, means| leg.hear_silence(Some(client), means));
+            }
+            Some(Expired::Unanswered { user: User::Trunk(asked), why, .. }) => {
+                self.means.with_trunks(|trunks, ground| trunks.unanswered(asked, why, ground));
+            }
+            Some(Expired::Unacknowledged { user: User::Leg(leg), status, .. }) if status.is_success() => {
+                self.with_leg(leg, |leg, means| leg.hear_silence(None, means));
+            }
+            Some(Expired::Unanswered { .. } | Expired::Unacknowledged { .. }) | None => {}
+        }
+    }
+
+    pub(super) fn flow_closed(&mut self, flow: Flow) {
+        self.registrar.flow_closed(flow);
+        let expired = {
+            let (transactions, mut hand) = self.means.hand();
+            transactions.flow_failed(flow, &mut hand)
+        };
+        for expired in expired {
+            self.expired(Some(expired));
+        }
+    }
+}
+
+/// Answers to requests that belong to no leg.
+impl Switch {
+    /// Answers a request; `add` writes further headers.
+    pub(super) fn reply(
+        &mut self,
+        server: ServerKey,
+        request: &Message,
+        status: Status,
+        add: impl FnOnce(&mut crate::sip::Draft<'_>),
+    ) {
+        let tag = self.means.entropy.tag();
+        let Some(flow) = self.means.transactions.flow(server) else { return };
+        let bytes = self.means.write(|writer, _| {
+            let mut draft = writer.reply(request, status, tag.as_str(), flow.remote);
+            add(&mut draft);
+            draft.finish()
+        });
+        self.means.respond(server, status, bytes);
+    }
+
+    /// Refuses a request.
+    pub(super) fn refuse(&mut self, server: ServerKey, request: &Message, refusal: &Refusal) {
+        let tag = self.means.entropy.tag();
+        let Some(flow) = self.means.transactions.flow(server) else { return };
+        let bytes = self.means.write(|writer, _| write_refusal(refusal, writer, request, tag.as_str(), flow.remote));
+        self.means.respond(server, refusal.status(), bytes);
+    }
+
+    /// Refuses a request for which there is no transaction.
+    fn reply_statelessly(&mut self, flow: Flow, request: &Message, refusal: &Refusal) {
+        let tag = self.means.entropy.tag();
+        let bytes = self.means.write(|writer, _| write_refusal(refusal, writer, request, tag.as_str(), flow.remote));
+        self.means.effects.push(Effect::Send { flow, bytes });
+    }
+
+    /// What we can do, for OPTIONS.
+    pub(super) fn describe(&mut self, server: ServerKey, request: &Message, flow: &Flow) {
+        let contact = contact(flow, &self.means);
+        self.reply(server, request, Status::OK, |draft| {
+            draft
+                .header(HeaderName::Contact, contact)
+                .header(HeaderName::Allow, ALLOW)
+                .header(HeaderName::Accept, "application/sdp");
+        });
+    }
+
+    /// Whether this is no time for a new call.
+    pub(super) fn closed_for_calls(&self) -> Option<Refusal> {
+        (self.draining || self.pressure || self.means.transactions.is_full()).then(overloaded)
+    }
+}
+
+/// RFC 3261 §21.5.4: come back in a few seconds.
+fn overloaded() -> Refusal {
+    Refusal::new(Status::SERVICE_UNAVAILABLE).with(HeaderName::RetryAfter, "5")
+}
+
+fn write_refusal(refusal: &Refusal, writer: &mut Writer, request: &Message, tag: &str, source: SocketAddr) -> Bytes {
+    let mut draft = writer.respond(request, refusal.status(), refusal.phrase(), tag, source);
+    for (name, value) in refusal.headers() {
+        draft.header(name, value);
+    }
+    draft.finish()
+}

@@ -1,0 +1,504 @@
+//! The notation of `sip-traces/`: a ladder as an engineer draws it on a whiteboard, read into a [`Script`].
+//!
+//! ```text
+//! A known customer calls while her responsible is on the phone: Sales rings instead.
+//!
+//! office      berlin.toml
+//! clock       2026-11-23 10:00 Europe/Berlin
+//! registered  12, 14, 15
+//! customer    +491701112233 "Ada Byron", responsible 12
+//! busy        12
+//!
+//! provider -> us   INVITE +493012340  from +491701112233          offer a
+//! us -> provider   100
+//! us -> 14, 15     INVITE             from "Ada Byron" +491701112233   offer a
+//! +4s
+//! 15 -> us         200                                             answer b
+//! fact             answered by 15
+//! ```
+//!
+//! The first paragraph is the title, the second the setting, the rest the ladder. A peer is `provider` (the first trunk),
+//! `trunk:NAME`, or an extension's number; `15/2` is its second device, `provider.b` the side of a second call.
+//! `#` begins a comment. Lines indented by four blanks under a message are further headers, or, after an empty indented
+//! line, its body, exactly as they stand.
+
+use std::fmt;
+
+use crate::clock::{Duration, Timestamp};
+
+/// A whole trace.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// What it shows, in a sentence or a few.
+    pub title: String,
+    /// How things stand before the first message.
+    pub setting: Setting,
+    /// The ladder.
+    pub lines: Vec<Line>,
+}
+
+/// How things stand before the first message.
+#[derive(Clone, Debug, Default)]
+pub struct Setting {
+    /// The config's file name, looked for beside the trace.
+    pub office: String,
+    /// When it begins; required.
+    pub clock: Option<Timestamp>,
+    /// Whose phones are registered.
+    pub registered: Vec<Peer>,
+    /// Known customers.
+    pub customers: Vec<KnownNumber>,
+    /// Who is in a talk.
+    pub busy: Vec<String>,
+    /// What an admin has done before: `away 12`, `override office closed until 2026-11-23T18:00:00Z`, `block +49…`.
+    pub before: Vec<Vec<String>>,
+}
+
+/// A customer of the setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownNumber {
+    /// The number as written.
+    pub number: String,
+    /// The name.
+    pub name: String,
+    /// The responsible extension.
+    pub responsible: Option<String>,
+}
+
+/// A line of the ladder, with its place in the file.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Counted from 1.
+    pub number: usize,
+    /// As it stands.
+    pub text: String,
+    /// What it says.
+    pub step: Step,
+}
+
+/// What a line says.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// A message passes between a peer and us.
+    Message(Box<Spoken>),
+    /// Time passes.
+    Pass(Duration),
+    /// A fact was noted whose words hold these.
+    Fact(String),
+    /// An admin does something: the words of the command.
+    Admin(Vec<String>),
+}
+
+/// One side of a ladder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Peer {
+    /// `provider`, `trunk:NAME`, or an extension's number.
+    pub name: String,
+    /// Which of its devices, counted from 1.
+    pub device: u8,
+    /// Which of its calls, where it has more than one.
+    pub call: String,
+}
+
+/// A message of the ladder, or several alike: a line `us -> 14, 15` speaks of two.
+#[derive(Clone, Debug)]
+pub struct Spoken {
+    /// True: from the peer to us, so it is done; false: from us, so it is expected.
+    pub inward: bool,
+    /// With whom.
+    pub peers: Vec<Peer>,
+    /// The method, of the request or that the response answers.
+    pub method: Option<String>,
+    /// The status of a response.
+    pub status: Option<u16>,
+    /// The number after the method: whom the request is for.
+    pub target: Option<String>,
+    /// `from`: display name and number.
+    pub from: Option<(Option<String>, String)>,
+    /// `offer` or `answer`, by the name of a session (`a`, `hold a`, `none`).
+    pub session: Option<String>,
+    /// The text of its Reason header holds this.
+    pub reason: Option<String>,
+    /// The same bytes as before.
+    pub again: bool,
+    /// With credentials.
+    pub authorised: bool,
+    /// Further headers: sent as they stand, or expected to be there.
+    pub headers: Vec<(String, String)>,
+    /// The exact body.
+    pub body: Option<String>,
+}
+
+/// What cannot be read, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.why)
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        if self.device != 1 {
+            write!(f, "/{}", self.device)?;
+        }
+        if !self.call.is_empty() {
+            write!(f, ".{}", self.call)?;
+        }
+        Ok(())
+    }
+}
+
+impl Peer {
+    /// Reads `15`, `15/2`, `provider.b`.
+    pub fn read(text: &str) -> Peer {
+        let (rest, call) = match text.split_once('.') {
+            Some((rest, call)) if !rest.is_empty() => (rest, call),
+            _ => (text, ""),
+        };
+        let (name, device) = match rest.split_once('/') {
+            Some((name, device)) => (name, device.parse().unwrap_or(1)),
+            None => (rest, 1),
+        };
+        Peer { name: name.to_owned(), device, call: call.to_owned() }
+    }
+}
+
+impl Script {
+    /// Reads a whole trace.
+    ///
+    /// # Errors
+    /// The first line that cannot be read, and why.
+    pub fn read(text: &str) -> Result<Script, Unreadable> {
+        let mut script = Script { title: String::new(), setting: Setting::default(), lines: Vec::new() };
+        let mut part = Part::Title;
+        for (at, raw) in text.lines().enumerate() {
+            let (number, refuse) = (at + 1, |why: String| Unreadable { line: at + 1, why });
+            if part == Part::Ladder && raw.starts_with("    ") {
+                script.add_indented(&raw[4..]).map_err(refuse)?;
+                continue;
+            }
+            let line = uncommented(raw).trim_end();
+            if line.is_empty() {
+                if raw.trim().is_empty() {
+                    part = part.after_blank(&script);
+                }
+                continue;
+            }
+            match part {
+                Part::Title => {
+                    let blank = if script.title.is_empty() { "" } else { " " };
+                    script.title = format!("{}{blank}{}", script.title, line.trim());
+                }
+                Part::Setting => script.setting.add(line).map_err(refuse)?,
+                Part::Ladder => {
+                    let step = Step::read(line).map_err(refuse)?;
+                    script.lines.push(Line { number, text: raw.trim_end().to_owned(), step });
+                }
+            }
+        }
+        if script.setting.office.is_empty() || script.setting.clock.is_none() {
+            return Err(Unreadable { line: 1, why: "the setting needs an `office` and a `clock`".into() });
+        }
+        Ok(script)
+    }
+
+    fn add_indented(&mut self, text: &str) -> Result<(), String> {
+        let Some(Line { step: Step::Message(spoken), .. }) = self.lines.last_mut() else {
+            return Err("an indented line belongs under a message".into());
+        };
+        if let Some(body) = &mut spoken.body {
+            body.push_str(text);
+            body.push_str("\r\n");
+        } else if text.trim().is_empty() {
+            spoken.body = Some(String::new());
+        } else {
+            let (name, value) = text.split_once(':').ok_or("an indented line is `Header: value`")?;
+            spoken.headers.push((name.trim().to_owned(), value.trim().to_owned()));
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Title,
+    Setting,
+    Ladder,
+}
+
+impl Part {
+    fn after_blank(self, script: &Script) -> Part {
+        match self {
+            Part::Title if !script.title.is_empty() => Part::Setting,
+            Part::Setting if !script.setting.office.is_empty() => Part::Ladder,
+            part => part,
+        }
+    }
+}
+
+/// The line up to a `#` that does not stand in quotes and follows a blank or the line's beginning.
+fn uncommented(line: &str) -> &str {
+    let mut quoted = false;
+    let mut before = b' ';
+    for (at, byte) in line.bytes().enumerate() {
+        match byte {
+            b'"' => quoted = !quoted,
+            b'#' if !quoted && before == b' ' => return &line[..at],
+            _ => {}
+        }
+        before = byte;
+    }
+    line
+}
+
+/// Words at blanks and commas; what stands in quotes is one word, with its quotes.
+fn words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut quoted = false;
+    for character in text.chars() {
+        match character {
+            '"' => {
+                quoted = !quoted;
+                word.push('"');
+            }
+            ' ' | '\t' | ',' if !quoted => {
+                if !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+            }
+            character => word.push(character),
+        }
+    }
+    if !word.is_empty() {
+        words.push(word);
+    }
+    words
+}
+
+fn unquoted(word: &str) -> String {
+    word.trim_matches('"').to_owned()
+}
+
+impl Setting {
+    fn add(&mut self, line: &str) -> Result<(), String> {
+        let (key, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let rest = rest.trim();
+        let list = words(rest);
+        match key {
+            "office" => self.office = rest.to_owned(),
+            "clock" => self.clock = Some(read_clock(rest)?),
+            "registered" => self.registered.extend(list.iter().map(|word| Peer::read(word))),
+            "busy" => self.busy.extend(list),
+            "customer" => {
+                let [number, name, rest @ ..] = &list[..] else {
+                    return Err("expected: customer NUMBER \"NAME\", responsible EXT".into());
+                };
+                let responsible = match rest {
+                    [word, who] if word == "responsible" => Some(who.clone()),
+                    [] => None,
+                    _ => return Err("expected after the name: responsible EXT".into()),
+                };
+                self.customers.push(KnownNumber { number: number.clone(), name: unquoted(name), responsible });
+            }
+            "away" | "override" | "block" => self.before.push(words(line)),
+            _ => return Err(format!("{key:?} is no word of the setting")),
+        }
+        Ok(())
+    }
+}
+
+/// `2026-11-23 10:00 Europe/Berlin`.
+fn read_clock(text: &str) -> Result<Timestamp, String> {
+    let (civil, zone) = text.trim().rsplit_once(' ').ok_or("expected: clock DATE TIME ZONE")?;
+    let civil: jiff::civil::DateTime = civil.trim().replace(' ', "T").parse().map_err(|error| format!("{error}"))?;
+    let zoned = civil.in_tz(zone).map_err(|error| format!("{error}"))?;
+    Ok(zoned.timestamp())
+}
+
+/// `+4s`, `+250ms`, `+2m`, `+1h`.
+fn read_span(text: &str) -> Option<Duration> {
+    let text = text.strip_prefix('+')?;
+    let unit = text.find(|character: char| !character.is_ascii_digit() && character != '.')?;
+    let amount: f64 = text[..unit].parse().ok()?;
+    let seconds = match &text[unit..] {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        "d" => 86400.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(amount * seconds).ok()
+}
+
+impl Step {
+    fn read(line: &str) -> Result<Step, String> {
+        if let Some(span) = read_span(line.trim()) {
+            return Ok(Step::Pass(span));
+        }
+        if let Some(fact) = line.strip_prefix("fact ") {
+            return Ok(Step::Fact(fact.trim().to_owned()));
+        }
+        if let Some(command) = line.strip_prefix("admin ") {
+            return Ok(Step::Admin(words(command)));
+        }
+        let (left, right) = line.split_once("->").ok_or("expected `PEER -> us …`, `us -> PEER …`, `+4s`, or `fact …`")?;
+        let right = right.trim();
+        match left.trim() {
+            "us" => {
+                // The peers end where two blanks stand, or after the last comma's word.
+                let (peers, rest) = split_peers(right);
+                Spoken::read(false, &peers, rest)
+            }
+            peer => {
+                let rest = right.strip_prefix("us").ok_or("one side of a line is `us`")?;
+                Spoken::read(true, &words(peer), rest)
+            }
+        }
+        .map(|spoken| Step::Message(Box::new(spoken)))
+    }
+}
+
+/// `14, 15     INVITE …` → the peers, and what follows.
+fn split_peers(text: &str) -> (Vec<String>, &str) {
+    let mut peers = Vec::new();
+    let mut rest = text;
+    loop {
+        rest = rest.trim_start();
+        let end = rest.find([' ', '\t', ',']).unwrap_or(rest.len());
+        peers.push(rest[..end].to_owned());
+        rest = &rest[end..];
+        match rest.trim_start().strip_prefix(',') {
+            Some(more) => rest = more,
+            None => return (peers, rest),
+        }
+    }
+}
+
+impl Spoken {
+    fn read(inward: bool, peers: &[String], rest: &str) -> Result<Spoken, String> {
+        let list = words(rest);
+        let mut spoken = Spoken {
+            inward,
+            peers: peers.iter().map(|peer| Peer::read(peer)).collect(),
+            method: None,
+            status: None,
+            target: None,
+            from: None,
+            session: None,
+            reason: None,
+            again: false,
+            authorised: false,
+            headers: Vec::new(),
+            body: None,
+        };
+        let mut rest = list.iter().map(String::as_str).peekable();
+        let what = rest.next().ok_or("a method or a status is missing")?;
+        match what.parse::<u16>() {
+            Ok(status) => spoken.status = Some(status),
+            Err(_) if what.bytes().all(|byte| byte.is_ascii_uppercase()) => spoken.method = Some(what.to_owned()),
+            Err(_) => return Err(format!("{what:?} is neither a method nor a status")),
+        }
+        let known = |word: &str| {
+            matches!(word, "from" | "offer" | "answer" | "reason" | "again" | "authorised" | "header")
+        };
+        if let Some(word) = rest.next_if(|word| !known(word)) {
+            match spoken.status {
+                Some(_) => spoken.method = Some(word.to_owned()),
+                None => spoken.target = Some(unquoted(word)),
+            }
+        }
+        let needs = |what: &str, word: Option<&str>| word.map(unquoted).ok_or(format!("what comes after {what:?}?"));
+        while let Some(word) = rest.next() {
+            match word {
+                "from" => {
+                    let name = rest.next_if(|word| word.starts_with('"')).map(unquoted);
+                    spoken.from = Some((name, needs("from", rest.next())?));
+                }
+                "offer" | "answer" => {
+                    let mut name = needs(word, rest.next())?;
+                    if matches!(name.as_str(), "hold" | "resume" | "inactive") {
+                        name = format!("{name} {}", needs(word, rest.next())?);
+                    }
+                    spoken.session = Some(name);
+                }
+                "reason" => spoken.reason = Some(needs("reason", rest.next())?),
+                "again" => spoken.again = true,
+                "authorised" => spoken.authorised = true,
+                "header" => {
+                    let header = needs("header", rest.next())?;
+                    let (name, value) = header.split_once(':').ok_or("expected: header \"Name: value\"")?;
+                    spoken.headers.push((name.trim().to_owned(), value.trim().to_owned()));
+                }
+                word => return Err(format!("{word:?} is no word of the notation")),
+            }
+        }
+        Ok(spoken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADA: &str = r#"A known customer calls while her responsible is on the phone: Sales rings instead.
+
+office    berlin.toml
+clock     2026-11-23 10:00 Europe/Berlin
+registered 12, 14, 15/2
+customer  +491701112233 "Ada Byron", responsible 12
+busy      12
+
+provider -> us   INVITE +493012340  from +491701112233          offer a
+    Subject: hello
+us -> 14, 15     INVITE             from "Ada Byron" +491701112233   offer a
++4s
+us -> 14         CANCEL             reason "Call completed elsewhere"  # losers
+14 -> us         200 CANCEL
+us -> provider.b INVITE again
+fact             answered by 15; known customer
+"#;
+
+    #[test]
+    fn a_whiteboard_is_read_line_by_line() {
+        let script = Script::read(ADA).unwrap();
+        assert!(script.title.starts_with("A known customer"));
+        assert_eq!(script.setting.office, "berlin.toml");
+        assert_eq!(script.setting.clock, Some("2026-11-23T09:00:00Z".parse().unwrap()));
+        assert_eq!(script.setting.registered[2], Peer { name: "15".into(), device: 2, call: String::new() });
+        assert_eq!(script.setting.customers[0].responsible.as_deref(), Some("12"));
+        let spoken = |at: usize| match &script.lines[at].step {
+            Step::Message(spoken) => spoken.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(spoken(0).target.as_deref(), Some("+493012340"));
+        assert_eq!(spoken(0).headers, [("Subject".to_owned(), "hello".to_owned())]);
+        assert_eq!(spoken(1).peers.len(), 2);
+        assert_eq!(spoken(1).from, Some((Some("Ada Byron".into()), "+491701112233".into())));
+        assert!(matches!(script.lines[2].step, Step::Pass(span) if span == Duration::from_secs(4)));
+        assert_eq!(spoken(3).reason.as_deref(), Some("Call completed elsewhere"));
+        assert_eq!((spoken(4).status, spoken(4).method.as_deref()), (Some(200), Some("CANCEL")));
+        assert!(spoken(5).again && spoken(5).peers[0].call == "b");
+        assert!(matches!(&script.lines[6].step, Step::Fact(fact) if fact.starts_with("answered by 15")));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_with_its_line() {
+        let broken = ADA.replace("+4s", "+4 parsecs");
+        assert_eq!(Script::read(&broken).unwrap_err().line, 12);
+        assert!(Script::read("Only a title.\n").is_err());
+    }
+}
