@@ -402,4 +402,18 @@ mod tests {
         assert_eq!(stage.verdict(&[&right]), asked_because(Doubt::OldNonce));
         assert_eq!(stage.verdict(&[&wrong]), asked_because(Doubt::WrongPassword));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_let_anybody_in(at in 0..400usize, cut in 0..40usize, noise in proptest::collection::vec(0..=255u8, 0..20)) {
+            let mut stage = Stage::new(&[Algorithm::Md5]);
+            let wrong = stage.answer("201", "guess").into_bytes();
+            let at = at.min(wrong.len());
+            let bent = [&wrong[..at], &noise, &wrong[(at + cut).min(wrong.len())..]].concat();
+            let secret = &stage.secret;
+            let verdict = stage.ours.verify([&bent[..]], b"REGISTER", URI.as_bytes(), NOW, |_| Some(((), secret)));
+            proptest::prop_assert!(verdict != Verdict::Accepted(()));
+            let _ = Answerer::new("201", "secret").challenged(Asker::Proxy, [&bent[..]], &mut Tried::default());
+        }
+    }
 }

@@ -1,0 +1,162 @@
+//! What a relayed packet costs: CPU time of the relay's thread, and how much later the packet arrives.
+//!
+//!     cargo bench --bench relay                 # 100 and 400 calls, 5 s each
+//!     cargo bench --bench relay -- 50 1000      # other numbers of calls
+//!
+//! Every call is two phones on loopback that each send 172 bytes every 20 ms, as G.711 does. A packet counts once: one
+//! receive and one send. The figure to compare is µs of CPU per packet (`tests/bench/README.md`, S5); on loopback the
+//! kernel does the receiver's work in the sender's call, so part of what the phones cost is charged to the relay and the
+//! other way round, for every relay alike.
+
+#![allow(clippy::disallowed_methods)] // A bench asks the machine for the time; the core does not.
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use huntline::anchor::{EndpointKey, MediaEvent, MediaOrder, Peer};
+use huntline::media::relay::Relay;
+
+const SECONDS: u64 = 5;
+const PACKET: Duration = Duration::from_millis(20);
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    // `cargo test --all-targets` starts benches too, and is not meant to wait for them.
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        return;
+    }
+    let mut calls: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
+    if calls.is_empty() {
+        calls = vec![100, 400];
+    }
+    println!("calls  packets/s  relayed  µs CPU/packet  delay p50  p99  max (µs)");
+    for calls in calls {
+        measure(calls);
+    }
+}
+
+struct Phone {
+    socket: UdpSocket,
+    relay: SocketAddr,
+}
+
+fn measure(calls: usize) {
+    let (tell, events) = channel();
+    let relay = Relay::start(move |event| drop(tell.send(event))).expect("a relay");
+    let ours = Ipv4Addr::new(127, 9, 0, 1);
+    let key = |phone: usize| EndpointKey { leg: phone as u64, line: 0 };
+    let phones: Arc<Vec<Phone>> = Arc::new(
+        (0..2 * calls)
+            .map(|phone| {
+                let socket = UdpSocket::bind((Ipv4Addr::new(127, 9, 0, 2), 0)).expect("a phone's port");
+                socket.set_nonblocking(true).expect("non-blocking");
+                let local = SocketAddr::from((ours, 20_000 + 2 * phone as u16));
+                let rtp = socket.local_addr().ok();
+                relay.order(MediaOrder::Open { endpoint: key(phone), local });
+                relay.order(MediaOrder::Expect { endpoint: key(phone), peer: Peer { rtp, ..Peer::default() } });
+                Phone { socket, relay: local }
+            })
+            .collect(),
+    );
+    for call in 0..calls {
+        relay.order(MediaOrder::Bridge { a: key(2 * call), b: key(2 * call + 1) });
+    }
+
+    let began = Instant::now();
+    let stop = Arc::new(AtomicBool::new(false));
+    let listening = {
+        let (phones, stop) = (phones.clone(), stop.clone());
+        std::thread::spawn(move || listen(&phones, began, &stop))
+    };
+    let before = relay_cpu();
+    let sent = speak(&phones, began);
+    let cpu = relay_cpu() - before;
+    let elapsed = began.elapsed();
+    stop.store(true, Ordering::Relaxed);
+    let mut delays = listening.join().expect("the listener");
+
+    for phone in 0..2 * calls {
+        relay.order(MediaOrder::Close { endpoint: key(phone) });
+    }
+    let mut forwarded = 0;
+    for _ in 0..2 * calls {
+        loop {
+            match events.recv().expect("the relay") {
+                MediaEvent::Closed { counters, .. } => break forwarded += counters.forwarded,
+                MediaEvent::FirstPacket { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    delays.sort_unstable();
+    let at = |share: f64| delays.get((delays.len() as f64 * share) as usize).copied().unwrap_or_default();
+    println!(
+        "{calls:5}  {:9.0}  {:6.2}%  {:13.2}  {:9}  {:4}  {:4}",
+        sent as f64 / elapsed.as_secs_f64(),
+        100.0 * forwarded as f64 / sent as f64,
+        cpu.as_secs_f64() * 1e6 / forwarded as f64,
+        at(0.5),
+        at(0.99),
+        delays.last().copied().unwrap_or_default(),
+    );
+}
+
+/// All phones speak, evenly spread over each 20 ms.
+fn speak(phones: &[Phone], began: Instant) -> u64 {
+    let sent = AtomicU64::new(0);
+    let mut packet = [0xd5u8; 172];
+    packet[0] = 0x80;
+    packet[1] = 8;
+    let rounds = SECONDS * 1000 / PACKET.as_millis() as u64;
+    for round in 0..rounds {
+        for (index, phone) in phones.iter().enumerate() {
+            let due = PACKET * round as u32 + PACKET * index as u32 / phones.len() as u32;
+            while began.elapsed() < due {
+                std::thread::sleep(Duration::from_micros(50));
+            }
+            packet[2..4].copy_from_slice(&(round as u16).to_be_bytes());
+            packet[8..12].copy_from_slice(&(index as u32).to_be_bytes());
+            packet[12..20].copy_from_slice(&(began.elapsed().as_nanos() as u64).to_be_bytes());
+            if phone.socket.send_to(&packet, phone.relay).is_ok() {
+                sent.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+    sent.into_inner()
+}
+
+/// Hears what arrives, and how long it was under way in µs.
+fn listen(phones: &[Phone], began: Instant, stop: &AtomicBool) -> Vec<u32> {
+    let mut poll = mio::Poll::new().expect("a poll");
+    let mut sockets: Vec<_> = phones
+        .iter()
+        .map(|phone| mio::net::UdpSocket::from_std(phone.socket.try_clone().expect("a second handle")))
+        .collect();
+    for (index, socket) in sockets.iter_mut().enumerate() {
+        poll.registry().register(socket, mio::Token(index), mio::Interest::READABLE).expect("registered");
+    }
+    let (mut events, mut buffer, mut delays) = (mio::Events::with_capacity(1024), [0; 2048], Vec::new());
+    while !stop.load(Ordering::Relaxed) {
+        poll.poll(&mut events, Some(Duration::from_millis(50))).expect("polled");
+        for event in &events {
+            while let Ok(length) = sockets[event.token().0].recv(&mut buffer) {
+                let sent = buffer[..length].get(12..20).and_then(|sent| sent.try_into().ok()).map(u64::from_be_bytes);
+                let now = began.elapsed().as_nanos() as u64;
+                delays.push((now.saturating_sub(sent.unwrap_or(now)) / 1000) as u32);
+            }
+        }
+    }
+    delays
+}
+
+/// CPU time of the newest thread that is called "relay".
+fn relay_cpu() -> Duration {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux").filter_map(Result::ok).map(|task| task.path());
+    let relays = tasks.filter(|task| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name == "relay\n"));
+    let newest = relays.max().expect("a relay's thread");
+    let schedstat = std::fs::read_to_string(newest.join("schedstat")).expect("schedstat");
+    Duration::from_nanos(schedstat.split(' ').next().and_then(|nanos| nanos.parse().ok()).expect("nanoseconds"))
+}
