@@ -141,7 +141,7 @@ async fn services(dns: &TokioResolver, name: &ServerName) -> Option<(Vec<(String
             }
         }
     }
-    in_order(&mut services, |bound| rand_below(bound));
+    in_order(&mut services, rand_below);
     services.truncate(MOST_TARGETS);
     let targets: Vec<_> = services.into_iter().map(|service| (service.target, service.port)).collect();
     (!targets.is_empty()).then_some((targets, ttl))
@@ -192,5 +192,55 @@ fn in_order(services: &mut [Service], mut below: impl FnMut(u32) -> u32) {
 /// A number below `bound`. Which of several equal servers is asked needs chance, but no secret.
 fn rand_below(bound: u32) -> u32 {
     use std::hash::{BuildHasher, RandomState};
-    (u64::from(bound) * (RandomState::new().hash_one(bound) >> 32) >> 32) as u32
+    ((u64::from(bound) * (RandomState::new().hash_one(bound) >> 32)) >> 32) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn service(priority: u16, weight: u16, target: &str) -> Service {
+        Service { priority, weight, target: target.to_owned(), port: 5060 }
+    }
+
+    #[test]
+    fn srv_targets_are_tried_by_priority_and_within_it_by_weight() {
+        let order = |draw: fn(u32) -> u32| {
+            let mut services = [service(20, 0, "d"), service(10, 60, "c"), service(10, 40, "b"), service(10, 0, "a")];
+            in_order(&mut services, draw);
+            services.map(|service| service.target).concat()
+        };
+        // Zero draws the one without weight, which RFC 2782 gives a small chance; the highest draws the heaviest.
+        assert_eq!(order(|_| 0), "abcd");
+        assert_eq!(order(|bound| bound - 1), "cbad");
+        assert_eq!(order(|bound| bound / 2), "cbad");
+    }
+
+    #[test]
+    fn an_address_is_reported_at_once_without_asking_anybody() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (report, reported) = mpsc::channel();
+        let report = std::sync::Mutex::new(report);
+        let report: Report = Arc::new(move |name, addresses| report.lock().unwrap().send((name, addresses)).unwrap());
+        let resolver = Resolver::new(runtime.handle().clone(), report);
+        let name = ServerName { host: "2001:db8::5".into(), port: None, transport: Transport::Tcp };
+        resolver.watch(name.clone());
+        assert_eq!(reported.try_recv(), Ok((name, vec![(Transport::Tcp, "[2001:db8::5]:5060".parse().unwrap())])));
+    }
+
+    #[test]
+    fn a_name_of_the_hosts_file_is_found_and_one_that_means_nothing_is_reported_empty() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (report, mut reported) = tokio::sync::mpsc::unbounded_channel();
+        let report: Report = Arc::new(move |name, addresses| report.send((name, addresses)).unwrap());
+        let resolver = Resolver::new(runtime.handle().clone(), report);
+        let name = |host: &str| ServerName { host: host.into(), port: Some(5062), transport: Transport::Udp };
+        resolver.watch(name("localhost"));
+        let (_, addresses) = runtime.block_on(reported.recv()).unwrap();
+        assert!(addresses.contains(&(Transport::Udp, "127.0.0.1:5062".parse().unwrap())), "{addresses:?}");
+        resolver.watch(name("no host name has blanks"));
+        assert_eq!(runtime.block_on(reported.recv()), Some((name("no host name has blanks"), Vec::new())));
+    }
 }

@@ -312,11 +312,11 @@ impl Streams {
     }
 
     fn find_or_connect(&mut self, flow: Flow, now: Instant) -> io::Result<u32> {
-        if let Some(number) = self.by_remote.get(&flow.remote).and_then(|numbers| numbers.first()).copied() {
-            if let Some(connection) = self.connections.get_mut(&number) {
-                connection.asked_for = Some(flow);
-                return Ok(number);
-            }
+        let known = self.by_remote.get(&flow.remote).and_then(|numbers| numbers.first()).copied();
+        if let Some((number, connection)) = known.and_then(|number| Some((number, self.connections.get_mut(&number)?)))
+        {
+            connection.asked_for = Some(flow);
+            return Ok(number);
         }
         if self.connections.len() >= self.limits.total {
             self.turned_away += 1;

@@ -296,8 +296,9 @@ mod tests {
         let port = listeners[0].bound().port();
         let peers = [peer(), peer(), peer()];
         let mut outbox = Outbox::default();
+        let source = |number: u8| IpAddr::from([127, 0, 0, 1 + number % 2]);
         for number in 0..90u8 {
-            let local = SocketAddr::new(if number % 2 == 0 { "127.0.0.1" } else { "127.0.0.2" }.parse().unwrap(), port);
+            let local = SocketAddr::new(source(number), port);
             let remote = peers[usize::from(number) % 3].local_addr().unwrap();
             let flow = Flow { transport: Transport::Udp, local, remote, connection: 0 };
             outbox.put(&listeners, flow, Bytes::copy_from_slice(&[number]));
@@ -309,8 +310,7 @@ mod tests {
                 let (length, from) = peer.recv_from(&mut room).unwrap();
                 let number = (3 * round + index) as u8;
                 assert_eq!((length, room[0]), (1, number));
-                let expected = if number % 2 == 0 { "127.0.0.1" } else { "127.0.0.2" };
-                assert_eq!(from, SocketAddr::new(expected.parse().unwrap(), port));
+                assert_eq!(from, SocketAddr::new(source(number), port));
             }
         }
         assert_eq!(outbox.lost, 0);
