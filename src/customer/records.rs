@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Customer, Entry, Kind, table};
+use super::entry::{Customer, Entry, Kind};
+use super::table;
 use crate::clock::Timestamp;
 use crate::number::PhoneNumber;
 

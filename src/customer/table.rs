@@ -5,7 +5,7 @@
 
 use std::hash::BuildHasher;
 
-use super::Kind;
+use super::entry::Kind;
 use crate::number::PhoneNumber;
 
 const EMPTY: u8 = 0;

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::Direction;
+use super::decide::decide;
+use super::plan::{Direction, Step};
 use super::reason::{Considered, Reason, sentence};
 use super::situation::Situation;
 use super::walk::{Order, Walk};
-use super::{Step, decide};
 use crate::clock::Instant;
 use crate::config::{DeviceRule, ExtensionIx};
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::Failed;
 use crate::clock::Timestamp;
 
 /// One thing that told in a decision, or on the way through a plan.
@@ -216,6 +215,57 @@ impl fmt::Display for Reason {
             Reason::NotAvailableYet(what) => write!(f, "{what} is not available yet"),
             Reason::RunsOut => f.write_str("nobody left to ring"),
         }
+    }
+}
+
+/// How a device, an extension or a destination failed; the best of several comes first in this order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failed {
+    /// Somebody pressed the button (600, 603).
+    Declined,
+    /// On the phone (486), or in a call that we see.
+    Busy,
+    /// It rang, and nobody came.
+    NoAnswer,
+    /// No device, or none that answers at all.
+    Unreachable,
+}
+
+impl Failed {
+    /// What a final status (RFC 3261 §21) of a call to the outside means. 0: none came.
+    pub const fn of_status(status: u16) -> Failed {
+        match status {
+            603 => Failed::Declined,
+            486 | 600 => Failed::Busy,
+            408 | 480 | 487 => Failed::NoAnswer,
+            _ => Failed::Unreachable,
+        }
+    }
+
+    /// The better of two: what counts where several devices, or several members, have failed.
+    pub fn better(self, other: Failed) -> Failed {
+        self.min(other)
+    }
+
+    /// What the caller gets where a plan runs out after this: 603, 486 or 480.
+    pub const fn status(self) -> u16 {
+        match self {
+            Failed::Declined => 603,
+            Failed::Busy => 486,
+            Failed::NoAnswer | Failed::Unreachable => 480,
+        }
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Failed::Declined => "declined",
+            Failed::Busy => "busy",
+            Failed::NoAnswer => "no answer",
+            Failed::Unreachable => "unreachable",
+        })
     }
 }
 

@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::plan::{Failed, Next, RoutePlan, Slot, Step, StepIx};
-use super::reason::Reason;
+use super::plan::{Next, RoutePlan, Slot, Step, StepIx};
+use super::reason::{Failed, Reason};
 use super::situation::{Availability, Presence};
 use crate::clock::{Duration, Instant};
 use crate::config::{Destination, ExtensionIx, RefuseAs, VoicemailIx};
