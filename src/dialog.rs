@@ -9,7 +9,7 @@ use crate::entropy::{BRANCH_COOKIE, Token};
 use crate::key::{Flow, Transport};
 use crate::refusal::Refusal;
 use crate::sip::header::NameAddr;
-use crate::sip::{Draft, HeaderName, Host, Message, Method, Uri, UriRef, Writer};
+use crate::sip::{Draft, HeaderName, Host, Message, Method, Scheme, Uri, UriRef, Writer};
 
 /// One side's memory of a dialog.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Dialog {
     /// The Routes of our requests, the next hop first, each as its whole value.
     routes: Box<[Box<str>]>,
     flow: Flow,
+    /// The Contact names an address that the peer believes to have, while it spoke from another.
+    is_behind_nat: bool,
     local_cseq: u32,
     remote_cseq: Option<u32>,
     is_confirmed: bool,
@@ -96,6 +98,7 @@ impl Dialog {
             target: target.uri.to_owned(),
             routes: routes(invite.values(HeaderName::RecordRoute)),
             flow,
+            is_behind_nat: is_behind_nat(invite, target.uri, flow),
             local_cseq: 0,
             remote_cseq: Some(invite.cseq().number),
             is_confirmed: false,
@@ -121,6 +124,7 @@ impl Dialog {
             target: target.clone(),
             routes: Box::default(),
             flow,
+            is_behind_nat: false,
             local_cseq: response.cseq().number,
             remote_cseq: None,
             is_confirmed: false,
@@ -154,10 +158,9 @@ impl Dialog {
     /// The peer's Contact and flow may have changed: for the 2xx to a re-INVITE or UPDATE of ours (RFC 3261 §12.2.1.2).
     pub fn refresh(&mut self, message: &Message, flow: Flow) {
         self.flow = flow;
-        if let Some(contact) = message.address(HeaderName::Contact)
-            && contact.uri.is_sip()
-            && contact.uri.as_str() != self.target.as_str()
-        {
+        let Some(contact) = message.address(HeaderName::Contact).filter(|contact| contact.uri.is_sip()) else { return };
+        self.is_behind_nat = is_behind_nat(message, contact.uri, flow);
+        if contact.uri.as_str() != self.target.as_str() {
             self.target = contact.uri.to_owned();
         }
     }
@@ -282,6 +285,12 @@ impl Dialog {
         draft
     }
 
+    /// True where the peer cannot be reached at `ip`, because that is an address of a network behind a NAT.
+    fn is_hidden(&self, ip: IpAddr) -> bool {
+        let from_outside = is_private(ip) && !is_private(self.flow.remote.ip());
+        ip.is_unspecified() || from_outside || (self.is_behind_nat && self.routes.is_empty())
+    }
+
     fn first_route(&self) -> Option<UriRef<'_>> {
         Some(NameAddr::read(self.routes.first()?.as_bytes()).ok()?.uri)
     }
@@ -291,17 +300,29 @@ impl Dialog {
     /// or to a phone behind a NAT, whose Contact names an address that only its own network knows (RFC 5626 §3.4).
     pub fn next_hop(&self) -> NextHop<'_> {
         let uri = self.first_route().unwrap_or_else(|| self.target.view());
-        let learnt = self.flow;
-        let transport = uri.transport().unwrap_or(learnt.transport);
+        let (learnt, said) = (self.flow, uri.transport());
+        let unspoken = uri.scheme() == Scheme::Sips || (said.is_none() && uri.param("transport").is_some());
         match uri.host() {
-            Some(Host::Name(host)) if !is_made_up(host) => NextHop::Name { host, port: uri.port(), transport, learnt },
-            Some(Host::Ip(ip)) => {
-                let address = SocketAddr::new(ip, uri.port().unwrap_or(5060));
-                let same =
-                    if learnt.transport.is_reliable() { ip == learnt.remote.ip() } else { address == learnt.remote };
-                match same || is_hidden(ip, learnt.remote.ip()) {
+            Some(Host::Name(host)) if !unspoken && !is_made_up(host) => {
+                let transport = said.unwrap_or(learnt.transport);
+                NextHop::Name { host, port: uri.port(), transport, learnt }
+            }
+            Some(Host::Ip(ip)) if !unspoken && !self.is_hidden(ip) => {
+                let remote = SocketAddr::new(ip, uri.port().unwrap_or(5060));
+                let is_there = match learnt.transport.is_reliable() {
+                    // The peer's end of a stream has a port of its own; the stream is the way to that host.
+                    true => ip == learnt.remote.ip(),
+                    false => remote == learnt.remote,
+                };
+                match is_there && said.is_none_or(|said| said == learnt.transport) {
                     true => NextHop::Flow(learnt),
-                    false => NextHop::Flow(Flow { transport, remote: address, connection: 0, ..learnt }),
+                    // RFC 3263 §4.1: an address without a transport means UDP.
+                    false => NextHop::Flow(Flow {
+                        transport: said.unwrap_or(Transport::Udp),
+                        remote,
+                        connection: 0,
+                        ..learnt
+                    }),
                 }
             }
             _ => NextHop::Flow(learnt),
@@ -320,9 +341,12 @@ fn is_made_up(host: &str) -> bool {
     host.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("invalid"))
 }
 
-/// True where `ip` belongs to a network of its own while the peer spoke from outside of it: a NAT stands between.
-fn is_hidden(ip: IpAddr, speaks_from: IpAddr) -> bool {
-    ip.is_unspecified() || (is_private(ip) && !is_private(speaks_from))
+/// True for a peer that takes a private address for its own (in the Via too) but speaks from another: a NAT stands between,
+/// and be it between two private networks.
+fn is_behind_nat(request: &Message, contact: UriRef<'_>, flow: Flow) -> bool {
+    let believes = contact.host().and_then(Host::ip);
+    let says = request.is_request().then(|| request.via().host.ip()).flatten();
+    believes.is_some_and(|ip| is_private(ip) && Some(ip) == says && ip != flow.remote.ip())
 }
 
 /// Loopback, RFC 1918, RFC 6598, RFC 3927, RFC 4193 and RFC 4291 link-local addresses.
@@ -341,4 +365,260 @@ fn is_private(ip: IpAddr) -> bool {
 
 fn routes<'a>(values: impl Iterator<Item = &'a [u8]>) -> Box<[Box<str>]> {
     values.filter_map(|value| std::str::from_utf8(value).ok()).map(Into::into).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::sip::Status;
+
+    fn parse(text: &str) -> Message {
+        Message::parse(Bytes::from(text.replace('\n', "\r\n"))).unwrap_or_else(|wrong| panic!("{wrong}: {text}"))
+    }
+
+    fn flow(remote: &str) -> Flow {
+        let local = "192.0.2.1:5060".parse().unwrap();
+        Flow { transport: Transport::Udp, local, remote: remote.parse().unwrap(), connection: 0 }
+    }
+
+    fn peer() -> Flow {
+        flow("192.0.2.9:5060")
+    }
+
+    fn token(text: &str) -> Token {
+        Token::of_branch(&format!("z9hG4bK{text}")).unwrap()
+    }
+
+    fn hop() -> Hop<'static> {
+        let host = Host::Name("us.example");
+        Hop { transport: Transport::Udp, host, port: Some(5060), branch: token("bbbbbbbbbbbb") }
+    }
+
+    const CONTACT: &str = "<sip:us.example:5060>";
+
+    /// An INVITE of theirs; `more` is header lines.
+    fn invite(more: &str) -> Message {
+        parse(&format!(
+            "INVITE sip:12@us.example SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKi\n\
+             From: \"Ada\" <sip:ada@peer.example>;tag=theirs\nTo: <sip:12@us.example>\nCall-ID: c1\nCSeq: 7 INVITE\n\
+             {more}Content-Length: 0\n\n"
+        ))
+    }
+
+    fn within(method: &str, cseq: u32, more: &str) -> Message {
+        parse(&format!(
+            "{method} sip:us.example SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKw{cseq}\n\
+             From: <sip:ada@peer.example>;tag=theirs\nTo: <sip:12@us.example>;tag=aaaaaaaaaaaa\nCall-ID: c1\n\
+             CSeq: {cseq} {method}\n{more}Content-Length: 0\n\n"
+        ))
+    }
+
+    fn as_callee(more: &str) -> Dialog {
+        Dialog::from_request(&invite(more), peer(), token("aaaaaaaaaaaa"), CONTACT).unwrap()
+    }
+
+    /// A response of theirs to an INVITE of ours.
+    fn response(status: u16, tag: &str, more: &str) -> Message {
+        parse(&format!(
+            "SIP/2.0 {status} Phrase\nVia: SIP/2.0/UDP us.example;branch=z9hG4bKo\nFrom: <sip:12@us.example>;tag=ours\n\
+             To: <sip:14@peer.example>{tag}\nCall-ID: c2\nCSeq: 41 INVITE\n{more}Content-Length: 0\n\n"
+        ))
+    }
+
+    fn as_caller(response: &Message) -> Option<Dialog> {
+        Dialog::from_response(response, peer(), CONTACT, &"sip:14@192.0.2.9".parse().unwrap())
+    }
+
+    fn written(bytes: Bytes) -> String {
+        String::from_utf8(bytes.to_vec()).unwrap().replace("\r\n", "\n")
+    }
+
+    #[test]
+    fn the_callee_speaks_on_in_the_names_and_along_the_routes_of_the_invite() {
+        let mut dialog = as_callee(
+            "Record-Route: <sip:p2.example;lr>, \"P, 1\" <sip:p1.example;lr>\nRecord-Route: <sip:p0.example;lr>\n\
+             Contact: <sip:ada@192.0.2.9:5066>\n",
+        );
+        assert!(!dialog.is_confirmed());
+        dialog.confirm();
+        assert!(dialog.is_confirmed());
+        let bye = dialog.request(&mut Writer::default(), Method::Bye, hop()).finish();
+        assert_eq!(
+            written(bye),
+            "BYE sip:ada@192.0.2.9:5066 SIP/2.0\nVia: SIP/2.0/UDP us.example:5060;branch=z9hG4bKbbbbbbbbbbbb;rport\n\
+             Max-Forwards: 70\nRoute: <sip:p2.example;lr>\nRoute: \"P, 1\" <sip:p1.example;lr>\n\
+             Route: <sip:p0.example;lr>\nFrom: <sip:12@us.example>;tag=aaaaaaaaaaaa\n\
+             To: \"Ada\" <sip:ada@peer.example>;tag=theirs\nCall-ID: c1\nCSeq: 1 BYE\nContent-Length: 0\n\n"
+        );
+    }
+
+    #[test]
+    fn the_caller_speaks_on_along_the_routes_in_reverse_and_counts_from_its_invite() {
+        let routes =
+            "Record-Route: <sip:p1.example;lr>\nRecord-Route: <sip:p2.example;lr>\nContact: <sip:14@192.0.2.14>\n";
+        let mut dialog = as_caller(&response(200, ";tag=t1", routes)).unwrap();
+        assert!(dialog.is_confirmed());
+        let writer = &mut Writer::default();
+        let ack = written(dialog.ack(writer, 41, hop()).finish());
+        assert_eq!(
+            ack,
+            "ACK sip:14@192.0.2.14 SIP/2.0\nVia: SIP/2.0/UDP us.example:5060;branch=z9hG4bKbbbbbbbbbbbb;rport\n\
+             Max-Forwards: 70\nRoute: <sip:p2.example;lr>\nRoute: <sip:p1.example;lr>\n\
+             From: <sip:12@us.example>;tag=ours\nTo: <sip:14@peer.example>;tag=t1\nCall-ID: c2\nCSeq: 41 ACK\n\
+             Content-Length: 0\n\n"
+        );
+        let again = written(dialog.request(writer, Method::Invite, hop()).finish());
+        assert!(again.contains("\nCSeq: 42 INVITE\nContact: <sip:us.example:5060>\n"), "{again}");
+        let bye = written(dialog.request(writer, Method::Bye, hop()).finish());
+        assert!(bye.contains("\nCSeq: 43 BYE\nContent-Length: 0\n"), "a BYE moves no target: {bye}");
+    }
+
+    /// RFC 3261 §12.2.1.1.
+    #[test]
+    fn a_strict_router_stands_in_the_first_line_and_the_target_behind_the_routes() {
+        let mut dialog = as_callee(
+            "Record-Route: <sip:strict.example>\nRecord-Route: <sip:loose.example;lr>\nContact: <sip:ada@192.0.2.9>\n",
+        );
+        let bye = written(dialog.request(&mut Writer::default(), Method::Bye, hop()).finish());
+        assert!(bye.starts_with("BYE sip:strict.example SIP/2.0\n"), "{bye}");
+        assert!(bye.contains("Route: <sip:loose.example;lr>\nRoute: <sip:ada@192.0.2.9>\nFrom:"), "{bye}");
+        assert!(matches!(dialog.next_hop(), NextHop::Name { host: "strict.example", .. }));
+    }
+
+    #[test]
+    fn an_invite_without_a_contact_makes_no_dialog() {
+        let refusal = Dialog::from_request(&invite(""), peer(), token("aaaaaaaaaaaa"), CONTACT).unwrap_err();
+        assert_eq!(refusal.to_string(), "400 Missing Contact");
+    }
+
+    #[test]
+    fn only_responses_with_a_tag_and_answers_make_a_dialog() {
+        assert!(as_caller(&response(100, "", "")).is_none());
+        assert!(as_caller(&response(180, "", "")).is_none());
+        assert!(as_caller(&response(486, ";tag=t1", "")).is_none());
+        let early = as_caller(&response(180, ";tag=t1", "")).unwrap();
+        assert_eq!((early.is_confirmed(), early.target().as_str()), (false, "sip:14@192.0.2.9"), "no Contact yet");
+        let old = as_caller(&response(200, "", "Contact: <sip:14@192.0.2.14>\n")).unwrap();
+        assert_eq!((old.is_confirmed(), old.remote_tag()), (true, ""), "RFC 2543 knew no tags");
+    }
+
+    #[test]
+    fn two_phones_behind_a_proxy_make_two_dialogs_of_one_invite() {
+        let one = as_caller(&response(180, ";tag=t1", "")).unwrap();
+        let two = as_caller(&response(183, ";tag=t2", "")).unwrap();
+        let answer = response(200, ";tag=t2", "");
+        assert!(!one.owns(&answer) && two.owns(&answer));
+        assert!(two.matches("c2", "ours", "t2"));
+        for wrong in [("c3", "ours", "t2"), ("c2", "theirs", "t2"), ("c2", "ours", "t1"), ("c2", "ours", "")] {
+            assert!(!two.matches(wrong.0, wrong.1, wrong.2), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_replaces_what_the_early_dialog_knew_of_routes_and_target() {
+        let ringing = "Record-Route: <sip:old.example;lr>\nContact: <sip:14@192.0.2.14>\n";
+        let mut dialog = as_caller(&response(180, ";tag=t1", ringing)).unwrap();
+        dialog.hear(&response(200, ";tag=t1", "Contact: <sip:14@192.0.2.15>\n"), flow("192.0.2.15:5060"));
+        assert!(dialog.is_confirmed());
+        assert_eq!((dialog.target().as_str(), dialog.next_hop()), ("sip:14@192.0.2.15", NextHop::Flow(dialog.flow())));
+        assert_eq!(dialog.flow(), flow("192.0.2.15:5060"));
+        dialog.hear(&response(200, ";tag=t1", ringing), peer());
+        assert_eq!(dialog.target().as_str(), "sip:14@192.0.2.15", "a repeated 2xx changes nothing any more");
+    }
+
+    /// RFC 3261 §12.2.2.
+    #[test]
+    fn a_request_that_was_overtaken_is_refused_and_changes_nothing() {
+        let mut dialog = as_callee("Contact: <sip:ada@192.0.2.9>\n");
+        assert_eq!(dialog.accept(&within("INFO", 9, ""), peer()), Ok(()));
+        let late = within("INVITE", 8, "Contact: <sip:ada@192.0.2.66>\n");
+        assert_eq!(dialog.accept(&late, flow("192.0.2.66:5060")).unwrap_err().status(), Status::SERVER_INTERNAL_ERROR);
+        assert_eq!((dialog.target().as_str(), dialog.flow()), ("sip:ada@192.0.2.9", peer()));
+        assert_eq!(dialog.accept(&within("BYE", 10, ""), peer()), Ok(()));
+    }
+
+    #[test]
+    fn a_target_refresh_moves_the_target_and_any_request_moves_the_flow() {
+        let mut dialog = as_callee("Contact: <sip:ada@192.0.2.9>\n");
+        let elsewhere = flow("192.0.2.77:5060");
+        let contact = "Contact: <sip:ada@192.0.2.77>\n";
+        dialog.accept(&within("INFO", 8, contact), elsewhere).unwrap();
+        assert_eq!((dialog.target().as_str(), dialog.flow()), ("sip:ada@192.0.2.9", elsewhere));
+        for (cseq, method) in [(9, "INVITE"), (10, "UPDATE")] {
+            let address = format!("Contact: <sip:ada@192.0.2.{cseq}0>\n");
+            dialog.accept(&within(method, cseq, &address), peer()).unwrap();
+            assert_eq!(dialog.target().as_str(), format!("sip:ada@192.0.2.{cseq}0"));
+        }
+        dialog.accept(&within("UPDATE", 11, ""), peer()).unwrap();
+        assert_eq!(dialog.target().as_str(), "sip:ada@192.0.2.100", "without a Contact it stays");
+        assert!(dialog.owns(&within("BYE", 12, "")));
+    }
+
+    #[test]
+    fn a_phone_behind_a_nat_between_two_private_networks_is_reached_on_its_flow() {
+        let phone = |via: &str, from: &str| {
+            let text = invite("Contact: <sip:ada@172.17.0.5:5060>\n").to_text().replace("192.0.2.9;branch", via);
+            let invite = Message::parse(Bytes::from(text)).unwrap();
+            Dialog::from_request(&invite, flow(from), token("aaaaaaaaaaaa"), CONTACT).unwrap()
+        };
+        let behind = phone("172.17.0.5;branch", "192.168.0.40:1024");
+        assert_eq!(behind.next_hop(), NextHop::Flow(flow("192.168.0.40:1024")));
+        let routed = phone("192.168.0.40;branch", "192.168.0.40:1024");
+        assert_eq!(routed.next_hop(), NextHop::Flow(flow("172.17.0.5:5060")));
+        let plain = phone("172.17.0.5;branch", "172.17.0.5:5060");
+        assert_eq!(plain.next_hop(), NextHop::Flow(plain.flow()));
+        let mut moved = behind;
+        moved.accept(&within("UPDATE", 8, "Contact: <sip:ada@172.17.0.9>\n"), flow("192.168.0.41:5060")).unwrap();
+        assert_eq!(moved.next_hop(), NextHop::Flow(flow("172.17.0.9:5060")), "a refresh tells anew");
+    }
+
+    /// Where the next request goes, for a peer that spoke from `from` and whose Contact is `contact`.
+    fn goes(from: Flow, contact: &str) -> String {
+        let invite = invite(&format!("Contact: <{contact}>\n"));
+        let dialog = Dialog::from_request(&invite, from, token("aaaaaaaaaaaa"), CONTACT).unwrap();
+        match dialog.next_hop() {
+            NextHop::Flow(flow) if flow == from => "back".into(),
+            NextHop::Flow(flow) => format!("{} {} #{}", flow.transport.as_str(), flow.remote, flow.connection),
+            NextHop::Name { host, port, transport, learnt } => {
+                assert_eq!(learnt, from);
+                format!("{} {host} {port:?}", transport.as_str())
+            }
+        }
+    }
+
+    #[test]
+    fn requests_go_to_the_target_but_back_on_the_flow_where_that_is_the_way_to_it() {
+        let udp = flow("198.51.100.7:5060");
+        let tcp = Flow { transport: Transport::Tcp, connection: 4, ..flow("198.51.100.7:40000") };
+        let office = flow("192.168.0.40:5060");
+        let table = [
+            (udp, "sip:ada@198.51.100.7", "back"),
+            (udp, "sip:ada@198.51.100.7:5070", "udp 198.51.100.7:5070 #0"),
+            (udp, "sip:ada@203.0.113.5", "udp 203.0.113.5:5060 #0"),
+            (udp, "sip:ada@203.0.113.5;transport=tcp", "tcp 203.0.113.5:5060 #0"),
+            (udp, "sip:ada@198.51.100.7;transport=tcp", "tcp 198.51.100.7:5060 #0"),
+            (udp, "sip:ada@192.168.1.20:5062", "back"),
+            (udp, "sip:ada@100.64.3.4", "back"),
+            (udp, "sip:ada@[fe80::1]", "back"),
+            (udp, "sip:ada@0.0.0.0", "back"),
+            (udp, "sip:ada@k2j3h4.invalid;transport=ws", "back"),
+            (udp, "sip:ada@k2j3h4.invalid", "back"),
+            (udp, "sip:ada@phone.example;transport=ws", "back"),
+            (udp, "sips:ada@198.51.100.8", "back"),
+            (udp, "tel:+493012340", "back"),
+            (udp, "sip:ada@peer.example", "udp peer.example None"),
+            (tcp, "sip:ada@peer.example:5080", "tcp peer.example Some(5080)"),
+            (tcp, "sip:ada@198.51.100.7:5060", "back"),
+            (tcp, "sip:ada@198.51.100.7:5060;transport=tcp", "back"),
+            (tcp, "sip:ada@198.51.100.7;transport=udp", "udp 198.51.100.7:5060 #0"),
+            (tcp, "sip:ada@203.0.113.5", "udp 203.0.113.5:5060 #0"),
+            (office, "sip:door@192.168.0.41", "udp 192.168.0.41:5060 #0"),
+            (office, "sip:door@10.1.2.3", "udp 10.1.2.3:5060 #0"),
+        ];
+        for (from, contact, expected) in table {
+            assert_eq!(goes(from, contact), expected, "{contact} from {from:?}");
+        }
+    }
 }
