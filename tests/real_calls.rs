@@ -25,6 +25,9 @@ const STORIES: &[(&str, Story)] = &[
     ("sequential: a phone that refuses at once passes the call on within 50 ms", sequential),
     ("escalating: colleagues join while the earlier phones keep ringing, one INVITE per device", escalating),
     ("A known customer reaches the one responsible, and nobody else rings", sticky),
+    ("A caller who gives up is followed at once: the phone stops ringing", gives_up),
+    ("Colleagues call each other, one holds the other and comes back, and both hear again", hold),
+    ("After SIGKILL the phones ring as before, without registering again", after_a_kill),
     ("A dialled number leaves through the trunk, and both sides hear each other", outbound),
 ];
 
@@ -181,6 +184,55 @@ fn sticky() {
     assert!(shown.as_ref().is_some_and(|from| from.contains("Ada Byron")), "the phone shows {shown:?}");
 }
 
+fn gives_up() {
+    let office = Office::open("gives-up", |config| hunt(config, "ring-all"));
+    let ivan = register(&office, "201");
+    let call = office.provider.call_in_vain(&office, CUSTOMER, BILLBOARD, Duration::from_secs(1));
+    ivan.rings(SOON);
+    ivan.is_left(SOON);
+    call.went_well(SOON);
+    assert_recorded(&office);
+    let rings = rings(&office);
+    assert_eq!(extensions(&rings), ["201"]);
+    assert!(matches!(rings[0].ending, Ending::Cancelled(_)), "{:?}", rings[0]);
+    let cancel = |m: &&Sip| m.method() == Some("CANCEL") && *m.to.ip() == office.router;
+    let gave_up = office.wire.look(|seen| seen.sip.iter().find(cancel).map(|m| m.at)).expect("the caller's CANCEL");
+    let late = rings[0].until.checked_sub(gave_up).expect("it rings until the caller gives up");
+    assert!(late <= PUNCTUAL, "it rang {late:?} for nobody");
+}
+
+fn hold() {
+    let office = Office::open("hold", |_| {});
+    let [mut ivan, mut vasyl] = ["201", "202"].map(|extension| register(&office, extension));
+    ivan.dial("202");
+    vasyl.answer_after(Duration::from_millis(300));
+    assert_hear(&office, (ivan.address, ivan.hertz), (vasyl.address, vasyl.hertz));
+    ivan.hold();
+    let held = accepts(&office, vasyl.address, "recvonly", Duration::ZERO);
+    ivan.resume();
+    let back = accepts(&office, vasyl.address, "sendrecv", held);
+    for (speaker, listener) in [(&ivan, &vasyl), (&vasyl, &ivan)] {
+        assert_tone(&office, speaker.hertz, listener.address, back);
+    }
+    vasyl.hang_up();
+    ivan.is_left(SOON);
+}
+
+fn after_a_kill() {
+    let mut office = Office::open("after-a-kill", |config| hunt(config, "ring-all"));
+    let phones = ["201", "202", "203"].map(|extension| register(&office, extension));
+    office.kill();
+    office.start();
+    let [_, mut vasyl, _] = phones;
+    let call = office.provider.call(&office, CUSTOMER, BILLBOARD, Duration::from_secs(1));
+    vasyl.answer_after(Duration::from_millis(300));
+    assert_hear(&office, (office.provider.address, provider::HERTZ), (vasyl.address, vasyl.hertz));
+    call.went_well(SOON);
+    assert_eq!(extensions(&rings(&office)), ["201", "202", "203"]);
+    let registers = office.wire.look(|seen| seen.sip.iter().filter(|m| m.method() == Some("REGISTER")).count());
+    assert_eq!(registers, 6, "each phone registers once, with a challenge between");
+}
+
 fn outbound() {
     let office = Office::open("outbound", |_| {});
     let mut ivan = register(&office, "201");
@@ -254,15 +306,32 @@ fn assert_at_once(heard: Option<usize>) {
     assert!(heard.is_some_and(|ms| ms <= AT_ONCE.as_millis() as usize), "heard after {heard:?} ms of the recording");
 }
 
+/// When this address accepted a re-INVITE whose answer has this direction.
+fn accepts(office: &Office, address: Ipv4Addr, direction: &str, after: Duration) -> Duration {
+    let line = format!("a={direction}\r\n");
+    let accepts = |m: &&Sip| {
+        *m.from.ip() == address && m.at > after && m.status() == Some(200) && m.cseq().is_some_and(|c| c.1 == "INVITE")
+    };
+    let at = office.wire.wait(SOON, |seen| {
+        let mut answers = seen.sip.iter().filter(accepts).filter(|m| m.text.contains(&line));
+        answers.next().map(|m| m.at)
+    });
+    at.unwrap_or_else(|| panic!("{address} never answered with {direction}"))
+}
+
+/// The listener hears the tone for a while, from this moment on; returns when it began.
+fn assert_tone(office: &Office, hertz: f64, listener: Ipv4Addr, from: Duration) -> Duration {
+    let heard = office.wire.wait(Duration::from_secs(3), |seen| {
+        Some(seen.tone(hertz, listener, from)).filter(|heard| heard.len() >= A_WORD)
+    });
+    heard.unwrap_or_else(|| panic!("{listener} did not hear {hertz} Hz"))[0]
+}
+
 /// Each of the two hears the other's tone at most 100 ms after the second one's 200 OK was on the wire.
 fn assert_hear(office: &Office, caller: (Ipv4Addr, f64), answerer: (Ipv4Addr, f64)) {
     let answered = office.wire.wait(SOON, |seen| answered_by(seen, answerer.0)).expect("a 200 OK from the answerer");
     for (speaker, listener) in [(caller, answerer), (answerer, caller)] {
-        let heard = office.wire.wait(Duration::from_secs(3), |seen| {
-            Some(seen.tone(speaker.1, listener.0, answered)).filter(|heard| heard.len() >= A_WORD)
-        });
-        let heard = heard.unwrap_or_else(|| panic!("{} did not hear {} Hz", listener.0, speaker.1));
-        let delay = heard[0] - answered;
+        let delay = assert_tone(office, speaker.1, listener.0, answered) - answered;
         assert!(delay <= AT_ONCE, "{} heard {} Hz only {delay:?} after the answer", listener.0, speaker.1);
     }
 }

@@ -102,6 +102,16 @@ impl Phone {
         self.command("hangup", "");
     }
 
+    /// Puts its call on hold.
+    pub fn hold(&mut self) {
+        self.command("hold", "");
+    }
+
+    /// Takes its call back from hold.
+    pub fn resume(&mut self) {
+        self.command("resume", "");
+    }
+
     /// Dials a number, as its user types it.
     pub fn dial(&mut self, number: &str) {
         self.command("dial", number);

@@ -11,6 +11,7 @@ use std::time::Duration;
 /// What the provider's side says when it talks.
 pub const HERTZ: f64 = 400.0;
 const CALLER: &str = include_str!("sipp/caller.xml");
+const GIVES_UP: &str = include_str!("sipp/gives_up.xml");
 const CALLEE: &str = include_str!("sipp/callee.xml");
 /// Customers call from this port; 5060 is the one that the router calls.
 const CALLER_PORT: u16 = 5070;
@@ -39,11 +40,19 @@ impl Provider {
 
     /// A customer with this number dials that one; once answered, talks for so long and hangs up.
     pub fn call(&self, office: &Office, from: &str, to: &str, talk: Duration) -> Incoming {
+        self.dial(office, CALLER, from, to, talk)
+    }
+
+    /// A customer who lets it ring for so long and gives up.
+    pub fn call_in_vain(&self, office: &Office, from: &str, to: &str, ring: Duration) -> Incoming {
+        self.dial(office, GIVES_UP, from, to, ring)
+    }
+
+    fn dial(&self, office: &Office, scenario: &str, from: &str, to: &str, patience: Duration) -> Incoming {
         let address = self.address.to_string();
-        let name = format!("caller-{}.xml", from.trim_start_matches('+'));
-        let mut command = sipp(&office.folder, &name, CALLER, from);
+        let mut command = sipp(&office.folder, &format!("caller-{from}.xml"), scenario, from);
         command.arg(format!("{}:5060", office.router)).args(["-i", &address, "-mi", &address, "-m", "1", "-s", to]);
-        command.args(["-p", &CALLER_PORT.to_string(), "-mp", "41000", "-d", &talk.as_millis().to_string()]);
+        command.args(["-p", &CALLER_PORT.to_string(), "-mp", "41000", "-d", &patience.as_millis().to_string()]);
         Incoming { sipp: Process::start("the customer's SIPp", &mut command) }
     }
 }
