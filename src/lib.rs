@@ -52,6 +52,7 @@ pub mod call;
 pub mod switch;
 
 // Floor 10, edges: sockets and disks begin here.
+pub mod config_file;
 pub mod media;
 pub mod net;
 pub mod store;
