@@ -39,8 +39,8 @@ pub mod state;
 pub mod admission;
 
 // Floor 6, the decision.
-pub mod hypothesis;
 pub mod route;
+pub mod hypothesis;
 
 // Floor 7, the call: its media as ports and orders, its life as facts.
 pub mod anchor;
