@@ -59,3 +59,11 @@ pub mod store;
 
 // Floor 11, loop and record.
 pub mod journal;
+pub mod diary;
+pub mod drive;
+
+// Floor 12, faces.
+pub mod control;
+
+// Floor 13, wiring.
+pub mod app;
