@@ -48,7 +48,9 @@ pub fn write(noted: &Noted) {
         Fact::TrunkDown { trunk, why } => tracing::warn!(trunk = &**trunk, why, "a trunk is down"),
         Fact::TrunkUp { trunk } => tracing::info!(trunk = &**trunk, "a trunk is up again"),
         Fact::Overridden { schedule, state } => match state {
-            Some(state) => tracing::info!(schedule = &**schedule, open = state.open, until = ?state.until, "hours overridden"),
+            Some(state) => {
+                tracing::info!(schedule = &**schedule, open = state.open, until = ?state.until, "hours overridden")
+            }
             None => tracing::info!(schedule = &**schedule, "hours as written again"),
         },
         Fact::Away { extension, until } => match until {
@@ -76,7 +78,8 @@ fn write_call(step: &CallFact) {
             tracing::info!(?direction, from, to, did, trunk, customer, because, plan, "offered");
         }
         CallFact::Rung(rung) => {
-            rung.iter().for_each(|rung| tracing::debug!(leg = rung.leg, whom = ?rung.whom, device = &*rung.device, "rung"));
+            rung.iter()
+                .for_each(|rung| tracing::debug!(leg = rung.leg, whom = ?rung.whom, device = &*rung.device, "rung"));
         }
         CallFact::Ringing { leg } => tracing::debug!(leg, "ringing"),
         CallFact::Dropped { leg, status } => tracing::debug!(leg, status, "dropped"),
@@ -96,7 +99,9 @@ fn write_call(step: &CallFact) {
 
 fn write_alarm(alarm: &Alarm) {
     match alarm {
-        Alarm::GuaranteeRestored => tracing::info!("the disk is on time again: calls are on record before they are heard"),
+        Alarm::GuaranteeRestored => {
+            tracing::info!("the disk is on time again: calls are on record before they are heard")
+        }
         Alarm::GuaranteeSuspended => {
             tracing::warn!("the disk is too slow: guarantee suspended, callers hear us before they are on record");
         }
