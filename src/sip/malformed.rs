@@ -9,7 +9,7 @@ use super::name::HeaderName;
 use super::status::Status;
 
 /// A message that was not understood. It is answered where it can be, through `Writer::refuse`; else it is dropped.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Malformed {
     /// What is wrong.
     pub fault: Fault,
@@ -19,7 +19,7 @@ pub struct Malformed {
 }
 
 impl Malformed {
-    /// `head` as far as it was read; `is_request` is false also where nobody can say.
+    /// `head` as far as it was read.
     pub(super) fn new(fault: Fault, at: usize, head: Head) -> Malformed {
         let answerable = is_answerable(&head).then(|| Box::new(head));
         Malformed { fault, at, answerable }
@@ -40,6 +40,12 @@ impl Malformed {
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (byte {})", self.fault, self.at)
+    }
+}
+
+impl fmt::Debug for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} at byte {}, answered {:?}", self.fault, self.at, self.status())
     }
 }
 

@@ -17,7 +17,7 @@ use super::uri_parts::Parts;
 ///
 /// Whoever has one need not ask whether there is a Via, a From, a To, a Call-ID or a CSeq, nor whether a header that may
 /// come once came twice: that was settled when it was read.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Message {
     pub(super) head: Head,
     pub(super) start: StartLine,
@@ -323,5 +323,13 @@ impl Message {
     /// The whole message for people, with bytes that are not UTF-8 replaced.
     pub fn to_text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.head.bytes)
+    }
+}
+
+impl std::fmt::Debug for Message {
+    /// The first line and the Call-ID.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let first = String::from_utf8_lossy(self.head.start.read(&self.head.bytes));
+        write!(f, "{first:?}, Call-ID {}", self.call_id())
     }
 }

@@ -68,7 +68,7 @@ fn via() -> impl Strategy<Value = String> {
 pub fn message() -> impl Strategy<Value = Vec<u8>> {
     let method = one_of(&["INVITE", "REGISTER", "OPTIONS", "BYE", "CANCEL", "SUBSCRIBE", "MESSAGE", "NEWMETHOD"]);
     let first = prop_oneof![
-        3 => uri().prop_map(|uri| Ok::<_, String>(uri)),
+        3 => uri().prop_map(Ok::<_, String>),
         1 => one_of(&["200 OK", "180 Ringing", "100 Trying", "486 Busy Here", "404 ", "603 Decline", "299 A B  C"]).prop_map(Err),
     ];
     let spelled = |names: &'static [&'static str]| one_of(names);
