@@ -61,7 +61,7 @@ impl Parts {
 
 fn take_apart(text: &str) -> Result<Parts, Unreadable> {
     let bytes = text.as_bytes();
-    let at = |place: &[u8]| bytes.offset(place);
+    let at = |place: &[u8]| bytes.offset(place) as u16;
     let (after, name) = scheme(bytes).map_err(|error| place(bytes, error))?;
     let scheme = match name {
         [s, i, p] if [*s, *i, *p].eq_ignore_ascii_case(b"sip") => Scheme::Sip,
@@ -69,53 +69,56 @@ fn take_apart(text: &str) -> Result<Parts, Unreadable> {
         _ if name.eq_ignore_ascii_case(b"tel") => Scheme::Tel,
         _ => Scheme::Other,
     };
+    let whole = at(&bytes[bytes.len()..]);
+    let user = at(after);
+    let parts = Parts { scheme, user, user_end: user, params: whole, headers: whole, ..Parts::default() };
     match scheme {
         Scheme::Other => {
-            let end = bytes.len();
             all_consuming(opaque).parse(after).map_err(|error| place(bytes, error))?;
-            Ok(found(scheme, (end, end), 0, (end, end), None, end, end))
+            Ok(parts)
         }
         Scheme::Tel => {
-            let (params, digits) = take_while1(is_phone)(after).map_err(|error| place(bytes, error))?;
-            let headers = uri_params(bytes, params)?;
-            end(bytes, headers)?;
-            Ok(found(scheme, (at(digits), at(params)), 0, (0, 0), None, at(params), at(headers)))
+            let (params, number) = take_while1(is_phone)(after).map_err(|error| place(bytes, error))?;
+            end(bytes, uri_params(bytes, params)?)?;
+            Ok(Parts { user: at(number), user_end: at(params), params: at(params), ..parts })
         }
-        Scheme::Sip | Scheme::Sips => sip_parts(bytes, after, scheme),
+        Scheme::Sip | Scheme::Sips => sip_parts(bytes, after, parts),
     }
 }
 
-fn sip_parts(bytes: &[u8], after: &[u8], scheme: Scheme) -> Result<Parts, Unreadable> {
-    let at = |place: &[u8]| bytes.offset(place);
-    let (mut user, mut password, mut host) = ((at(after), at(after)), 0, after);
+fn sip_parts(bytes: &[u8], after: &[u8], mut parts: Parts) -> Result<Parts, Unreadable> {
+    let at = |place: &[u8]| bytes.offset(place) as u16;
+    let mut host = after;
     if let Some(sign) = memchr::memchr(b'@', after) {
         let (name, secret) = match memchr::memchr(b':', &after[..sign]) {
-            Some(colon) => (&after[..colon], Some(&after[colon + 1..sign])),
-            None => (&after[..sign], None),
+            Some(colon) => (&after[..colon], &after[colon + 1..sign]),
+            None => (&after[..sign], &b""[..]),
         };
-        all_user(bytes, name, is_user)?;
-        if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
-            all_user(bytes, secret, is_user)?;
+        all_user(bytes, name, USER)?;
+        if name.len() < sign {
+            parts.password = at(after) + name.len() as u16 + 1;
         }
-        user = (at(name), at(name) + name.len());
-        password = secret.map_or(0, at);
+        if !secret.is_empty() {
+            all_user(bytes, secret, USER)?;
+        }
+        (parts.user, parts.user_end) = (at(name), at(&after[name.len()..]));
         host = &after[sign + 1..];
     }
     let (after_host, name) = host_text(host).map_err(|error| place(bytes, error))?;
     Host::parse(std::str::from_utf8(name).unwrap_or_default())
-        .map_err(|inside| Unreadable { at: at(name) + inside.at })?;
+        .map_err(|inside| Unreadable { at: bytes.offset(name) + inside.at })?;
+    (parts.host, parts.host_end) = (at(name), at(after_host));
     let (params, port) =
         opt(preceded(char(':'), number::<u16>)).parse(after_host).map_err(|error| place(bytes, error))?;
     if let [b':', bad @ ..] = params {
-        return Err(Unreadable { at: at(bad) });
+        return Err(Unreadable { at: bytes.offset(bad) });
     }
     let headers = uri_params(bytes, params)?;
-    if let [b'?', fields @ ..] = headers {
-        all_user(bytes, fields, is_header)?;
-    } else {
-        end(bytes, headers)?;
+    match headers {
+        [b'?', fields @ ..] => all_user(bytes, fields, HEADER)?,
+        _ => end(bytes, headers)?,
     }
-    Ok(found(scheme, user, password, (at(name), at(name) + name.len()), port, at(params), at(headers)))
+    Ok(Parts { port, params: at(params), headers: at(headers), ..parts })
 }
 
 fn place(whole: &[u8], error: nom::Err<nom::error::Error<&[u8]>>) -> Unreadable {
@@ -159,83 +162,79 @@ fn host_text(input: &[u8]) -> Read<'_, &[u8]> {
 /// `*( ";" name[=value] )`; returns what follows.
 fn uri_params<'a>(whole: &'a [u8], mut input: &'a [u8]) -> Result<&'a [u8], Unreadable> {
     while let [b';', after @ ..] = input {
-        input = escaped_run(whole, after, is_param_lenient)?;
+        input = escaped_run(whole, after, PARAM)?;
         if let [b'=', value @ ..] = input {
             input = match value {
                 [] | [b';' | b'?', ..] => value,
-                _ => escaped_run(whole, value, is_param_lenient)?,
+                _ => escaped_run(whole, value, PARAM)?,
             };
         }
     }
     Ok(input)
 }
 
-/// All of `text` is made of `is` bytes and whole escapes, and it is not empty.
-fn all_user(whole: &[u8], text: &[u8], is: fn(u8) -> bool) -> Result<(), Unreadable> {
-    end(whole, escaped_run(whole, text, is)?)
+/// All of `text` is made of bytes of this kind and whole escapes, and it is not empty.
+fn all_user(whole: &[u8], text: &[u8], kind: u8) -> Result<(), Unreadable> {
+    end(whole, escaped_run(whole, text, kind)?)
 }
 
-/// At least one byte or escape; returns what follows.
-fn escaped_run<'a>(whole: &[u8], text: &'a [u8], is: fn(u8) -> bool) -> Result<&'a [u8], Unreadable> {
-    let mut left = text;
-    loop {
-        match left {
-            [b'%', high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => left = after,
-            [b'%', ..] => return Err(Unreadable { at: whole.offset(left) }),
-            [byte, after @ ..] if is(*byte) => left = after,
-            _ if left.len() == text.len() => return Err(Unreadable { at: whole.offset(text) }),
-            _ => return Ok(left),
+/// At least one byte of this kind, or one escape; returns what follows.
+fn escaped_run<'a>(whole: &[u8], text: &'a [u8], kind: u8) -> Result<&'a [u8], Unreadable> {
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        if KINDS[usize::from(*byte)] & kind != 0 {
+            at += 1;
+        } else if *byte == b'%' {
+            match text.get(at + 1..at + 3) {
+                Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => at += 3,
+                _ => return Err(Unreadable { at: whole.offset(text) + at }),
+            }
+        } else {
+            break;
         }
     }
+    if at == 0 { Err(Unreadable { at: whole.offset(text) }) } else { Ok(&text[at..]) }
 }
 
 /// What may stand in a user part or password: RFC 3261's `user-unreserved`, `#` as phones send it, and UTF-8.
-fn is_user(byte: u8) -> bool {
-    is_unreserved(byte) || byte >= 0x80 || matches!(byte, b'&' | b'=' | b'+' | b'$' | b',' | b';' | b'?' | b'/' | b'#')
-}
-
-fn is_param_lenient(byte: u8) -> bool {
-    is_param(byte) || byte >= 0x80
-}
-
+const USER: u8 = 1;
+/// What may stand in a parameter: RFC 3261's `paramchar`, and UTF-8.
+const PARAM: u8 = 2;
 /// What may stand in URI headers, with the signs that part them; `@` and `;` as phones leave them unescaped in Replaces.
-fn is_header(byte: u8) -> bool {
-    is_param(byte) || byte >= 0x80 || matches!(byte, b'?' | b'=' | b'@' | b';')
-}
+const HEADER: u8 = 4;
+
+/// What each byte may be part of, unescaped.
+static KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut index = 0;
+    while index < 256 {
+        let byte = index as u8;
+        let beyond = byte >= 0x80;
+        let user = matches!(byte, b'&' | b'=' | b'+' | b'$' | b',' | b';' | b'?' | b'/' | b'#');
+        if beyond || user || is_unreserved(byte) {
+            kinds[index] |= USER;
+        }
+        if beyond || is_param(byte) {
+            kinds[index] |= PARAM;
+        }
+        if beyond || is_param(byte) || matches!(byte, b'?' | b'=' | b'@' | b';') {
+            kinds[index] |= HEADER;
+        }
+        index += 1;
+    }
+    kinds
+};
 
 /// Digits, visual separators, and what short codes use (RFC 3966 §3).
 fn is_phone(byte: u8) -> bool {
     byte.is_ascii_hexdigit() || matches!(byte, b'+' | b'-' | b'.' | b'(' | b')' | b'*' | b'#')
 }
 
-pub(super) fn is_unreserved(byte: u8) -> bool {
+pub(super) const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')')
 }
 
 /// `paramchar` of RFC 3261 §25.1.
-pub(super) fn is_param(byte: u8) -> bool {
+pub(super) const fn is_param(byte: u8) -> bool {
     is_unreserved(byte) || matches!(byte, b'[' | b']' | b'/' | b':' | b'&' | b'+' | b'$')
-}
-
-#[allow(clippy::too_many_arguments)]
-fn found(
-    scheme: Scheme,
-    user: (usize, usize),
-    password: usize,
-    host: (usize, usize),
-    port: Option<u16>,
-    params: usize,
-    headers: usize,
-) -> Parts {
-    Parts {
-        scheme,
-        port,
-        user: user.0 as u16,
-        user_end: user.1 as u16,
-        password: password as u16,
-        host: host.0 as u16,
-        host_end: host.1 as u16,
-        params: params as u16,
-        headers: headers as u16,
-    }
 }
