@@ -39,8 +39,8 @@ pub mod state;
 pub mod admission;
 
 // Floor 6, the decision.
-pub mod route;
 pub mod hypothesis;
+pub mod route;
 
 // Floor 7, the call: its media as ports and orders, its life as facts.
 pub mod anchor;
@@ -51,19 +51,13 @@ pub mod call;
 // Floor 8, the door.
 pub mod switch;
 
+// Floor 9, what a call leaves behind, and ladders played against the core.
+pub mod trace;
+
 // Floor 10, edges: sockets and disks begin here.
-pub mod config_file;
 pub mod media;
 pub mod net;
 pub mod store;
 
 // Floor 11, loop and record.
 pub mod journal;
-pub mod diary;
-pub mod drive;
-
-// Floor 12, faces.
-pub mod control;
-
-// Floor 13, wiring.
-pub mod app;

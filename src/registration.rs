@@ -24,7 +24,7 @@ use crate::host::Host;
 use crate::key::{Flow, Transport};
 use crate::servers::{ServerName, Servers};
 use crate::sip::digest::{Answerer, Asker, Tried, Unanswerable};
-use crate::sip::{HeaderName, Message, Method, Status, Uri, Writer};
+use crate::sip::{HeaderName, Host as SipHost, Message, Method, Status, Uri, Writer};
 use crate::transaction::{Hand, Timer, Transactions, Why};
 
 /// How often a trunk that answers is asked whether it is there.
@@ -601,7 +601,8 @@ impl Line {
         let domain = self.domain();
         let uri = format!("sip:{domain}{parameter}");
         let user = self.account.as_ref().map_or("", |account| &*account.user);
-        let own = Uri::sip(user, crate::sip::Host::Name(&domain), None);
+        let host = SipHost::parse(&self.server.host).unwrap_or(SipHost::Name(&self.server.host));
+        let own = Uri::sip(user, host, self.server.port);
         let contact = Uri::at(user, told);
         let expires = self.expires;
         if what == What::Register {

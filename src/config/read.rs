@@ -370,11 +370,7 @@ impl<'a> Spot<'a> {
             fields.finish();
             return file?.secret_file();
         }
-        let Some(text) = self.quiet_text() else {
-            self.hide();
-            self.wrong_type("text", "write it in quotes");
-            return None;
-        };
+        let text = self.text()?;
         if let Some(name) = text.strip_prefix("env:") {
             let value = self.reader.around.variable(name).filter(|value| !value.is_empty());
             if value.is_none() {
@@ -385,17 +381,12 @@ impl<'a> Spot<'a> {
             }
             return value.as_deref().map(Secret::new);
         }
-        self.hide();
+        self.reader.secrets.borrow_mut().push(self.place.span.clone());
         if text.is_empty() {
             self.error("the password is empty", "write \"env:NAME\", { file = \"…\" } or the password itself");
             return None;
         }
         Some(Secret::new(text))
-    }
-
-    /// Keeps what is written here out of every problem.
-    pub(super) fn hide(&self) {
-        self.reader.secrets.borrow_mut().push(self.place.span.clone());
     }
 
     fn secret_file(&self) -> Option<Secret> {

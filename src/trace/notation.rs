@@ -345,7 +345,11 @@ fn read_span(text: &str) -> Option<Duration> {
 }
 
 impl Step {
-    fn read(line: &str) -> Result<Step, String> {
+    /// Reads one line of the ladder.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn read(line: &str) -> Result<Step, String> {
         if let Some(span) = read_span(line.trim()) {
             return Ok(Step::Pass(span));
         }
@@ -355,7 +359,8 @@ impl Step {
         if let Some(command) = line.strip_prefix("admin ") {
             return Ok(Step::Admin(words(command)));
         }
-        let (left, right) = line.split_once("->").ok_or("expected `PEER -> us …`, `us -> PEER …`, `+4s`, or `fact …`")?;
+        let (left, right) =
+            line.split_once("->").ok_or("expected `PEER -> us …`, `us -> PEER …`, `+4s`, or `fact …`")?;
         let right = right.trim();
         match left.trim() {
             "us" => {
@@ -412,9 +417,8 @@ impl Spoken {
             Err(_) if what.bytes().all(|byte| byte.is_ascii_uppercase()) => spoken.method = Some(what.to_owned()),
             Err(_) => return Err(format!("{what:?} is neither a method nor a status")),
         }
-        let known = |word: &str| {
-            matches!(word, "from" | "offer" | "answer" | "reason" | "again" | "authorised" | "header")
-        };
+        let known =
+            |word: &str| matches!(word, "from" | "offer" | "answer" | "reason" | "again" | "authorised" | "header");
         if let Some(word) = rest.next_if(|word| !known(word)) {
             match spoken.status {
                 Some(_) => spoken.method = Some(word.to_owned()),

@@ -1,0 +1,271 @@
+//! A scripted peer: it says what its lines say, in well-formed SIP, and remembers what it heard.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::notation::Spoken;
+use crate::entropy::Entropy;
+use crate::sip::digest::{Answerer, Asker, Tried};
+use crate::sip::{HeaderName, Message};
+
+/// One side of one call (or registration) of a scripted peer.
+#[derive(Debug)]
+pub(super) struct Actor {
+    /// Where it speaks from.
+    pub(super) address: SocketAddr,
+    /// Its Call-ID; empty until it speaks or is spoken to.
+    pub(super) call_id: String,
+    /// Who it is: the user of its From and Contact.
+    user: String,
+    name: String,
+    account: Option<Answerer>,
+    tag: String,
+    /// Our tag, as it heard it.
+    their_tag: String,
+    cseq: u32,
+    /// Where its requests within the dialog go.
+    target: Option<String>,
+    /// From and To of its own requests, without tags.
+    me: String,
+    them: String,
+    /// The last request that it heard, by method, and the latest of all.
+    heard: BTreeMap<String, Message>,
+    latest: Option<String>,
+    /// What it sent last, by method or status, to be sent again.
+    sent: BTreeMap<String, Bytes>,
+    invite_branch: String,
+    invite_cseq: u32,
+    invite_uri: String,
+    /// The final status that its INVITE got; 0 while there is none.
+    invite_status: u16,
+    branches: u32,
+}
+
+impl Actor {
+    pub(super) fn new(address: SocketAddr, name: &str, user: &str, password: Option<&str>) -> Actor {
+        Actor {
+            address,
+            call_id: String::new(),
+            user: user.to_owned(),
+            name: name.to_owned(),
+            account: password.map(|password| Answerer::new(user, password)),
+            tag: format!("tag-{}", name.replace('/', "-")),
+            their_tag: String::new(),
+            cseq: 0,
+            target: None,
+            me: String::new(),
+            them: String::new(),
+            heard: BTreeMap::new(),
+            latest: None,
+            sent: BTreeMap::new(),
+            invite_branch: String::new(),
+            invite_cseq: 0,
+            invite_uri: String::new(),
+            invite_status: 0,
+            branches: 0,
+        }
+    }
+
+    /// What a line makes this peer say.
+    pub(super) fn say(&mut self, spoken: &Spoken, us: SocketAddr, entropy: &mut Entropy) -> Result<Bytes, String> {
+        let key = format!("{}{}", spoken.status.unwrap_or(0), spoken.method.as_deref().unwrap_or_default());
+        if spoken.again {
+            return self.sent.get(&key).cloned().ok_or_else(|| format!("{} has not said that before", self.name));
+        }
+        let bytes = match spoken.status {
+            Some(status) => self.respond(status, spoken)?,
+            None => self.request(spoken, us, entropy)?,
+        };
+        self.sent.insert(key, bytes.clone());
+        Ok(bytes)
+    }
+
+    fn request(&mut self, spoken: &Spoken, us: SocketAddr, entropy: &mut Entropy) -> Result<Bytes, String> {
+        let method = spoken.method.as_deref().unwrap_or_default();
+        if method == "INVITE" {
+            self.begin_again();
+        }
+        let begins = self.their_tag.is_empty();
+        if self.call_id.is_empty() {
+            self.call_id = format!("{}@trace", self.name);
+        }
+        if begins && !matches!(method, "ACK" | "CANCEL") {
+            let target = spoken.target.as_deref().unwrap_or(&self.user);
+            let (display, user) = spoken.from.clone().unwrap_or((None, self.user.clone()));
+            let display = display.map(|name| format!("\"{name}\" ")).unwrap_or_default();
+            self.me = match user.as_str() {
+                "anonymous" => format!("{display}<sip:anonymous@anonymous.invalid>"),
+                user => format!("{display}<sip:{user}@{}>", self.address.ip()),
+            };
+            self.them = format!("<sip:{target}@{}>", us.ip());
+        }
+        let uri = match (method, &self.target) {
+            ("REGISTER", _) => format!("sip:{}", us.ip()),
+            ("CANCEL", _) => self.invite_uri.clone(),
+            ("ACK", _) if self.invite_status >= 300 => self.invite_uri.clone(),
+            (_, Some(target)) if !begins => target.clone(),
+            _ => format!("sip:{}@{us}", spoken.target.as_deref().unwrap_or(&self.user)),
+        };
+        let same_branch = method == "CANCEL" || (method == "ACK" && self.invite_status >= 300);
+        if !same_branch {
+            self.branches += 1;
+        }
+        let branch = match same_branch {
+            true => self.invite_branch.clone(),
+            false => format!("z9hG4bK-{}-{}", self.name.replace('/', "-"), self.branches),
+        };
+        let cseq = match method {
+            "ACK" | "CANCEL" => self.invite_cseq,
+            _ => {
+                self.cseq += 1;
+                self.cseq
+            }
+        };
+        if method == "INVITE" {
+            (self.invite_branch, self.invite_cseq) = (branch.clone(), cseq);
+            (self.invite_uri, self.invite_status) = (uri.clone(), 0);
+        }
+        let their_tag = match (method, self.their_tag.is_empty()) {
+            ("CANCEL", _) | (_, true) => String::new(),
+            _ => format!(";tag={}", self.their_tag),
+        };
+        let mut text = format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch={branch};rport\r\nMax-Forwards: 70\r\n\
+             From: {};tag={}\r\nTo: {}{their_tag}\r\nCall-ID: {}\r\nCSeq: {cseq} {method}\r\n",
+            self.address, self.me, self.tag, self.them, self.call_id
+        );
+        if spoken.authorised {
+            let account = self.account.as_mut().ok_or("it has no password")?;
+            for (name, value) in account.authorize(method.as_bytes(), uri.as_bytes(), entropy) {
+                let _ = write!(text, "{name}: {}\r\n", String::from_utf8_lossy(&value));
+            }
+        }
+        Ok(self.finish(text, spoken))
+    }
+
+    fn respond(&mut self, status: u16, spoken: &Spoken) -> Result<Bytes, String> {
+        let method =
+            spoken.method.clone().or(self.latest.clone()).ok_or_else(|| format!("{} heard nothing", self.name))?;
+        let request = self.heard.get(&method).ok_or_else(|| format!("{} heard no {method}", self.name))?;
+        let mut text = format!("SIP/2.0 {status} Trace\r\n");
+        for (name, spelling, value) in request.lines() {
+            let value = String::from_utf8_lossy(value);
+            match name {
+                HeaderName::Via
+                | HeaderName::From
+                | HeaderName::CallId
+                | HeaderName::CSeq
+                | HeaderName::RecordRoute => {
+                    let _ = write!(text, "{spelling}: {value}\r\n");
+                }
+                HeaderName::To if status > 100 && request.to_tag().is_none() => {
+                    let _ = write!(text, "To: {value};tag={}\r\n", self.tag);
+                }
+                HeaderName::To => {
+                    let _ = write!(text, "To: {value}\r\n");
+                }
+                _ => {}
+            }
+        }
+        Ok(self.finish(text, spoken))
+    }
+
+    fn finish(&self, mut text: String, spoken: &Spoken) -> Bytes {
+        let has = |name: &str| spoken.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+        for (name, value) in spoken.headers.iter().filter(|(_, value)| value != "-") {
+            let _ = write!(text, "{name}: {value}\r\n");
+        }
+        if !has("Contact") {
+            let _ = write!(text, "Contact: <sip:{}@{}>\r\n", self.user, self.address);
+        }
+        if let Some(reason) = &spoken.reason {
+            let _ = write!(text, "Reason: {reason}\r\n");
+        }
+        let body = spoken.body.clone().or_else(|| spoken.session.as_deref().map(|name| session(name, self.address)));
+        let body = body.unwrap_or_default();
+        if !body.is_empty() && !has("Content-Type") {
+            text.push_str("Content-Type: application/sdp\r\n");
+        }
+        if !has("Content-Length") {
+            let _ = write!(text, "Content-Length: {}\r\n", body.len());
+        }
+        let _ = write!(text, "\r\n{body}");
+        Bytes::from(text)
+    }
+
+    /// It hears a message of ours.
+    pub(super) fn hear(&mut self, message: &Message) {
+        let method = message.method_name().to_owned();
+        if message.is_request() {
+            self.call_id = message.call_id().to_owned();
+            if self.their_tag.is_empty() && method == "INVITE" {
+                self.their_tag = message.from_tag().unwrap_or_default().to_owned();
+                self.me = String::from_utf8_lossy(message.header(HeaderName::To).unwrap_or_default()).into_owned();
+                let from = String::from_utf8_lossy(message.header(HeaderName::From).unwrap_or_default()).into_owned();
+                self.them = from.split(";tag=").next().unwrap_or_default().to_owned();
+            }
+            if method != "ACK" {
+                self.latest = Some(method.clone());
+            }
+            self.learn_target(message);
+            self.heard.insert(method, message.clone());
+            return;
+        }
+        let status = message.status().map_or(0, |status| status.code());
+        if method == "INVITE" && status >= 200 {
+            self.invite_status = status;
+        }
+        if method == "INVITE" && status > 100 {
+            self.their_tag = message.to_tag().unwrap_or_default().to_owned();
+            self.learn_target(message);
+        }
+        if let (Some(asker), Some(account)) = (Asker::of(status), &mut self.account) {
+            let _ = account.challenged(asker, message.headers(HeaderName::WwwAuthenticate), &mut Tried::default());
+        }
+    }
+
+    /// A new attempt of the same call (with credentials) begins without a dialog.
+    fn begin_again(&mut self) {
+        if self.invite_status >= 300 && self.target.is_none() {
+            self.their_tag.clear();
+        }
+    }
+
+    fn learn_target(&mut self, message: &Message) {
+        if let Some(contact) = message.address(HeaderName::Contact) {
+            self.target = Some(contact.uri.as_str().to_owned());
+        }
+    }
+}
+
+/// The session of this name as its owner sends it. The name stands in a line of its own, which passes through us.
+pub(super) fn session(name: &str, address: SocketAddr) -> String {
+    let (direction, name) = match name.split_once(' ') {
+        Some(("hold", name)) => ("sendonly", name),
+        Some(("inactive", name)) => ("inactive", name),
+        Some((_, name)) => ("sendrecv", name),
+        None => ("sendrecv", name),
+    };
+    if name == "none" {
+        return String::new();
+    }
+    let ip = address.ip();
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 101\r\n\
+         a=rtpmap:101 telephone-event/8000\r\na={direction}\r\na=trace:{name}\r\n"
+    )
+}
+
+/// What `offer NAME` expects in a body of ours: its marker line and its direction.
+pub(super) fn is_session(body: &str, name: &str) -> bool {
+    let (direction, name) = match name.split_once(' ') {
+        Some(("hold", name)) => (Some("a=sendonly\r\n"), name),
+        Some(("inactive", name)) => (Some("a=inactive\r\n"), name),
+        Some((_, name)) => (Some("a=sendrecv\r\n"), name),
+        None => (None, name),
+    };
+    body.contains(&format!("a=trace:{name}\r\n")) && direction.is_none_or(|direction| body.contains(direction))
+}

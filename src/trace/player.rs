@@ -1,0 +1,585 @@
+//! Plays a [`Script`] against a fresh core: virtual time, scripted peers, nothing else.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::actor::{Actor, is_session};
+use super::diary::Diary;
+use super::notation::{Line, Peer, Script, Spoken, Step};
+use crate::anchor::{EndpointKey, MediaEvent, MediaOrder};
+use crate::clock::{Duration, Instant, Now, Timestamp};
+use crate::config::Config;
+use crate::customer::{CustomerIndex, Entry, Kind};
+use crate::effect::Effect;
+use crate::entropy::Entropy;
+use crate::fact::Fact;
+use crate::key::{Flow, Transport};
+use crate::registrar::Bound;
+use crate::sip::{HeaderName, Message, Method};
+use crate::switch::{Input, Question, Switch};
+
+/// 64·T1 and a little: nothing of a call outlives it (RFC 3261 §17).
+const REST: Duration = Duration::from_secs(33);
+
+/// Why a trace does not hold.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The line, counted from 1; 0 for the end.
+    pub line: usize,
+    /// What is wrong.
+    pub why: String,
+    /// What really happened, as a ladder.
+    pub ladder: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "at the end: {}", self.why)?,
+            line => write!(f, "line {line}: {}", self.why)?,
+        }
+        write!(f, "\n\nwhat happened:\n{}", self.ladder)
+    }
+}
+
+/// Plays a script under `config`. `overheard` sees every message that we send, for a second opinion.
+///
+/// # Errors
+/// The first line that does not hold, with the ladder of what really happened.
+pub fn play(script: &Script, config: Arc<Config>, overheard: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
+    let mut player = Player::new(script, config);
+    let result = player.run(script, overheard);
+    result.map_err(|(line, why)| Failure { line, why, ladder: player.ladder.join("\n") })
+}
+
+type Wrong = (usize, String);
+
+struct Player {
+    switch: Switch,
+    config: Arc<Config>,
+    now: Now,
+    effects: Vec<Effect>,
+    us: SocketAddr,
+    actors: BTreeMap<Peer, Actor>,
+    /// Sent by us and not yet expected by a line.
+    sent: VecDeque<Sent>,
+    seen: Vec<(SocketAddr, Bytes)>,
+    facts: VecDeque<String>,
+    diary: Diary,
+    entropy: Entropy,
+    /// Facts that the journal has not written, while it stalls.
+    stalled: Option<u64>,
+    /// The script speaks of these itself: they are not answered behind its back.
+    scripted: Vec<Method>,
+    ladder: Vec<String>,
+    questions: u64,
+    broken: Option<String>,
+    media: BTreeMap<EndpointKey, u16>,
+}
+
+struct Sent {
+    to: SocketAddr,
+    at: Instant,
+    message: Message,
+}
+
+impl Player {
+    fn new(script: &Script, config: Arc<Config>) -> Player {
+        let wall = script.setting.clock.unwrap_or(Timestamp::UNIX_EPOCH);
+        let now = Now { mono: Instant::from_micros(1_000_000), wall };
+        let us =
+            config.sip.listen.iter().find(|listen| listen.transport == Transport::Udp).map(|listen| listen.address);
+        let scripted = script.lines.iter().filter_map(|line| match &line.step {
+            Step::Message(spoken) if !spoken.inward => Some(Method::read(spoken.method.as_deref()?.as_bytes())),
+            _ => None,
+        });
+        Player {
+            switch: Switch::new(config.clone(), [7; 32], 0, now),
+            now,
+            effects: Vec::new(),
+            us: us.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 5060).into()),
+            actors: BTreeMap::new(),
+            sent: VecDeque::new(),
+            seen: Vec::new(),
+            facts: VecDeque::new(),
+            diary: Diary::default(),
+            entropy: Entropy::seeded([9; 32], 0),
+            stalled: None,
+            scripted: scripted.collect(),
+            ladder: Vec::new(),
+            questions: 0,
+            broken: None,
+            media: BTreeMap::new(),
+            config,
+        }
+    }
+
+    fn run(&mut self, script: &Script, overheard: &mut dyn FnMut(&[u8])) -> Result<(), Wrong> {
+        self.set_up(script, overheard).map_err(|why| (1, why))?;
+        for line in &script.lines {
+            self.play_line(line, overheard).map_err(|why| (line.number, why))?;
+        }
+        self.check_nothing_unsaid().map_err(|why| (0, why))?;
+        for (number, peer) in script.setting.busy.iter().enumerate() {
+            self.end_talk(number, peer, overheard).map_err(|why| (0, why))?;
+        }
+        self.rest(overheard).map_err(|why| (0, why))
+    }
+
+    fn set_up(&mut self, script: &Script, overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+        self.input(Input::Configure(self.config.clone()), overheard);
+        self.restore_bindings(&script.setting.registered, overheard);
+        let mut customers = CustomerIndex::default();
+        for (at, customer) in script.setting.customers.iter().enumerate() {
+            let number = self.config.site.numbering.read(&customer.number);
+            let number = number.ok_or_else(|| format!("{:?} is no number", customer.number))?;
+            let entry = Entry {
+                id: &at.to_string(),
+                kind: Kind::Contact,
+                name: &customer.name,
+                responsible: customer.responsible.as_deref(),
+                changed: self.now.wall,
+                numbers: &[number],
+            };
+            customers.upsert(&entry).map_err(|error| error.to_string())?;
+        }
+        self.input(Input::Customers(Box::new(customers)), overheard);
+        for words in &script.setting.before {
+            self.admin(words, overheard)?;
+        }
+        for (number, peer) in script.setting.busy.iter().enumerate() {
+            self.begin_talk(number, peer, overheard)?;
+        }
+        self.facts.clear();
+        self.ladder.clear();
+        Ok(())
+    }
+
+    fn restore_bindings(&mut self, peers: &[Peer], overheard: &mut dyn FnMut(&[u8])) {
+        for peer in peers {
+            let remote = self.address(peer);
+            let bound = Bound {
+                extension: peer.name.as_str().into(),
+                identity: format!("sip:{}@{remote}", peer.name),
+                contact: format!("sip:{}@{remote}", peer.name),
+                path: Vec::new(),
+                transport: Transport::Udp,
+                local: self.us,
+                remote,
+                call_id: format!("{peer}-register"),
+                cseq: 1,
+                granted: 3600,
+                expires: self.now.after(Duration::from_secs(3600)).wall,
+                echo: String::new(),
+                user_agent: "Trace".into(),
+            };
+            self.input(Input::Restore(Fact::Bound(Box::new(bound))), overheard);
+        }
+    }
+
+    /// Somebody is in a talk before the trace begins: with a provider's line that the trace never mentions.
+    fn begin_talk(&mut self, number: usize, extension: &str, overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+        let emergency = self.config.site.emergency.first().ok_or("`busy` needs an emergency number in the office")?;
+        let lines = [
+            format!("{extension}.busy{number} -> us INVITE {emergency} offer busy"),
+            format!("us -> {extension}.busy{number} 401"),
+            format!("{extension}.busy{number} -> us ACK"),
+            format!("{extension}.busy{number} -> us INVITE {emergency} offer busy authorised"),
+            format!("us -> {extension}.busy{number} 100"),
+            format!("us -> provider.busy{number} INVITE {emergency} offer busy"),
+            format!("provider.busy{number} -> us 200 answer busy"),
+            format!("us -> provider.busy{number} ACK"),
+            format!("us -> {extension}.busy{number} 200 answer busy"),
+            format!("{extension}.busy{number} -> us ACK"),
+        ];
+        self.play_hidden(&lines, overheard)
+    }
+
+    fn end_talk(&mut self, number: usize, extension: &str, overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+        let lines = [
+            format!("{extension}.busy{number} -> us BYE"),
+            format!("us -> {extension}.busy{number} 200"),
+            format!("us -> provider.busy{number} BYE"),
+            format!("provider.busy{number} -> us 200"),
+        ];
+        self.play_hidden(&lines, overheard)
+    }
+
+    fn play_hidden(&mut self, lines: &[String], overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+        for text in lines {
+            let step = Step::read(text)?;
+            let line = Line { number: 0, text: text.clone(), step };
+            self.play_line(&line, overheard).map_err(|why| format!("{text}: {why}"))?;
+        }
+        Ok(())
+    }
+
+    fn play_line(&mut self, line: &Line, overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+        match &line.step {
+            Step::Message(spoken) if spoken.inward => {
+                self.check_nothing_unsaid()?;
+                for peer in &spoken.peers {
+                    let bytes = {
+                        let us = self.us;
+                        self.actor(peer);
+                        let actor = self.actors.get_mut(peer).ok_or("who?")?;
+                        actor.say(spoken, us, &mut self.entropy)?
+                    };
+                    self.deliver(peer, &bytes, overheard)?;
+                }
+                Ok(())
+            }
+            Step::Message(spoken) => spoken.peers.iter().try_for_each(|peer| self.expect(peer, spoken)),
+            Step::Pass(span) => {
+                self.check_nothing_unsaid()?;
+                self.pass(*span, overheard);
+                let now = self.now.mono;
+                match self.sent.iter().find(|sent| sent.at < now) {
+                    Some(early) => Err(format!("{} left {:?} earlier", first_line(&early.message), now - early.at)),
+                    None => Ok(()),
+                }
+            }
+            Step::Fact(words) => self.expect_fact(words),
+            Step::Admin(words) => self.admin(words, overheard),
+        }
+    }
+
+    fn deliver(&mut self, peer: &Peer, bytes: &Bytes, overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+        let remote = self.address(peer);
+        let flow = Flow { transport: Transport::Udp, local: self.us, remote, connection: 0 };
+        let input = match Message::parse(bytes.clone()) {
+            Ok(message) => {
+                self.ladder.push(format!("{}  {peer} -> us   {}", self.clock(), first_line(&message)));
+                Input::Message { flow, message }
+            }
+            Err(malformed) => Input::Malformed { flow, malformed },
+        };
+        self.input(input, overheard);
+        Ok(())
+    }
+
+    /// The earliest message to this peer that no line has spoken of must be what the line says.
+    fn expect(&mut self, peer: &Peer, spoken: &Spoken) -> Result<(), String> {
+        let address = self.address(peer);
+        self.actor(peer);
+        let known: Vec<String> =
+            self.actors.iter().filter(|(other, _)| *other != peer).map(|(_, actor)| actor.call_id.clone()).collect();
+        let own = self.actors.get(peer).map(|actor| actor.call_id.clone()).unwrap_or_default();
+        let is_own = |message: &Message| match own.is_empty() {
+            true => !known.iter().any(|known| known == message.call_id()),
+            false => own == message.call_id(),
+        };
+        let found = self.sent.iter().position(|sent| sent.to == address && is_own(&sent.message));
+        let Some(sent) = found.and_then(|at| self.sent.remove(at)) else {
+            return Err(format!("nothing is sent to {peer}; expected {}", wanted(spoken)));
+        };
+        self.check(&sent, peer, spoken)?;
+        if let Some(actor) = self.actors.get_mut(peer) {
+            actor.hear(&sent.message);
+        }
+        self.seen.push((address, sent.message.bytes().clone()));
+        Ok(())
+    }
+
+    fn check(&self, sent: &Sent, peer: &Peer, spoken: &Spoken) -> Result<(), String> {
+        let message = &sent.message;
+        let unlike = |what: &str, is: &str| Err(format!("to {peer}: {what} is {is:?}, expected {}", wanted(spoken)));
+        let status = message.status().map(|status| status.code());
+        if status != spoken.status || spoken.method.as_deref().is_some_and(|method| method != message.method_name()) {
+            return unlike("the message", &first_line(message));
+        }
+        if let Some(target) = &spoken.target {
+            let user = message.request_uri().and_then(|uri| uri.user_unescaped()).unwrap_or_default();
+            if user != *target {
+                return unlike("the Request-URI's user", &user);
+            }
+        }
+        if let Some((name, number)) = &spoken.from {
+            let from = message.from();
+            let display = from.display().unwrap_or_default();
+            let user = from.uri.user_unescaped().unwrap_or_default();
+            if user != *number || display != name.as_deref().unwrap_or_default() {
+                return unlike("From", &format!("{display} {user}"));
+            }
+        }
+        let body = String::from_utf8_lossy(message.body());
+        match spoken.session.as_deref().filter(|name| *name != "none") {
+            Some(name) if !is_session(&body, name) => return unlike("the session", &body),
+            Some(_) if self.is_relayed() && body.contains("m=audio 4000") => {
+                return unlike("the media port", "the other side's own");
+            }
+            None if !body.is_empty() && spoken.body.is_none() => return unlike("the body", &body),
+            Some(_) | None => {}
+        }
+        if let Some(words) = &spoken.reason {
+            let reason = String::from_utf8_lossy(message.header(HeaderName::Reason).unwrap_or_default());
+            if !reason.contains(words.as_str()) {
+                return unlike("Reason", &reason);
+            }
+        }
+        for (name, value) in &spoken.headers {
+            let is = message.header_named(name).map(String::from_utf8_lossy);
+            match (is, value.as_str()) {
+                (None, "-") => {}
+                (Some(is), value) if value != "-" && is.contains(value) => {}
+                (is, _) => return unlike(name, &is.unwrap_or_default()),
+            }
+        }
+        let before = self.seen.iter().any(|(to, bytes)| *to == sent.to && bytes == message.bytes());
+        match (spoken.again, before) {
+            (true, false) => unlike("the message", "a new one"),
+            (false, true) => unlike("the message", "a repetition"),
+            (_, _) => Ok(()),
+        }
+    }
+
+    fn expect_fact(&mut self, words: &str) -> Result<(), String> {
+        match self.facts.iter().position(|fact| fact.contains(words)) {
+            Some(at) => {
+                self.facts.drain(..=at);
+                Ok(())
+            }
+            None => {
+                let facts: Vec<&str> = self.facts.iter().map(String::as_str).collect();
+                Err(format!("no fact says {words:?}; there is:\n  {}", facts.join("\n  ")))
+            }
+        }
+    }
+
+    fn check_nothing_unsaid(&self) -> Result<(), String> {
+        if let Some(broken) = &self.broken {
+            return Err(broken.clone());
+        }
+        match self.sent.front() {
+            Some(sent) => Err(format!("sent and not written: us -> {}  {}", sent.to, first_line(&sent.message))),
+            None => Ok(()),
+        }
+    }
+
+    fn admin(&mut self, words: &[String], overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let until = |text: &str| text.parse::<Timestamp>().map_err(|error| error.to_string());
+        let question = match words[..] {
+            ["override", schedule, "off"] => Question::Override { schedule: schedule.into(), open: None, until: None },
+            ["override", schedule, state] => {
+                Question::Override { schedule: schedule.into(), open: Some(state == "open"), until: None }
+            }
+            ["override", schedule, state, "until", at] => {
+                Question::Override { schedule: schedule.into(), open: Some(state == "open"), until: Some(until(at)?) }
+            }
+            ["away", extension] => Question::Away { extension: extension.into(), away: true, until: None },
+            ["away", extension, "off"] => Question::Away { extension: extension.into(), away: false, until: None },
+            ["block", number] => Question::Block { number: number.into(), blocked: true, note: String::new() },
+            ["block", number, "off"] => Question::Block { number: number.into(), blocked: false, note: String::new() },
+            ["journal", "stalls"] => {
+                self.stalled = Some(0);
+                return Ok(());
+            }
+            ["journal", "resumes"] => {
+                if let Some(number) = self.stalled.take() {
+                    self.input(Input::Journaled(number), overheard);
+                }
+                return Ok(());
+            }
+            ["pressure", state] => {
+                self.input(Input::Pressure(state == "on"), overheard);
+                return Ok(());
+            }
+            ["drain"] => {
+                self.input(Input::Drain, overheard);
+                return Ok(());
+            }
+            _ => return Err(format!("an admin cannot {:?}", words.join(" "))),
+        };
+        self.questions += 1;
+        self.input(Input::Question { number: self.questions, question }, overheard);
+        Ok(())
+    }
+
+    fn pass(&mut self, span: Duration, overheard: &mut dyn FnMut(&[u8])) {
+        let end = self.now.mono + span;
+        while let Some(at) = self.switch.deadline().filter(|at| *at <= end) {
+            self.now = self.now.after(at.since(self.now.mono));
+            self.switch.tick(self.now, &mut self.effects);
+            self.carry_out(overheard);
+        }
+        self.now = self.now.after(end.since(self.now.mono));
+    }
+
+    /// 64·T1 later nothing may be left but bindings, registrations, OPTIONS and nonces.
+    fn rest(&mut self, overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+        self.pass(REST, overheard);
+        // An OPTIONS of ours may just be under way.
+        for _ in 0..8 {
+            if self.switch.census().transactions == 0 {
+                break;
+            }
+            self.pass(Duration::from_secs(2), overheard);
+        }
+        self.check_nothing_unsaid()?;
+        let census = self.switch.census();
+        let left = [
+            ("calls", census.calls),
+            ("legs", census.legs),
+            ("dialogs", census.dialogs),
+            ("transactions", census.transactions),
+            ("held answers", census.held),
+            ("media ports", census.ports),
+            ("timers", census.call_timers),
+        ];
+        match left.iter().find(|(_, count)| *count != 0) {
+            Some((what, count)) => Err(format!("{count} {what} are left over: {census:?}")),
+            None => Ok(()),
+        }
+    }
+
+    fn input(&mut self, input: Input, overheard: &mut dyn FnMut(&[u8])) {
+        self.switch.handle(input, self.now, &mut self.effects);
+        self.carry_out(overheard);
+    }
+
+    fn carry_out(&mut self, overheard: &mut dyn FnMut(&[u8])) {
+        let mut answers = VecDeque::new();
+        loop {
+            for effect in std::mem::take(&mut self.effects) {
+                match effect {
+                    Effect::Send { flow, bytes } => {
+                        overheard(&bytes);
+                        answers.extend(self.sent(flow, bytes));
+                    }
+                    Effect::Fact(noted) => {
+                        let told = self.diary.tell(&noted.fact);
+                        self.ladder.push(format!("{}  fact  {told}", self.clock()));
+                        self.facts.push_back(told);
+                        match &mut self.stalled {
+                            Some(number) => *number = noted.number,
+                            None => answers.push_back(Input::Journaled(noted.number)),
+                        }
+                    }
+                    Effect::Media(MediaOrder::Open { endpoint, local }) => {
+                        self.media.insert(endpoint, local.port());
+                    }
+                    Effect::Media(MediaOrder::Close { endpoint }) => {
+                        if let Some(port) = self.media.remove(&endpoint) {
+                            let counters = Default::default();
+                            answers.push_back(Input::Media(MediaEvent::Closed { endpoint, port, counters }));
+                        }
+                    }
+                    Effect::Resolve(name) => {
+                        let addresses = name.literal().into_iter().collect();
+                        answers.push_back(Input::Resolved { name, addresses });
+                    }
+                    Effect::Answer { answer: Err(why), .. } => self.ladder.push(format!("refused: {why}")),
+                    Effect::Media(_)
+                    | Effect::Close(_)
+                    | Effect::Discard(_)
+                    | Effect::Answer { .. }
+                    | Effect::Drained => {}
+                }
+            }
+            let Some(input) = answers.pop_front() else { return };
+            self.switch.handle(input, self.now, &mut self.effects);
+        }
+    }
+
+    /// A message leaves. OPTIONS and REGISTER towards trunks are answered at once, unless the script speaks of them.
+    fn sent(&mut self, flow: Flow, bytes: Bytes) -> Option<Input> {
+        if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
+            // A keep-alive (RFC 5626 §4.4.1).
+            return None;
+        }
+        let message = match Message::parse(bytes) {
+            Ok(message) => message,
+            Err(malformed) => {
+                self.broken = Some(format!("we sent what we cannot read: {malformed:?}"));
+                return None;
+            }
+        };
+        let errand = matches!(message.method(), Method::Options | Method::Register);
+        if message.is_request() && errand && !self.scripted.contains(&message.method()) {
+            let mut text = String::from("SIP/2.0 200 OK\r\n");
+            for name in [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq] {
+                for value in message.headers(name) {
+                    text.push_str(&format!("{}: {}\r\n", name.as_str(), String::from_utf8_lossy(value)));
+                }
+            }
+            text.push_str("Expires: 600\r\nContent-Length: 0\r\n\r\n");
+            let message = Message::parse(Bytes::from(text)).ok()?;
+            return Some(Input::Message { flow, message });
+        }
+        let to = flow.remote;
+        let peer = self.actors.iter().find(|(_, actor)| actor.address == to).map(|(peer, _)| peer.name.clone());
+        let peer = peer.unwrap_or_else(|| to.to_string());
+        self.ladder.push(format!("{}  us -> {peer}   {}", self.clock(), first_line(&message)));
+        self.sent.push_back(Sent { to, at: self.now.mono, message });
+        None
+    }
+
+    fn actor(&mut self, peer: &Peer) {
+        if self.actors.contains_key(peer) {
+            return;
+        }
+        let address = self.address(peer);
+        let extension = self.config.extension_by_number(&peer.name).map(|ix| self.config.extension(ix));
+        let password = extension.and_then(|extension| extension.password.as_ref()).map(|secret| secret.expose());
+        self.actors.insert(peer.clone(), Actor::new(address, &peer.to_string(), &peer.name, password));
+    }
+
+    /// Where a peer speaks from: a trunk from its server's address, a stranger from 127.0.99.9, a phone from one of its own.
+    fn address(&self, peer: &Peer) -> SocketAddr {
+        let name = peer.name.strip_prefix("trunk:").unwrap_or(&peer.name);
+        let trunk = match name {
+            "provider" => self.config.trunks().next(),
+            name => self.config.trunk_by_name(name).map(|ix| (ix, self.config.trunk(ix))),
+        };
+        if let Some((_, trunk)) = trunk {
+            let ip = trunk.server.ip().unwrap_or(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 10)));
+            return (ip, trunk.server.port.unwrap_or(5060)).into();
+        }
+        match self.config.extension_by_number(name) {
+            Some(ix) => (Ipv4Addr::new(127, 0, 100 + peer.device, ix.index() as u8 + 1), 5060).into(),
+            None => (Ipv4Addr::new(127, 0, 99, 9), 5060).into(),
+        }
+    }
+
+    fn is_relayed(&self) -> bool {
+        self.config.media.mode == crate::config::MediaMode::Relay
+    }
+
+    fn clock(&self) -> String {
+        format!("{:8.3}", self.now.mono.as_micros() as f64 / 1e6 - 1.0)
+    }
+}
+
+fn first_line(message: &Message) -> String {
+    let line = message.bytes().split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line).into_owned();
+    match message.status() {
+        Some(_) => format!("{line} ({})", message.method_name()),
+        None => line,
+    }
+}
+
+fn wanted(spoken: &Spoken) -> String {
+    let what = match (spoken.status, &spoken.method) {
+        (Some(status), Some(method)) => format!("{status} {method}"),
+        (Some(status), None) => status.to_string(),
+        (None, method) => method.clone().unwrap_or_default(),
+    };
+    let mut words = vec![what];
+    words.extend(spoken.target.clone());
+    if let Some((name, number)) = &spoken.from {
+        words.push(format!("from {} {number}", name.as_deref().unwrap_or_default()));
+    }
+    words.extend(spoken.session.as_ref().map(|name| format!("with session {name}")));
+    words.extend(spoken.reason.as_ref().map(|reason| format!("reason {reason:?}")));
+    words.extend(spoken.headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    if spoken.again {
+        words.push("again".into());
+    }
+    words.join(" ")
+}
