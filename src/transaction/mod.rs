@@ -155,10 +155,12 @@ impl<U: Copy> Transactions<U> {
     }
 
     /// A connection was lost, or an address cannot be reached: whoever waits for an answer over this flow is told, in
-    /// the order of the table. Requests of theirs stay until they are answered, into the void.
+    /// the order of the table. A request that was handed over for a stream yet to be opened (connection 0) went out on
+    /// whichever one to its address there was. Requests of theirs stay until they are answered, into the void.
     pub fn flow_failed<K: From<Timer>>(&mut self, flow: Flow, hand: &mut Hand<'_, K>) -> Vec<Expired<U>> {
-        let lost: Vec<ClientKey> =
-            self.clients.iter().filter(|(_, row)| row.flow == flow).map(|(key, _)| ClientKey::of(key)).collect();
+        let went_there = |sent: Flow| sent == flow || (sent.connection == 0 && sent == Flow { connection: 0, ..flow });
+        let lost = self.clients.iter().filter(|(_, row)| went_there(row.flow));
+        let lost: Vec<ClientKey> = lost.map(|(key, _)| ClientKey::of(key)).collect();
         let mut expired = Vec::new();
         for client in lost {
             if let Some((client::Tell::Expired(why), Some(user))) =
@@ -279,10 +281,10 @@ impl<U: Copy> Transactions<U> {
     ) -> Option<(server::Tell, Option<U>)> {
         let row = self.servers.get_mut(server.row())?;
         let mut tell = row.step(event, hand);
-        if tell == server::Tell::TryingIsDue {
-            if let Some(trying) = follow_up::trying(&mut self.writer, &row.request, row.flow.remote) {
-                tell = row.step(server::Event::Respond(Status::TRYING, trying), hand);
-            }
+        if tell == server::Tell::TryingIsDue
+            && let Some(trying) = follow_up::trying(&mut self.writer, &row.request, row.flow.remote)
+        {
+            tell = row.step(server::Event::Respond(Status::TRYING, trying), hand);
         }
         let user = row.user;
         if row.is_over() {
@@ -353,9 +355,8 @@ impl<U: Copy> Transactions<U> {
         let tell = row.step(event, hand);
         let user = row.user;
         if row.is_over() {
-            if let Some(row) = self.clients.remove(client.row()) {
-                self.by_branch.remove(&(row.branch, row.method));
-            }
+            self.by_branch.remove(&(row.branch, row.method));
+            self.clients.remove(client.row());
         }
         Some((tell, user))
     }

@@ -181,3 +181,23 @@ fn a_key_of_a_transaction_that_is_over_names_nothing() {
     assert_eq!(bench.sent.0, []);
     assert!(bench.is_at_rest());
 }
+
+#[test]
+fn a_lost_connection_is_heard_by_those_who_asked_for_it_to_be_opened_and_by_nobody_elsewhere() {
+    let mut bench: Bench = Bench::new(10);
+    let opened = flow(Transport::Tcp);
+    let elsewhere = Flow { remote: "192.0.2.10:5060".parse().unwrap(), ..opened };
+    let flows = [('a', Flow { connection: 0, ..opened }), ('b', opened), ('c', Flow { connection: 2, ..opened })];
+    for (user, flow) in flows.into_iter().chain([('d', Flow { connection: 0, ..elsewhere }), ('e', udp())]) {
+        let branch = token(&user.to_string().repeat(12));
+        let bytes = parse(&ours("OPTIONS")).bytes().clone();
+        bench.with(|table, hand| table.request(user, flow, Method::Options, branch, bytes, hand));
+    }
+    let lost = bench.with(|table, hand| table.flow_failed(opened, hand));
+    let users = lost.iter().map(|expired| match expired {
+        Expired::Unanswered { user, why: Why::FlowFailed, .. } => *user,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(users.collect::<String>(), "ab");
+    assert_eq!(bench.table.counts().clients, 3);
+}
