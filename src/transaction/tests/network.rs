@@ -20,7 +20,7 @@ struct Plan {
     begins_ms: u64,
     /// When Ada loses patience, after the begin.
     cancels_ms: u64,
-    /// How long Bob thinks before he answers; `None`: never, which only an INVITE may not see.
+    /// How long Bob thinks before he answers; `None`: never, or an INVITE after two minutes.
     answers_ms: Option<u64>,
     status: Status,
 }
@@ -93,6 +93,7 @@ impl World {
             [world.queue.first(), world.ada.deadlines.first(), world.bob.deadlines.first()].into_iter().flatten().min()
         };
         while let Some(at) = first(self) {
+            assert!(at < Instant::from_micros(600_000_000), "it never ends: {:?}", self.outcomes);
             self.now = self.now.after(at - self.now.mono);
             while let Some(happens) = self.queue.pop_due(at) {
                 self.step(happens);
@@ -185,7 +186,8 @@ impl World {
                     self.answer(index, Status::TRYING);
                     self.queue.set(self.now.mono + Duration::from_millis(300), Happens::Answer(index, Status::RINGING));
                 }
-                if let Some(thinks) = plan.answers_ms {
+                // Whoever takes an INVITE answers it one day: that is the plan's part, no transaction knows how long people ring.
+                if let Some(thinks) = plan.answers_ms.or(plan.invite.then_some(120_000)) {
                     let at = self.now.mono + Duration::from_millis(thinks);
                     self.queue.set(at, Happens::Answer(index, plan.status));
                 }
