@@ -55,6 +55,7 @@ pub mod switch;
 pub mod trace;
 
 // Floor 10, edges: sockets and disks begin here.
+pub mod config_file;
 pub mod media;
 pub mod net;
 pub mod store;

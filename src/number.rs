@@ -31,14 +31,19 @@ pub struct PhoneNumber(NonZeroU64);
 impl PhoneNumber {
     /// Reads bare digits, country code first: 7 to 15 of them, not beginning with 0 (no country code does).
     pub fn from_digits(digits: &str) -> Option<PhoneNumber> {
-        if !(MIN_DIGITS..=MAX_DIGITS).contains(&digits.len()) || digits.starts_with('0') {
+        PhoneNumber::joined(&[digits])
+    }
+
+    /// Reads digits that stand in several places as one number: country, area, the rest.
+    fn joined(parts: &[&str]) -> Option<PhoneNumber> {
+        let digits = || parts.iter().flat_map(|part| part.bytes());
+        if digits().next() == Some(b'0') || !digits().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        let mut value: u64 = 0;
-        for byte in digits.bytes() {
-            value = value * 10 + u64::from(byte.is_ascii_digit().then(|| byte - b'0')?);
+        if !(MIN_DIGITS..=MAX_DIGITS).contains(&parts.iter().map(|part| part.len()).sum()) {
+            return None;
         }
-        NonZeroU64::new(value).map(PhoneNumber)
+        NonZeroU64::new(digits().fold(0, |value, digit| value * 10 + u64::from(digit - b'0'))).map(PhoneNumber)
     }
 
     /// The digits as one number: the key under which tables keep it. Below 10^15, so it fits a signed column.
@@ -179,7 +184,7 @@ impl Numbering {
         if self.country.is_empty() {
             return None;
         }
-        let national = |rest: &str| PhoneNumber::from_digits(&format!("{}{rest}", self.country));
+        let national = |rest: &str| PhoneNumber::joined(&[&*self.country, rest]);
         let whole = self.national_digits();
         if let Some(rest) = after(&self.national_prefix)
             && whole.map_or(rest.len() >= 5, |whole| rest.len() == whole)
@@ -192,7 +197,7 @@ impl Numbering {
         }
         match text.len() {
             digits if digits == whole.unwrap_or(10) => national(&text),
-            5..=9 if !self.area.is_empty() => national(&format!("{}{text}", self.area)),
+            5..=9 if !self.area.is_empty() => PhoneNumber::joined(&[&*self.country, &*self.area, &*text]),
             _ => None,
         }
     }
@@ -473,13 +478,13 @@ mod tests {
             prop_assert_eq!(number.len(), digits.len());
             let dials = [Dials::E164, Dials::PlusE164, Dials::National][dials];
             for numbering in [moscow(), berlin(), Numbering::default()] {
-                // A national number of another length than the country's is none; it cannot come back.
-                let fixed = numbering.national_digits().is_some_and(|whole| {
-                    digits.starts_with(&*numbering.country) && digits.len() != numbering.country.len() + whole
-                });
-                let short = digits.starts_with(&*numbering.country) && digits.len() < numbering.country.len() + 5;
-                if dials != Dials::National || !(fixed || short) {
-                    let written = numbering.write(number, dials);
+                let written = numbering.write(number, dials);
+                // At home only a whole national number can come back, and none that looks like one abroad.
+                let home = !numbering.country.is_empty() && digits.starts_with(&*numbering.country);
+                let rest = digits.len().saturating_sub(numbering.country.len());
+                let whole = numbering.national_digits().map_or(rest >= 5, |whole| rest == whole);
+                let abroad = written.starts_with("00") || written.starts_with(&*numbering.international_prefix);
+                if dials != Dials::National || !home || whole && !abroad {
                     prop_assert_eq!(numbering.read_from(&written, dials), Some(number), "{} {:?}", written, numbering);
                 }
             }

@@ -36,7 +36,7 @@ pub(super) fn refuse_hours_without_zone(rows: &Rows<'_>) {
     }
 }
 
-fn extension<'a>(extensions: &'a [Extension], ix: Option<ExtensionIx>) -> Option<&'a Extension> {
+fn extension(extensions: &[Extension], ix: Option<ExtensionIx>) -> Option<&Extension> {
     extensions.get(ix?.index())
 }
 

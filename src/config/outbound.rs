@@ -90,13 +90,16 @@ impl OutboundRules {
 
     /// Reads every `[[outbound]]`.
     pub(super) fn read(rows: &[Fields<'_>], directory: &Directory) -> OutboundRules {
-        let mut rules: Vec<(OutboundRule, Place)> = Vec::new();
+        let mut by_match: HashMap<Pattern, Vec<(OutboundRule, Place)>, foldhash::fast::FixedState> = HashMap::default();
+        let mut rules = Vec::new();
         for fields in rows {
             let Some((rule, spot)) = read(fields, directory) else { continue };
-            refuse_second_rule(&rules, &rule, &spot);
-            rules.push((rule, spot.place));
+            let same = by_match.entry(rule.pattern.clone()).or_default();
+            refuse_second_rule(same, &rule, &spot);
+            same.push((rule.clone(), spot.place));
+            rules.push(rule);
         }
-        OutboundRules::of(rules.into_iter().map(|(rule, _)| rule).collect())
+        OutboundRules::of(rules)
     }
 }
 
@@ -131,16 +134,12 @@ fn refuse_rule_without_trunks(fields: &Fields<'_>) {
 }
 
 /// Two rules with one match for the same people: which would win is anybody's guess.
-fn refuse_second_rule(rules: &[(OutboundRule, Place)], rule: &OutboundRule, spot: &Spot<'_>) {
-    let meets = |earlier: &OutboundRule| {
-        earlier.pattern == rule.pattern
-            && if earlier.only_for.is_empty() || rule.only_for.is_empty() {
-                earlier.only_for.is_empty() && rule.only_for.is_empty()
-            } else {
-                earlier.only_for.iter().any(|extension| rule.only_for.contains(extension))
-            }
+fn refuse_second_rule(same_match: &[(OutboundRule, Place)], rule: &OutboundRule, spot: &Spot<'_>) {
+    let meets = |earlier: &OutboundRule| match (earlier.only_for.is_empty(), rule.only_for.is_empty()) {
+        (false, false) => earlier.only_for.iter().any(|extension| rule.only_for.contains(extension)),
+        (earlier_for_all, for_all) => earlier_for_all && for_all,
     };
-    if let Some((_, first)) = rules.iter().find(|(earlier, _)| meets(earlier)) {
+    if let Some((_, first)) = same_match.iter().find(|(earlier, _)| meets(earlier)) {
         let line = spot.reader().line_of(first);
         spot.error(
             format!("\"{}\" is matched twice, first in line {line}", rule.pattern),

@@ -56,6 +56,12 @@ pub(super) fn check(reader: &Reader<'_>, exits: &[Exit], naming: &dyn Naming) {
     for exit in exits {
         report_never_reached(reader, exit, naming);
     }
+    let mut first_for_known: HashMap<DidIx, &Exit, foldhash::fast::FixedState> = HashMap::default();
+    for exit in exits {
+        if let Origin::Known(did, None) = exit.origin {
+            first_for_known.insert(did, exit);
+        }
+    }
     let mut walk = Walk::new(reader, exits, naming);
     for exit in exits {
         walk.path.clear();
@@ -69,8 +75,7 @@ pub(super) fn check(reader: &Reader<'_>, exits: &[Exit], naming: &dyn Naming) {
             // What follows `known.to` is written under its reasons, each an exit of its own.
             Origin::Known(_, None) => continue,
             Origin::Known(did, Some(_)) => {
-                let first = exits.iter().filter(|exit| exit.origin == Origin::Known(did, None));
-                walk.path.extend(first.flat_map(|exit| exit.list.iter().cloned()));
+                walk.path.extend(first_for_known.get(&did).into_iter().flat_map(|exit| exit.list.iter().cloned()));
             }
         }
         walk.enter(exit);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -100,6 +101,13 @@ impl Problems {
     /// As a JSON list, one object for each, for `check --json`.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_else(|_| "[]".into())
+    }
+
+    /// The one problem that a file cannot be read at all.
+    pub fn unreadable(file: &Path, reason: String) -> Problems {
+        let lines = Lines::new(&file.to_string_lossy(), "");
+        let problem = lines.problem(Severity::Error, &(0..0), "file", reason);
+        Problems(vec![Problem { fix: Some("name another file with --config".into()), ..problem }])
     }
 
     pub(super) fn push(&mut self, problem: Problem) {

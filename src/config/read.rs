@@ -370,7 +370,11 @@ impl<'a> Spot<'a> {
             fields.finish();
             return file?.secret_file();
         }
-        let text = self.text()?;
+        let Some(text) = self.quiet_text() else {
+            self.hide();
+            self.wrong_type("text", "write it in quotes");
+            return None;
+        };
         if let Some(name) = text.strip_prefix("env:") {
             let value = self.reader.around.variable(name).filter(|value| !value.is_empty());
             if value.is_none() {
@@ -381,12 +385,17 @@ impl<'a> Spot<'a> {
             }
             return value.as_deref().map(Secret::new);
         }
-        self.reader.secrets.borrow_mut().push(self.place.span.clone());
+        self.hide();
         if text.is_empty() {
             self.error("the password is empty", "write \"env:NAME\", { file = \"…\" } or the password itself");
             return None;
         }
         Some(Secret::new(text))
+    }
+
+    /// Keeps what is written here out of every problem.
+    pub(super) fn hide(&self) {
+        self.reader.secrets.borrow_mut().push(self.place.span.clone());
     }
 
     fn secret_file(&self) -> Option<Secret> {
@@ -422,7 +431,7 @@ impl std::fmt::Display for Written {
         let millis = self.0.as_millis();
         let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
         let (unit, name) =
-            units.into_iter().find(|(unit, _)| millis % unit == 0 && millis >= *unit).unwrap_or((1, "ms"));
+            units.into_iter().find(|(unit, _)| millis.is_multiple_of(*unit) && millis >= *unit).unwrap_or((1, "ms"));
         write!(f, "{}{name}", millis / unit)
     }
 }

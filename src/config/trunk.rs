@@ -92,7 +92,7 @@ impl Trunk {
             name,
             server: fields.needed("server").and_then(|spot| sip_target(&spot)).unwrap_or_else(nowhere),
             from: fields.get("from").and_then(|spot| networks(&spot)).unwrap_or_default(),
-            register: fields.table("register").and_then(register),
+            register: fields.get("register").and_then(|spot| register(&spot)),
             max_calls: fields.get("max_calls").and_then(|spot| spot.number(1, 100_000)),
             did_from: fields.get("did_from").and_then(|spot| spot.word(&did_from)).unwrap_or_default(),
             identity_from: identity_from
@@ -120,7 +120,11 @@ fn dials_word(spot: &Spot<'_>, words: &[(&str, Dials)], directory: &Directory) -
     Some(dials)
 }
 
-fn register(fields: Fields<'_>) -> Option<Register> {
+fn register(spot: &Spot<'_>) -> Option<Register> {
+    if !spot.is_table() {
+        spot.hide();
+    }
+    let fields = spot.fields()?;
     let user = fields.needed("user").and_then(|spot| sip_user(&spot));
     let password = fields.needed("password").and_then(|spot| spot.secret());
     fields.finish();

@@ -1,0 +1,80 @@
+//! The config file on disk: reads it, with the environment, password files and prompts it refers to.
+
+use std::path::Path;
+
+use crate::config::{Config, Loaded, Problems, Surroundings};
+
+/// Reads and checks a config file.
+///
+/// # Errors
+/// Every problem at once; one alone where the file cannot be read.
+pub fn load(file: &Path) -> Result<Loaded, Problems> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Problems::unreadable(file, format!("this file cannot be read: {error}")))?;
+    Config::read(file, &text, &Machine)
+}
+
+/// This machine's environment and files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Machine;
+
+/// A password needs no more.
+const LARGEST_PASSWORD_FILE: u64 = 4096;
+
+impl Surroundings for Machine {
+    fn variable(&self, name: &str) -> Option<String> {
+        // A name with = or NUL in it cannot be set, and asking for it must not panic.
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return None;
+        }
+        std::env::var(name).ok()
+    }
+
+    fn text(&self, path: &Path) -> Result<String, String> {
+        let size = std::fs::metadata(path).map_err(|error| error.to_string())?;
+        if !size.is_file() || size.len() > LARGEST_PASSWORD_FILE {
+            return Err(format!("this is no file of at most {LARGEST_PASSWORD_FILE} bytes"));
+        }
+        std::fs::read_to_string(path).map_err(|error| error.to_string())
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.is_file()
+    }
+
+    #[cfg(unix)]
+    fn others_can_read(&self, path: &Path) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::metadata(path).is_ok_and(|file| file.mode() & 0o004 != 0)
+    }
+
+    #[cfg(not(unix))]
+    fn others_can_read(&self, _: &Path) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_there_is_one_problem_with_its_name() {
+        let problems = load(Path::new("no/such/office.toml")).unwrap_err();
+        let shown = problems.to_string();
+        assert!(shown.starts_with("no/such/office.toml:1:1: error: file: this file cannot be read: "), "{shown}");
+        assert!(shown.ends_with("1 error, 0 warnings"), "{shown}");
+    }
+
+    #[test]
+    fn the_office_of_this_repository_loads_with_this_machine_around_it() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/office.toml");
+        let loaded = load(&file).map_err(|problems| problems.to_string()).unwrap();
+        // A fresh clone may leave the file readable by everyone; nothing else is to be said of it.
+        let said: Vec<&str> = loaded.warnings.iter().map(|problem| problem.field.as_str()).collect();
+        assert!(said.is_empty() || said == ["password"], "{said:?}");
+        assert_eq!(Machine.variable(""), None);
+        assert_eq!(Machine.variable("A=B"), None);
+        assert!(Machine.exists(&file) && Machine.text(&file).is_err());
+    }
+}
