@@ -39,8 +39,8 @@ pub mod state;
 pub mod admission;
 
 // Floor 6, the decision.
-pub mod hypothesis;
 pub mod route;
+pub mod hypothesis;
 
 // Floor 7, the call: its media as ports and orders, its life as facts.
 pub mod anchor;
@@ -62,3 +62,11 @@ pub mod store;
 
 // Floor 11, loop and record.
 pub mod journal;
+pub mod diary;
+pub mod drive;
+
+// Floor 12, faces.
+pub mod control;
+
+// Floor 13, wiring.
+pub mod app;

@@ -62,7 +62,7 @@ pub struct Relay {
 
 /// What the thread is told.
 enum Order {
-    Opened(EndpointKey, u16, [UdpSocket; 2]),
+    Opened(EndpointKey, SocketAddr, [UdpSocket; 2]),
     Expect(EndpointKey, Peer),
     Bridge(EndpointKey, EndpointKey),
     Unbridge(EndpointKey),
@@ -98,7 +98,7 @@ impl Relay {
     pub fn order(&self, order: MediaOrder) {
         let order = match order {
             MediaOrder::Open { endpoint, local } => match bind_pair(local) {
-                Ok(pair) => Order::Opened(endpoint, local.port(), pair),
+                Ok(pair) => Order::Opened(endpoint, local, pair),
                 Err(error) => return (self.listener)(MediaEvent::Failed { endpoint, local, why: error.kind() }),
             },
             MediaOrder::Expect { endpoint, peer } => Order::Expect(endpoint, peer),
@@ -298,7 +298,7 @@ impl Exchange {
     fn take_orders(&mut self, now: Instant) -> std::ops::ControlFlow<()> {
         while let Ok(order) = self.ordered.try_recv() {
             match order {
-                Order::Opened(key, port, sockets) => self.open(key, port, sockets, now),
+                Order::Opened(key, local, sockets) => self.open(key, local, sockets, now),
                 Order::Expect(key, peer) => self.expect(key, peer, now),
                 Order::Bridge(a, b) => self.bridge(a, b),
                 Order::Unbridge(key) => self.unbridge(key),
@@ -309,14 +309,20 @@ impl Exchange {
         std::ops::ControlFlow::Continue(())
     }
 
-    fn open(&mut self, key: EndpointKey, port: u16, sockets: [UdpSocket; 2], now: Instant) {
+    fn open(&mut self, key: EndpointKey, local: SocketAddr, sockets: [UdpSocket; 2], now: Instant) {
         self.close(key);
-        let ports = sockets.map(|socket| Port { socket, latch: Latch::default(), ready: false });
-        let entry = self.endpoints.vacant_entry();
-        let place = entry.key();
-        let endpoint = entry.insert(Endpoint {
+        let mut ports = sockets.map(|socket| Port { socket, latch: Latch::default(), ready: false });
+        let place = self.endpoints.vacant_key();
+        for (side, port) in ports.iter_mut().enumerate() {
+            let token = Token(2 * place + side);
+            if let Err(error) = self.poll.registry().register(&mut port.socket, token, Interest::READABLE) {
+                return (self.listener)(MediaEvent::Failed { endpoint: key, local, why: error.kind() });
+            }
+        }
+        self.places.insert(key, place);
+        self.endpoints.insert(Endpoint {
             key,
-            port,
+            port: local.port(),
             ports,
             partner: None,
             counters: Counters::default(),
@@ -325,13 +331,6 @@ impl Exchange {
             heard: false,
             silent: false,
         });
-        for (side, port) in endpoint.ports.iter_mut().enumerate() {
-            let token = Token(2 * place + side);
-            if let Err(error) = self.poll.registry().register(&mut port.socket, token, Interest::READABLE) {
-                tracing::error!(%error, "a port cannot be watched");
-            }
-        }
-        self.places.insert(key, place);
     }
 
     fn expect(&mut self, key: EndpointKey, peer: Peer, now: Instant) {

@@ -108,7 +108,7 @@ fn to_did(mut draft: Draft<'_>, did: DidIx) -> RoutePlan {
             }
         }
     };
-    let plan = draft.plan_of(did, &hours, known.is_none());
+    let plan = draft.plan_of(did, &hours, draft.begins_with_plan(known));
     draft.finish(known.or(plan))
 }
 

@@ -146,6 +146,11 @@ impl<'a> Draft<'a> {
                 Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => {}
             }
         }
+        // Who is absent where the call begins is a reason; further on it is a detail of the plan.
+        let first = start.and_then(|start| self.steps.get(start.index()));
+        if let Some(Step::Ring(RingPlan { destination: Destination::Extension(extension), .. })) = first {
+            self.because.extend(self.stands_in(*extension));
+        }
         RoutePlan {
             direction: self.direction,
             start,
@@ -202,6 +207,11 @@ impl<'a> Draft<'a> {
         }
         self.describe(&to);
         self.plan_start(did, hours.open)
+    }
+
+    /// True where a call that starts here begins with the DID's plan.
+    pub(super) fn begins_with_plan(&self, start: Option<StepIx>) -> bool {
+        start.is_none() || self.plan == Some(start)
     }
 
     fn plan_start(&mut self, did: DidIx, open: bool) -> Option<StepIx> {
@@ -271,7 +281,7 @@ impl<'a> Draft<'a> {
             Ok(_) => None,
             Err(absence) => Some(absence).filter(|_| after == After::Known),
         };
-        let Some(absence) = absence else { return self.ring(extension, Some(known.ring), after, true) };
+        let Some(absence) = absence else { return self.ring(extension, Some(known.ring), after) };
         let reason = absence.of(self.name(extension));
         self.tell(Rule::Known, reason);
         let to = match absence {
@@ -312,7 +322,7 @@ impl<'a> Draft<'a> {
 impl<'a> Draft<'a> {
     /// An employee's call to a colleague.
     pub(super) fn to_extension(&mut self, called: ExtensionIx, after: After) -> Option<StepIx> {
-        self.ring(called, None, after, true)
+        self.ring(called, None, after)
     }
 
     /// Destinations in order. Where every one of them is passed over: what comes after.
@@ -354,10 +364,10 @@ impl<'a> Draft<'a> {
     fn enter(&mut self, to: &Destination, after: After) -> Option<StepIx> {
         let config = self.situation.config;
         match to {
-            Destination::Extension(extension) => self.ring(*extension, None, after, false),
+            Destination::Extension(extension) => self.ring(*extension, None, after),
             Destination::Responsible => {
                 let responsible = self.responsible()?;
-                self.ring(responsible, None, after, false)
+                self.ring(responsible, None, after)
             }
             Destination::Group(group) => self.group(*group, after),
             Destination::Number(number) => self.number(*number, after),
@@ -404,26 +414,22 @@ impl<'a> Draft<'a> {
         Some(ix)
     }
 
-    /// Rings one extension, or who stands in for it. `ring_time`: where the place says how long. `begins`: the call begins
-    /// here, so who is absent is a reason.
-    fn ring(
-        &mut self,
-        extension: ExtensionIx,
-        ring_time: Option<Duration>,
-        after: After,
-        begins: bool,
-    ) -> Option<StepIx> {
-        let present = self.situation.present(extension);
-        let (absent, who) = (self.name(extension), self.name(*present.as_ref().unwrap_or(&extension)));
-        let reason = match present {
-            Ok(deputy) if deputy != extension => Some(Reason::Deputy { absent, deputy: who.clone() }),
+    /// Why an extension is not rung itself: nobody is, or a deputy.
+    fn stands_in(&self, extension: ExtensionIx) -> Option<Reason> {
+        let absent = self.name(extension);
+        match self.situation.present(extension) {
+            Ok(deputy) if deputy != extension => Some(Reason::Deputy { absent, deputy: self.name(deputy) }),
             Ok(_) => None,
             Err(absence) => Some(absence.of(absent)),
-        };
-        match reason {
-            Some(reason) if begins => self.tell(Rule::Plan, reason),
-            Some(reason) => self.note(Rule::Plan, reason),
-            None => {}
+        }
+    }
+
+    /// Rings one extension, or who stands in for it. `ring_time`: where the place says how long.
+    fn ring(&mut self, extension: ExtensionIx, ring_time: Option<Duration>, after: After) -> Option<StepIx> {
+        let present = self.situation.present(extension);
+        let who = self.name(*present.as_ref().unwrap_or(&extension));
+        if let Some(reason) = self.stands_in(extension) {
+            self.note(Rule::Plan, reason);
         }
         let config = self.situation.config;
         let own_time = config.extension(extension).no_answer.as_ref().map(|no_answer| no_answer.after);

@@ -1,25 +1,33 @@
 //! The customers: who they are, their numbers, and who is responsible; filled by imports, read by the core at start.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use serde::Serialize;
 
-use super::word::Word;
-use super::{Reader, StoreError, Writer, from_column, to_column};
-use crate::customer::{Customer, Kind};
+use super::{Reader, StoreError, Writer, from_column, from_micros, to_column, to_micros};
+use crate::clock::Timestamp;
+use crate::customer::{CustomerIndex, Entry, Kind};
 use crate::number::PhoneNumber;
 
 /// A customer with all numbers.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct CustomerRow {
-    /// Who it is.
-    pub customer: Customer,
+    /// What the CRM calls it; unique within its kind.
+    pub id: Arc<str>,
+    /// What it is.
+    pub kind: Kind,
+    /// As people read it.
+    pub name: Arc<str>,
+    /// The extension responsible.
+    pub responsible: Option<Arc<str>>,
     /// The numbers, the one to call back on first.
     pub numbers: Vec<PhoneNumber>,
 }
 
-/// What an import changed.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+/// What an import changed, or would change.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
 pub struct Imported {
     /// Customers that were not there before.
     pub added: usize,
@@ -29,130 +37,233 @@ pub struct Imported {
     pub unchanged: usize,
 }
 
-const COLUMNS: &str = "kind, id, name, responsible, number";
-const JOINED: &str = "customer LEFT JOIN customer_number USING (kind, id)";
+const LINES: &str = "SELECT kind, id, name, responsible, changed, number
+     FROM customer LEFT JOIN customer_number USING (kind, id)";
 
 impl Reader {
-    /// Hands over every customer, by kind and id. Reads row by row, so a million of them need no second memory.
+    /// Every customer, as the core looks them up.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn each_customer(&self, take: impl FnMut(CustomerRow)) -> Result<(), StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM {JOINED} ORDER BY kind, id, place");
-        each(&self.connection, &sql, &[], take).map_err(self.failed("read the customers"))
+    pub fn customer_index(&self) -> Result<CustomerIndex, StoreError> {
+        let count = |table: &str| -> rusqlite::Result<usize> {
+            let count: i64 =
+                self.connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
+            Ok(usize::try_from(count).unwrap_or(0))
+        };
+        let read = || -> rusqlite::Result<CustomerIndex> {
+            let mut index = CustomerIndex::with_capacity(count("customer")?, count("customer_number")?);
+            each(&self.connection, &format!("{LINES} ORDER BY kind, id, place"), &[], |entry| {
+                if let Err(why) = index.upsert(entry) {
+                    tracing::warn!(id = entry.id, ?why, "a customer is too large for the index and is not known");
+                }
+            })?;
+            Ok(index)
+        };
+        read().map_err(self.failed("read the customers"))
     }
 
-    /// The customers with this number: contacts, then companies, then leads, each by id. The first one is who calls.
+    /// The customers with this number, in order of priority: contacts, companies, leads, each by the last change, then
+    /// by id. The first one is who calls.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn customers_with(&self, number: PhoneNumber) -> Result<Vec<CustomerRow>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM {JOINED} WHERE (kind, id) IN (SELECT kind, id FROM customer_number WHERE number = ?1)
-             ORDER BY kind, id, place"
+            "{LINES} WHERE (kind, id) IN (SELECT kind, id FROM customer_number WHERE number = ?1) ORDER BY kind, id, place"
         );
         let mut found = Vec::new();
-        each(&self.connection, &sql, &[to_column(number.to_bits())], |row| found.push(row))
-            .map_err(self.failed("look a number up"))?;
-        found.sort_by(|one, other| {
-            (one.customer.kind, &one.customer.id).cmp(&(other.customer.kind, &other.customer.id))
+        each(&self.connection, &sql, &[to_column(number.to_bits())], |entry| {
+            found.push((entry.changed.as_second(), CustomerRow::of(entry)));
+        })
+        .map_err(self.failed("look a number up"))?;
+        found.sort_by(|(one_changed, one), (other_changed, other)| {
+            (one.kind, other_changed, &one.id).cmp(&(other.kind, one_changed, &other.id))
         });
-        Ok(found)
+        Ok(found.into_iter().map(|(_, row)| row).collect())
+    }
+
+    /// What [`Writer::put_customers`] would change.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn compare_customers(&self, rows: &[CustomerRow]) -> Result<Imported, StoreError> {
+        let (imported, _) = compare(&self.connection, rows).map_err(self.failed("read the customers"))?;
+        Ok(imported)
     }
 }
 
 impl Writer {
-    /// Adds customers, or makes those of the same kind and id like these; who is not named stays. One transaction:
-    /// after an error nothing has changed. Done twice, the second time changes nothing.
+    /// Adds customers, or makes those of the same kind and id like these, as of now; who is not named stays. One
+    /// transaction: after an error nothing has changed. Done twice, the second time changes nothing.
     ///
     /// # Errors
     /// The database cannot be read or written.
-    pub fn put_customers(&mut self, rows: &[CustomerRow]) -> Result<Imported, StoreError> {
+    pub fn put_customers(&mut self, rows: &[CustomerRow], now: Timestamp) -> Result<Imported, StoreError> {
         let path = self.path.clone();
-        self.put(rows).map_err(|error| StoreError::new(&path, format!("write {} customers", rows.len()), error))
+        self.put(rows, now).map_err(|error| StoreError::new(&path, format!("write {} customers", rows.len()), error))
     }
 
-    fn put(&mut self, rows: &[CustomerRow]) -> rusqlite::Result<Imported> {
+    fn put(&mut self, rows: &[CustomerRow], now: Timestamp) -> rusqlite::Result<Imported> {
         // Compared before the write lock is taken: a router beside this waits for the changes only.
-        let mut known = BTreeMap::new();
-        let sql = format!("SELECT {COLUMNS} FROM {JOINED} ORDER BY kind, id, place");
-        each(&self.connection, &sql, &[], |row| {
-            known.insert((row.customer.kind, row.customer.id.clone()), row);
-        })?;
-        let mut imported = Imported::default();
+        let (imported, changes) = compare(&self.connection, rows)?;
+        if changes.is_empty() {
+            return Ok(imported);
+        }
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for row in rows {
-            let there = known.get(&(row.customer.kind, row.customer.id.clone()));
-            match there {
-                Some(same) if same == row => imported.unchanged += 1,
-                Some(_) => imported.changed += 1,
-                None => imported.added += 1,
-            }
-            if there != Some(row) {
-                upsert(&transaction, row, there.is_some())?;
-            }
+        for (row, is_there) in changes {
+            upsert(&transaction, row, is_there, now)?;
         }
         transaction.commit()?;
         Ok(imported)
     }
 }
 
-fn upsert(transaction: &Transaction<'_>, row: &CustomerRow, is_there: bool) -> rusqlite::Result<()> {
-    let Customer { id, kind, name, responsible } = &row.customer;
-    let kind = kind.word();
+impl CustomerRow {
+    fn of(entry: &Entry<'_>) -> CustomerRow {
+        CustomerRow {
+            id: entry.id.into(),
+            kind: entry.kind,
+            name: entry.name.into(),
+            responsible: entry.responsible.map(Into::into),
+            numbers: entry.numbers.into(),
+        }
+    }
+
+    fn is(&self, entry: &Entry<'_>) -> bool {
+        *self.name == *entry.name && self.responsible.as_deref() == entry.responsible && self.numbers == entry.numbers
+    }
+}
+
+/// Which rows are new or different; true: it is there already.
+fn compare<'a>(
+    connection: &Connection,
+    rows: &'a [CustomerRow],
+) -> rusqlite::Result<(Imported, Vec<(&'a CustomerRow, bool)>)> {
+    // None: not there. Some(true): there, and the same.
+    let mut wanted: BTreeMap<Kind, BTreeMap<&str, (&CustomerRow, Option<bool>)>> = BTreeMap::new();
+    for row in rows {
+        wanted.entry(row.kind).or_default().insert(&row.id, (row, None));
+    }
+    each(connection, &format!("{LINES} ORDER BY kind, id, place"), &[], |entry| {
+        if let Some((row, there)) = wanted.get_mut(&entry.kind).and_then(|kind| kind.get_mut(entry.id)) {
+            *there = Some(row.is(entry));
+        }
+    })?;
+    let mut imported = Imported::default();
+    let mut changes = Vec::new();
+    for (row, there) in wanted.into_values().flat_map(BTreeMap::into_values) {
+        match there {
+            None => imported.added += 1,
+            Some(false) => imported.changed += 1,
+            Some(true) => imported.unchanged += 1,
+        }
+        if there != Some(true) {
+            changes.push((row, there.is_some()));
+        }
+    }
+    Ok((imported, changes))
+}
+
+fn upsert(transaction: &Transaction<'_>, row: &CustomerRow, is_there: bool, now: Timestamp) -> rusqlite::Result<()> {
+    let kind = row.kind.word();
     transaction
         .prepare_cached(
-            "INSERT INTO customer (kind, id, name, responsible) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (kind, id) DO UPDATE SET name = excluded.name, responsible = excluded.responsible",
+            "INSERT INTO customer (kind, id, name, responsible, changed) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (kind, id) DO UPDATE
+             SET name = excluded.name, responsible = excluded.responsible, changed = excluded.changed",
         )?
-        .execute(params![kind, &**id, &**name, responsible.as_deref()])?;
+        .execute(params![kind, &*row.id, &*row.name, row.responsible.as_deref(), to_micros(now)])?;
     if is_there {
         let sql = "DELETE FROM customer_number WHERE kind = ?1 AND id = ?2";
-        transaction.prepare_cached(sql)?.execute(params![kind, &**id])?;
+        transaction.prepare_cached(sql)?.execute(params![kind, &*row.id])?;
     }
     for (place, number) in row.numbers.iter().enumerate() {
         transaction
             .prepare_cached("INSERT INTO customer_number (kind, id, place, number) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![kind, &**id, place as i64, to_column(number.to_bits())])?;
+            .execute(params![kind, &*row.id, place as i64, to_column(number.to_bits())])?;
     }
     Ok(())
 }
 
-/// Gathers the lines of a query, one for each number, into customers.
-fn each(connection: &Connection, sql: &str, values: &[i64], mut take: impl FnMut(CustomerRow)) -> rusqlite::Result<()> {
+/// Gathers the lines of a query, one for each number, into customers. The texts live in three buffers, so that a million
+/// customers cost no million allocations.
+fn each(connection: &Connection, sql: &str, values: &[i64], mut take: impl FnMut(&Entry<'_>)) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(sql)?;
     let mut lines = statement.query(rusqlite::params_from_iter(values))?;
-    let mut current: Option<CustomerRow> = None;
+    let mut current: Option<Gathered> = None;
     while let Some(line) = lines.next()? {
-        let Some(kind) = Kind::of(line.get_ref(0)?.as_str()?) else { continue };
+        let Ok(kind) = line.get_ref(0)?.as_str()?.parse::<Kind>() else { continue };
         let id = line.get_ref(1)?.as_str()?;
-        let number = line.get::<_, Option<i64>>(4)?.and_then(|bits| PhoneNumber::from_bits(from_column(bits)));
-        let same = |row: &CustomerRow| row.customer.kind == kind && *row.customer.id == *id;
-        if !current.as_ref().is_some_and(same) {
-            let customer = Customer {
-                id: id.into(),
-                kind,
-                name: line.get_ref(2)?.as_str()?.into(),
-                responsible: line.get_ref(3)?.as_str_or_null()?.map(Into::into),
-            };
-            current.replace(CustomerRow { customer, numbers: Vec::new() }).map(&mut take);
+        if !current.as_ref().is_some_and(|it| it.kind == kind && it.id == id) {
+            let mut next = current.take().inspect(|it| take(&it.entry())).unwrap_or_else(Gathered::nobody);
+            next.kind = kind;
+            next.changed = from_micros(line.get(4)?);
+            next.numbers.clear();
+            let responsible = line.get_ref(3)?.as_str_or_null()?;
+            next.has_responsible = responsible.is_some();
+            let texts = [id, line.get_ref(2)?.as_str()?, responsible.unwrap_or_default()];
+            for (buffer, text) in [&mut next.id, &mut next.name, &mut next.responsible].into_iter().zip(texts) {
+                buffer.clear();
+                buffer.push_str(text);
+            }
+            current = Some(next);
         }
-        if let Some(row) = &mut current {
-            row.numbers.extend(number);
+        let number = line.get::<_, Option<i64>>(5)?.and_then(|bits| PhoneNumber::from_bits(from_column(bits)));
+        if let Some(it) = &mut current {
+            it.numbers.extend(number);
         }
     }
-    current.map(take);
+    if let Some(it) = current {
+        take(&it.entry());
+    }
     Ok(())
+}
+
+/// A customer whose lines are being read.
+struct Gathered {
+    id: String,
+    kind: Kind,
+    name: String,
+    responsible: String,
+    has_responsible: bool,
+    changed: Timestamp,
+    numbers: Vec<PhoneNumber>,
+}
+
+impl Gathered {
+    fn nobody() -> Gathered {
+        Gathered {
+            id: String::new(),
+            kind: Kind::Contact,
+            name: String::new(),
+            responsible: String::new(),
+            has_responsible: false,
+            changed: Timestamp::UNIX_EPOCH,
+            numbers: Vec::new(),
+        }
+    }
+
+    fn entry(&self) -> Entry<'_> {
+        Entry {
+            id: &self.id,
+            kind: self.kind,
+            name: &self.name,
+            numbers: &self.numbers,
+            responsible: self.has_responsible.then_some(&self.responsible),
+            changed: self.changed,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::Folder;
+    use super::super::fixture::{Folder, at};
     use super::*;
 
     fn row(kind: Kind, id: &str, name: &str, numbers: &[&str]) -> CustomerRow {
-        let customer = Customer { id: id.into(), kind, name: name.into(), responsible: Some("12".into()) };
-        CustomerRow { customer, numbers: numbers.iter().map(|number| number.parse().unwrap()).collect() }
+        let numbers = numbers.iter().map(|number| number.parse().unwrap()).collect();
+        CustomerRow { id: id.into(), kind, name: name.into(), responsible: Some("12".into()), numbers }
     }
 
     #[test]
@@ -164,31 +275,55 @@ mod tests {
             row(Kind::Company, "7", "Engines Ltd", &["+4930123456"]),
             row(Kind::Lead, "9", "Without a number", &[]),
         ];
-        assert_eq!(writer.put_customers(&rows).unwrap(), Imported { added: 3, ..Imported::default() });
-        assert_eq!(writer.put_customers(&rows).unwrap(), Imported { unchanged: 3, ..Imported::default() });
+        let reader = Reader::open(&folder.0).unwrap();
+        assert_eq!(reader.compare_customers(&rows).unwrap(), Imported { added: 3, ..Imported::default() });
+        assert_eq!(writer.put_customers(&rows, at(0)).unwrap(), Imported { added: 3, ..Imported::default() });
+        assert_eq!(writer.put_customers(&rows, at(1)).unwrap(), Imported { unchanged: 3, ..Imported::default() });
         rows[0].numbers.remove(0);
-        rows[2].customer.responsible = None;
-        assert_eq!(writer.put_customers(&rows).unwrap(), Imported { changed: 2, unchanged: 1, added: 0 });
-        let mut all = Vec::new();
-        Reader::open(&folder.0).unwrap().each_customer(|row| all.push(row)).unwrap();
-        assert_eq!(all, [rows[1].clone(), rows[0].clone(), rows[2].clone()]);
+        rows[2].responsible = None;
+        assert_eq!(writer.put_customers(&rows, at(2)).unwrap(), Imported { changed: 2, unchanged: 1, added: 0 });
+        assert_eq!(reader.compare_customers(&rows).unwrap(), Imported { unchanged: 3, ..Imported::default() });
     }
 
     #[test]
-    fn of_several_with_one_number_a_contact_comes_first_then_a_company_then_a_lead() {
+    fn the_index_knows_every_customer_as_imported_and_when_it_changed_last() {
         let folder = Folder::new();
+        let mut writer = folder.writer();
+        let ada = row(Kind::Contact, "7", "Ada Byron", &["+491701112233", "+4930123456"]);
+        let lead = CustomerRow { responsible: None, ..row(Kind::Lead, "9", "Without a number", &[]) };
+        writer.put_customers(&[ada.clone(), lead.clone()], at(0)).unwrap();
+        writer.put_customers(&[ada.clone(), CustomerRow { name: "Lead".into(), ..lead }], at(60)).unwrap();
+        let index = Reader::open(&folder.0).unwrap().customer_index().unwrap();
+        assert_eq!((index.len(), index.numbers()), (2, 2));
+        let found = index.find("+4930123456".parse().unwrap()).unwrap();
+        assert_eq!((found.id(), found.name(), found.changed()), ("7", "Ada Byron", at(0)));
+        assert_eq!(found.responsible().map(|who| &**who), Some("12"));
+        assert_eq!(found.numbers().collect::<Vec<_>>(), ada.numbers);
+        let lead = index.get(Kind::Lead, "9").unwrap();
+        assert_eq!((lead.name(), lead.responsible(), lead.changed()), ("Lead", None, at(60)));
+    }
+
+    #[test]
+    fn of_several_with_one_number_the_table_says_the_same_order_as_the_index() {
+        let folder = Folder::new();
+        let mut writer = folder.writer();
         let number = ["+4930123456"];
         let rows = [
             row(Kind::Lead, "1", "Lead", &number),
             row(Kind::Company, "2", "Company", &number),
-            row(Kind::Contact, "4", "Later contact", &number),
-            row(Kind::Contact, "3", "Contact", &["+491701112233", "+4930123456"]),
-            row(Kind::Contact, "5", "Somebody else", &["+4930123457"]),
+            row(Kind::Contact, "5", "Contact, changed first", &number),
+            row(Kind::Contact, "6", "Contact, changed last", &number),
+            row(Kind::Contact, "3", "Contact, changed first too", &["+491701112233", "+4930123456"]),
+            row(Kind::Contact, "7", "Somebody else", &["+4930123457"]),
         ];
-        folder.writer().put_customers(&rows).unwrap();
+        writer.put_customers(&rows[..3], at(0)).unwrap();
+        writer.put_customers(&rows[4..], at(0)).unwrap();
+        writer.put_customers(&rows[3..4], at(60)).unwrap();
         let reader = Reader::open(&folder.0).unwrap();
-        let found = reader.customers_with("+4930123456".parse().unwrap()).unwrap();
-        assert_eq!(found, [3, 2, 1, 0].map(|place| rows[place].clone()));
+        let number = "+4930123456".parse().unwrap();
+        assert_eq!(reader.customers_with(number).unwrap(), [3, 4, 2, 1, 0].map(|place| rows[place].clone()));
+        let index = reader.customer_index().unwrap();
+        assert_eq!(index.all(number).iter().map(|found| found.id()).collect::<Vec<_>>(), ["6", "3", "5", "2", "1"]);
         assert_eq!(reader.customers_with("+4930123458".parse().unwrap()).unwrap(), []);
     }
 }

@@ -55,6 +55,7 @@ CREATE TABLE customer (
     id          TEXT NOT NULL,      -- the CRM's, unique within its kind
     name        TEXT NOT NULL,
     responsible TEXT,               -- an extension
+    changed     INTEGER NOT NULL,   -- microseconds since 1970, UTC
     PRIMARY KEY (kind, id)
 ) STRICT, WITHOUT ROWID;
 

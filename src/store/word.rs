@@ -1,6 +1,5 @@
 //! The words of the tables: what is one of a few is stored as its word, the same one that facts use as JSON.
 
-use crate::customer::Kind;
 use crate::fact::{EndedBy, MissedCause};
 use crate::route::Direction;
 
@@ -40,7 +39,6 @@ macro_rules! words {
 }
 
 words! {
-    Kind { Contact = "contact", Company = "company", Lead = "lead" }
     Direction { Inbound = "inbound", Internal = "internal", Outbound = "outbound" }
     EndedBy { Caller = "caller", Callee = "callee", Router = "router", SystemFailure = "system_failure" }
     MissedCause {

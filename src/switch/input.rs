@@ -65,6 +65,8 @@ pub enum Input {
         /// What.
         question: Question,
     },
+    /// Something that concerns the whole process happened outside: it began, it ends, a configuration was refused.
+    Note(Fact),
     /// No new calls; the process wants to end (SIGTERM).
     Drain,
     /// The patience of a drain is over: what still talks is hung up.

@@ -160,6 +160,9 @@ impl Switch {
             Input::Resolved { name, addresses } => self.resolved(&name, addresses),
             Input::Host { addresses, default } => self.means.host.found(addresses, default),
             Input::Question { number, question } => self.answer(number, question),
+            Input::Note(fact) => {
+                self.means.note(fact);
+            }
             Input::Drain => self.draining = true,
             Input::EndAll => self.end_all(),
         }

@@ -24,7 +24,8 @@ def own_network():
 def config(folder, phones, registered=()):
     """An office whose DIDs 2000, 2001 … each lead to one extension with a phone of its own at a fixed address.
 
-    `phones`: for each DID the port of its phone (None: a phone that is never there) and its ring time in seconds.
+    `phones`: for each DID the port of its phone (None: a phone that is never there), its ring time in seconds, and what
+    a caller is told where the phone is busy or declines ("busy" or "declined": without it the plan's own end would speak).
     """
     out = [f'''
 [site]
@@ -46,9 +47,8 @@ from = ["{CALLERS}/32"]
 did_from = "request-uri"
 identity_from = ["from"]
 ''']
-    for i, (port, ring) in enumerate(phones):
+    for i, (port, ring, refusal) in enumerate(phones):
         devices = f'[{{ address = "sip:{PHONES}:{port}" }}]' if port else '["sip"]'
-        ring = f'no_answer = {{ after = "{ring}s", to = "refuse:unavailable" }}' if ring else ""
         out.append(f'''
 [[extension]]
 number = "x{i}"
@@ -56,10 +56,12 @@ name = "Phone {i}"
 password = "secret"
 devices = {devices}
 call_waiting = true
-{ring}
+busy = "refuse:{refusal}"
+no_answer = {{ after = "{ring}s", to = "refuse:unavailable" }}
+unreachable = "refuse:unavailable"
 [[did]]
 number = "{2000 + i}"
-open = {{ to = ["extension:x{i}"{', "refuse:unavailable"' if not ring else ''}] }}
+open = {{ to = "extension:x{i}" }}
 ''')
     for name in registered:
         out.append(f'[[extension]]\nnumber = "{name}"\nname = "{name}"\npassword = "secret"\n')

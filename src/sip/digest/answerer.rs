@@ -6,7 +6,7 @@ use std::fmt;
 use smallvec::SmallVec;
 
 use super::hash::{Algorithm, Count, Hex, response};
-use super::params::{Params, quote_into, unquoted};
+use super::params::{Params, is_quotable, quote_into, unquoted};
 use crate::entropy::Entropy;
 use crate::sip::name::HeaderName;
 
@@ -126,6 +126,10 @@ impl Answerer {
     fn held_from(&self, asker: Asker, params: &Params<'_>) -> Option<(Held, bool)> {
         let algorithm = params.algorithm()?;
         let (realm, nonce) = (params.get("realm")?, params.get("nonce")?);
+        let opaque = params.get("opaque");
+        if ![realm, nonce, opaque.unwrap_or_default()].into_iter().all(is_quotable) {
+            return None;
+        }
         let count = match params.get("qop") {
             None => None,
             Some(list) => {
@@ -137,7 +141,7 @@ impl Answerer {
             asker,
             realm: realm.to_vec(),
             nonce: nonce.to_vec(),
-            opaque: params.get("opaque").map(<[u8]>::to_vec),
+            opaque: opaque.map(<[u8]>::to_vec),
             named: params.get("algorithm").map(|_| algorithm),
             ha1: algorithm.hash(&[self.user.as_bytes(), &unquoted(realm), self.password.as_bytes()]),
             count,
@@ -267,9 +271,14 @@ mod tests {
             assert_eq!(value(&answers(&mut account)[0].1, "algorithm"), Some("SHA-256"));
         }
         let mut account = account();
-        for unspeakable in
-            [&unknown, "Basic realm=\"x\"", "Digest realm=\"x\"", "", &MD5.replace("auth,auth-int", "auth-int")]
-        {
+        for unspeakable in [
+            "Digest nonce=n, realm=x\\",
+            &unknown,
+            "Basic realm=\"x\"",
+            "Digest realm=\"x\"",
+            "",
+            &MD5.replace("auth,auth-int", "auth-int"),
+        ] {
             let refused = Err(Unanswerable::Unsupported);
             assert_eq!(challenged(&mut account, &[unspeakable], &mut Tried::default()), refused, "{unspeakable}");
         }

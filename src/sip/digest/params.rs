@@ -59,6 +59,17 @@ pub(super) fn unquoted(raw: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(text)
 }
 
+/// Whether `raw` may stand between quotes as it is: a value that came without quotes may end in a lone backslash.
+pub(super) fn is_quotable(raw: &[u8]) -> bool {
+    let mut bytes = raw.iter();
+    while let Some(byte) = bytes.next() {
+        if *byte == b'"' || (*byte == b'\\' && bytes.next().is_none()) {
+            return false;
+        }
+    }
+    true
+}
+
 /// Writes `text` as it stands between quotes.
 pub(super) fn quote_into(out: &mut String, text: &str) {
     for character in text.chars() {

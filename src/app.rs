@@ -1,0 +1,390 @@
+//! Wiring: reads the config, opens what is needed, gives the core its memory back, and joins the parts.
+//!
+//! The order matters. Ports first, so that a second router fails before it touches anything; then the database, what the
+//! last run left, bindings, state and customers; only then does the loop begin to read what waits at the ports. Nothing
+//! that comes late can change who rings.
+//!
+//! ```text
+//!   ports ─► database ─► recover ─► relay, journal, DNS, control ─► state, customers, config ─► loop
+//! ```
+
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc;
+
+use crate::clock::Duration;
+use crate::config::{Config, Loaded, Problems, Severity};
+use crate::config_file;
+use crate::control::{Asked, Door, Reply, Request};
+use crate::diary::Diarist;
+use crate::drive::{Clock, Drive, End, Letter, Post};
+use crate::fact::Fact;
+use crate::journal::{Journal, Pace, Report};
+use crate::key::Transport;
+use crate::media::relay::Relay;
+use crate::net::resolve::Resolver;
+use crate::net::{Limits, Net, own_addresses};
+use crate::servers::ServerName;
+use crate::store::{Reader, Writer, quick_check};
+use crate::switch::{Input, Question, Switch};
+
+/// How long running calls may go on after SIGTERM.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How often the machine is asked for its own addresses.
+const LOOK_AROUND: Duration = Duration::from_secs(60);
+/// How often a failing disk is tried again before the process ends without what it still has to write.
+const LAST_TRIES: u32 = 5;
+
+/// Why the router does not run.
+#[derive(Debug)]
+pub enum CannotServe {
+    /// The config cannot be followed.
+    Config(Problems),
+    /// The machine does not give what is needed; in words for an admin.
+    Machine(String),
+}
+
+impl fmt::Display for CannotServe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CannotServe::Config(why) => write!(f, "{why}"),
+            CannotServe::Machine(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for CannotServe {}
+
+fn machine(error: impl fmt::Display) -> CannotServe {
+    CannotServe::Machine(error.to_string())
+}
+
+/// Runs the router until it is told to end (SIGTERM, SIGINT).
+///
+/// # Errors
+/// The config has errors, a port is taken, the database cannot be opened.
+pub fn serve(file: &Path) -> Result<(), CannotServe> {
+    let Loaded { config, warnings } = config_file::load(file).map_err(CannotServe::Config)?;
+    if !warnings.is_empty() {
+        eprint!("{warnings}");
+    }
+    let config = Arc::new(config);
+    raise_file_limit();
+    let net = Net::bind(&config.sip.listen, Limits::default()).map_err(machine)?;
+    let directory = config.storage.directory.clone();
+    let mut writer = Writer::open(&directory).map_err(machine)?;
+    let clock = Clock::start();
+    let recovered = writer.recover(clock.now().wall).map_err(machine)?;
+    let door = Door::open(&directory).map_err(machine)?;
+
+    let post = Post::new(net.bell());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(machine)?;
+    let media = post.clone();
+    let relay = Relay::start(move |event| media.input(Input::Media(event))).map_err(machine)?;
+    let reports = post.clone();
+    let journal = Journal::start(Diarist::new(writer), Pace::default(), move |report| tell(&reports, report));
+    let journal = journal.map_err(machine)?;
+    let answers = post.clone();
+    let resolver = Resolver::new(
+        runtime.handle().clone(),
+        Arc::new(move |name, addresses| answers.input(Input::Resolved { name, addresses })),
+    );
+
+    remember(&post, &directory, &config)?;
+    let office = Office {
+        file: file.to_owned(),
+        directory: directory.clone(),
+        post: post.clone(),
+        resolver: resolver.clone(),
+        config: Arc::new(Mutex::new(vec![config.clone()])),
+    };
+    if recovered.unclean {
+        tracing::warn!(
+            closed = recovered.closed.len(),
+            missed = recovered.missed,
+            "the last run did not end in an orderly way; its open calls are closed now"
+        );
+    }
+    let background = office.clone();
+    let unclean = recovered.unclean;
+    let background = std::thread::Builder::new()
+        .name("background".into())
+        .spawn(move || runtime.block_on(background.run(door, unclean)))
+        .map_err(machine)?;
+
+    say_hello(&config, file);
+    let switch = Switch::new(config, seed().map_err(machine)?, 0, clock.now());
+    let drive = Drive { switch, net, relay, journal, resolver, post, clock };
+    let (end, journal) = drive.run().map_err(machine)?;
+    match end {
+        End::Drained => tracing::info!("no call is left"),
+        End::Stopped => tracing::warn!("calls in progress were ended"),
+    }
+    office.post.close();
+    let written = journal.close(LAST_TRIES).map_err(machine);
+    if background.join().is_err() {
+        tracing::error!("the background thread broke");
+    }
+    written
+}
+
+/// What the core must know before the first message: its own addresses, state and bindings, the customers, the config.
+fn remember(post: &Post, directory: &Path, config: &Arc<Config>) -> Result<(), CannotServe> {
+    let reader = Reader::open(directory).map_err(machine)?;
+    let (addresses, default) = own_addresses();
+    post.input(Input::Host { addresses, default });
+    for (_, fact) in reader.restore().map_err(machine)? {
+        post.input(Input::Restore(fact));
+    }
+    post.input(Input::Customers(Box::new(reader.customer_index().map_err(machine)?)));
+    post.input(Input::Note(Fact::Started { version: env!("CARGO_PKG_VERSION").into() }));
+    post.input(Input::Configure(config.clone()));
+    Ok(())
+}
+
+/// The journal's reports, as the core and the admin hear them.
+fn tell(post: &Post, report: Report) {
+    match report {
+        Report::Journaled(number) => post.input(Input::Journaled(number)),
+        Report::Relieved => post.input(Input::Pressure(false)),
+        Report::Failing(why) => tracing::error!(why, "facts cannot be written; they are kept in memory"),
+        Report::Writing => tracing::info!("facts are written again"),
+    }
+}
+
+/// What goes on beside the loop: reloads, questions, signals, a look at the machine's addresses now and then.
+#[derive(Clone)]
+struct Office {
+    file: PathBuf,
+    directory: PathBuf,
+    post: Post,
+    resolver: Resolver,
+    /// The config in force last; before it those that running calls may still hold, so that none is freed by the loop.
+    config: Arc<Mutex<Vec<Arc<Config>>>>,
+}
+
+impl Office {
+    async fn run(self, door: Door, unclean: bool) {
+        if unclean {
+            let directory = self.directory.clone();
+            tokio::task::spawn_blocking(move || match quick_check(&directory) {
+                Ok(()) => tracing::info!("the database is whole"),
+                Err(error) => tracing::error!(%error, "the database is damaged"),
+            });
+        }
+        let (asked, mut questions) = mpsc::channel(16);
+        let door = tokio::spawn(door.serve(asked));
+        let mut signals = match Signals::listen() {
+            Ok(signals) => signals,
+            Err(error) => {
+                tracing::error!(%error, "signals cannot be heard");
+                return self.post.put(Letter::Stop);
+            }
+        };
+        let mut around = tokio::time::interval(LOOK_AROUND);
+        let mut last = own_addresses();
+        loop {
+            tokio::select! {
+                () = self.post.closed() => break,
+                Some(question) = questions.recv() => drop(tokio::spawn(self.clone().answer(question))),
+                signal = signals.next() => self.obey(signal),
+                _ = around.tick() => self.look_around(&mut last),
+            }
+        }
+        door.abort();
+        // What is on its way (the socket's own removal) ends before the process does.
+        let _aborted = door.await;
+    }
+
+    fn obey(&self, signal: Signal) {
+        match signal {
+            Signal::Reload => drop(tokio::spawn(self.clone().reload())),
+            Signal::End => {
+                tracing::info!(patience = ?PATIENCE, "no new calls; a second signal ends those in progress too");
+                self.post.put(Letter::Drain(PATIENCE));
+            }
+            Signal::EndNow => self.post.put(Letter::Stop),
+        }
+    }
+
+    fn look_around(&self, last: &mut (Vec<(std::net::IpAddr, u8)>, Option<std::net::IpAddr>)) {
+        let now = own_addresses();
+        if now != *last {
+            tracing::info!(addresses = ?now.0, "the machine's addresses have changed");
+            last.clone_from(&now);
+            self.post.input(Input::Host { addresses: now.0, default: now.1 });
+        }
+        self.forget_configs();
+    }
+
+    /// Frees configs that no call holds any more.
+    fn forget_configs(&self) {
+        let mut configs = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = configs.len().saturating_sub(1);
+        let mut place = 0;
+        configs.retain(|config| {
+            place += 1;
+            place > newest || Arc::strong_count(config) > 1
+        });
+    }
+
+    async fn answer(self, Asked { request, reply }: Asked) {
+        let question = match request {
+            Request::Reload => return drop(reply.send(self.reload().await)),
+            Request::Customers => return drop(reply.send(self.read_customers().await)),
+            Request::Status => Question::Status,
+            Request::Explain(hypothesis) => Question::Explain(hypothesis),
+            Request::Override { schedule, open, until } => {
+                Question::Override { schedule: schedule.into(), open, until }
+            }
+            Request::Away { extension, away, until } => Question::Away { extension: extension.into(), away, until },
+            Request::Block { number, blocked, note } => Question::Block { number, blocked, note },
+            Request::HangUp { call } => Question::HangUp { call },
+        };
+        // Whoever asked may be gone by then.
+        self.post.put(Letter::Ask(question, Box::new(|answer| drop(reply.send(answer)))));
+    }
+
+    /// Reads the config file again; a sound one takes effect at once, a broken one changes nothing.
+    async fn reload(self) -> Reply {
+        let file = self.file.clone();
+        let loaded = tokio::task::spawn_blocking(move || config_file::load(&file)).await;
+        match loaded.map_err(|error| error.to_string())? {
+            Ok(Loaded { config, warnings }) => {
+                let config = Arc::new(config);
+                let restart = self.needs_restart(&config);
+                let names = ServerName::all(&config);
+                self.resolver.keep_only(move |name| names.contains(name));
+                self.config.lock().unwrap_or_else(PoisonError::into_inner).push(config.clone());
+                self.post.input(Input::Configure(config.clone()));
+                for what in &restart {
+                    tracing::warn!(what, "takes effect after a restart");
+                }
+                Ok(serde_json::json!({
+                    "version": config.version,
+                    "warnings": warnings.to_string(),
+                    "after_restart": restart,
+                }))
+            }
+            Err(why) => {
+                let first = why.iter().find(|problem| problem.severity == Severity::Error);
+                let (errors, first) = (why.errors(), first.map(ToString::to_string).unwrap_or_default());
+                self.post.input(Input::Note(Fact::ConfigRejected { errors, first }));
+                Err(format!("the config is refused, the old one stays\n{why}"))
+            }
+        }
+    }
+
+    /// What of a new config the running process cannot follow.
+    fn needs_restart(&self, new: &Config) -> Vec<&'static str> {
+        let configs = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(old) = configs.first() else { return Vec::new() };
+        let changes = [
+            (old.sip.listen != new.sip.listen, "sip.listen"),
+            (old.storage != new.storage, "storage.directory"),
+            (old.web != new.web, "web.listen"),
+        ];
+        changes.into_iter().filter(|(changed, _)| *changed).map(|(_, what)| what).collect()
+    }
+
+    async fn read_customers(self) -> Reply {
+        let directory = self.directory.clone();
+        let read = move || Reader::open(&directory)?.customer_index();
+        let index = tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?;
+        let index = index.map_err(|error| error.to_string())?;
+        let customers = index.len();
+        self.post.input(Input::Customers(Box::new(index)));
+        Ok(serde_json::json!({ "customers": customers }))
+    }
+}
+
+/// What the system asks of us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Signal {
+    /// SIGHUP.
+    Reload,
+    /// The first SIGTERM or SIGINT.
+    End,
+    /// A further one.
+    EndNow,
+}
+
+struct Signals {
+    hangup: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    ending: bool,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Signals> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signals {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            ending: false,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.hangup.recv() => return Signal::Reload,
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+        match std::mem::replace(&mut self.ending, true) {
+            false => Signal::End,
+            true => Signal::EndNow,
+        }
+    }
+}
+
+/// 32 bytes from the operating system: the seed of all chance in the core.
+fn seed() -> std::io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut seed)?;
+    Ok(seed)
+}
+
+/// A phone on a stream is a file, and so is each media port.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised =
+        getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
+/// What to do next, for whoever started this for the first time.
+fn say_hello(config: &Config, file: &Path) {
+    let listen = |transport: Transport| {
+        let mut all = config.sip.listen.iter().filter(move |listen| listen.transport == transport);
+        all.next().map(|listen| format!("{}://{}", transport.as_str(), listen.address))
+    };
+    let listens = [Transport::Udp, Transport::Tcp].into_iter().filter_map(listen).collect::<Vec<_>>().join(", ");
+    println!("Huntline {} serves {} ({})", env!("CARGO_PKG_VERSION"), config.site.name, file.display());
+    println!("  listening   {listens}");
+    let phones = config.extensions().filter(|(_, extension)| extension.registers() && extension.password.is_some());
+    let phones: Vec<_> = phones.map(|(_, extension)| &*extension.number).collect();
+    match phones.split_first() {
+        Some((first, others)) => println!(
+            "  phones      register as {first}{} in realm {:?} with the passwords of the config",
+            if others.is_empty() { String::new() } else { format!(" (and {} more)", others.len()) },
+            config.sip.realm
+        ),
+        None => println!("  phones      none may register: add an [[extension]] with a password"),
+    }
+    for (_, trunk) in config.trunks() {
+        println!("  trunk       {} at {}", trunk.name, trunk.server);
+    }
+    let file = file.display();
+    println!("  see         huntline status --config {file} | huntline calls --config {file}");
+    for what in config.not_available_yet() {
+        println!("  not yet     {what}");
+    }
+}

@@ -1,0 +1,123 @@
+//! The log, as a diary of calls: what an admin would tell a friend about the day.
+//!
+//! Every line comes from a [`Fact`], so log, record and page tell the same story. `info` has what was offered, decided and
+//! why, answered, ended, and what became of trunks; `debug` the turns in between; alarms are warnings.
+
+use crate::fact::{Alarm, CallFact, Fact, Noted, Offered, Party};
+use crate::journal::Ledger;
+use crate::store::StoreError;
+
+/// Writes the diary beside a ledger, on the journal's thread: a slow terminal holds up no call.
+#[derive(Debug)]
+pub struct Diarist<L> {
+    ledger: L,
+    last: u64,
+}
+
+impl<L> Diarist<L> {
+    /// The diary of what goes into `ledger`.
+    pub fn new(ledger: L) -> Diarist<L> {
+        Diarist { ledger, last: 0 }
+    }
+}
+
+impl<L: Ledger> Ledger for Diarist<L> {
+    fn write(&mut self, facts: &[Noted]) -> Result<(), StoreError> {
+        let result = self.ledger.write(facts);
+        // A batch that failed comes again; the diary has it once.
+        for noted in facts.iter().filter(|noted| noted.number > self.last) {
+            write(noted);
+        }
+        self.last = facts.last().map_or(self.last, |noted| self.last.max(noted.number));
+        result
+    }
+}
+
+/// Writes what a fact says into the log.
+pub fn write(noted: &Noted) {
+    match &noted.fact {
+        Fact::Call(id, step) => {
+            let span = tracing::info_span!("call", %id);
+            span.in_scope(|| write_call(step));
+        }
+        Fact::Bound(bound) => {
+            let (extension, contact, from) = (&*bound.extension, &*bound.contact, bound.remote);
+            tracing::info!(extension, contact, %from, seconds = bound.granted, "a phone registered");
+        }
+        Fact::Unbound { extension, identity } => tracing::info!(extension = &**extension, identity, "a phone is gone"),
+        Fact::TrunkDown { trunk, why } => tracing::warn!(trunk = &**trunk, why, "a trunk is down"),
+        Fact::TrunkUp { trunk } => tracing::info!(trunk = &**trunk, "a trunk is up again"),
+        Fact::Overridden { schedule, state } => match state {
+            Some(state) => {
+                tracing::info!(schedule = &**schedule, open = state.open, until = ?state.until, "hours overridden")
+            }
+            None => tracing::info!(schedule = &**schedule, "hours as written again"),
+        },
+        Fact::Away { extension, until } => match until {
+            Some(until) => tracing::info!(extension = &**extension, %until, "away"),
+            None => tracing::info!(extension = &**extension, "back"),
+        },
+        Fact::Blocked { number, blocked, note } => tracing::info!(%number, blocked, note, "block list"),
+        Fact::Counted(counter) => tracing::debug!(?counter, "counted"),
+        Fact::ConfigApplied { version } => tracing::info!(version = &**version, "config applied"),
+        Fact::ConfigRejected { errors, first } => tracing::warn!(errors, first, "config refused, the old one stays"),
+        Fact::Alarm(alarm) => write_alarm(alarm),
+        Fact::Started { version } => tracing::info!(version = &**version, "started"),
+        Fact::Stopped => tracing::info!("stopped"),
+    }
+}
+
+fn write_call(step: &CallFact) {
+    match step {
+        CallFact::Offered(offered) => {
+            let Offered { direction, did, trunk, customer, because, plan, .. } = &**offered;
+            let because = because.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let (from, to) = (shown(&offered.from), shown(&offered.to));
+            let customer = customer.as_ref().map(|customer| &*customer.name);
+            let (did, trunk) = (did.as_deref(), trunk.as_deref());
+            tracing::info!(?direction, from, to, did, trunk, customer, because, plan, "offered");
+        }
+        CallFact::Rung(rung) => {
+            rung.iter()
+                .for_each(|rung| tracing::debug!(leg = rung.leg, whom = ?rung.whom, device = &*rung.device, "rung"));
+        }
+        CallFact::Ringing { leg } => tracing::debug!(leg, "ringing"),
+        CallFact::Dropped { leg, status } => tracing::debug!(leg, status, "dropped"),
+        CallFact::Turned { because } => {
+            let because = because.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            tracing::info!(because, "goes on");
+        }
+        CallFact::Answered { leg, human } => tracing::info!(leg, human, "answered"),
+        CallFact::Held { leg, held } => tracing::debug!(leg, held, "hold"),
+        CallFact::Ended(ended) => {
+            let missed = ended.missed.map(tracing::field::debug);
+            tracing::info!(by = ?ended.by, status = ended.status, missed, talk_ms = ended.talk_ms, "ended");
+        }
+        CallFact::Traced { ladder } => tracing::trace!(ladder, "on the wire"),
+    }
+}
+
+fn write_alarm(alarm: &Alarm) {
+    match alarm {
+        Alarm::GuaranteeRestored => {
+            tracing::info!("the disk is on time again: calls are on record before they are heard")
+        }
+        Alarm::GuaranteeSuspended => {
+            tracing::warn!("the disk is too slow: guarantee suspended, callers hear us before they are on record");
+        }
+        Alarm::Pressure { on: false } => tracing::info!("new calls are taken again"),
+        alarm => tracing::warn!(?alarm, "alarm"),
+    }
+}
+
+/// Who it is, as briefly as people say it.
+fn shown(party: &Party) -> String {
+    let number = party.number.as_ref().map(ToString::to_string);
+    let number = party.extension.as_deref().map(str::to_owned).or(number);
+    match (&party.name, number) {
+        _ if party.anonymous => "anonymous".to_owned(),
+        (Some(name), Some(number)) => format!("{name} ({number})"),
+        (None, Some(number)) => number,
+        (_, None) => party.text.clone(),
+    }
+}
