@@ -1,0 +1,191 @@
+//! The command line: one file for each command, and what all of them share.
+//!
+//! Commands that only read work on the config and the database and need no running router; those that order something
+//! speak to it through the control socket.
+
+mod away;
+mod block;
+mod calls;
+mod check;
+mod contacts;
+mod explain;
+mod moment;
+mod override_hours;
+mod reload;
+mod status;
+mod table;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::clock::Timestamp;
+use crate::config::{Config, Loaded};
+use crate::control::{self, Failure, Request};
+use crate::machine::{NoConfig, read_config};
+use crate::store::StoreError;
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  done
+  1  something is wrong: findings in a config or file, a refusal, an unreadable database
+  2  the command line itself is wrong
+  3  no router is running on the config's data directory
+
+Examples:
+  huntline check
+  huntline serve --config /etc/huntline/office.toml
+  huntline explain --from '8 916 123-45-67' --to +74951234567 --at 'mon 09:00'
+  huntline calls --missed --from today
+  huntline override office closed --until 18:00";
+
+/// Huntline, the call router of an office.
+#[derive(Debug, Parser)]
+#[command(name = "huntline", version, about = "An embedded SIP call router for companies of 3 to 200 people.")]
+#[command(after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Cli {
+    /// The config file.
+    #[arg(long, global = true, value_name = "FILE", default_value = "config/office.toml")]
+    config: PathBuf,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::Check),
+    Reload(reload::Reload),
+    Explain(explain::Explain),
+    Calls(calls::Calls),
+    Contacts(contacts::Contacts),
+    Status(status::Status),
+    Override(override_hours::OverrideHours),
+    Away(away::Away),
+    Block(block::Block),
+}
+
+/// Of every command that prints data.
+#[derive(Clone, Copy, Debug, Args)]
+struct Output {
+    /// Print JSON instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why a command ends without having done its work.
+#[derive(Debug)]
+enum Trouble {
+    /// Something is wrong, as said: exit code 1.
+    Wrong(String),
+    /// Something is wrong, and has been printed already: exit code 1.
+    Said,
+    /// The command line makes no sense: exit code 2.
+    Usage(String),
+    /// No router is running: exit code 3.
+    NoRouter(String),
+    /// Whoever reads our output has heard enough.
+    Closed,
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Trouble {
+        Trouble::Wrong(error.to_string())
+    }
+}
+
+impl From<NoConfig> for Trouble {
+    fn from(error: NoConfig) -> Trouble {
+        Trouble::Wrong(error.to_string())
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Trouble {
+        match failure {
+            Failure::NoRouter(_) => Trouble::NoRouter(failure.to_string()),
+            Failure::Refused(_) | Failure::Broken(_) => Trouble::Wrong(failure.to_string()),
+        }
+    }
+}
+
+impl From<std::io::Error> for Trouble {
+    fn from(error: std::io::Error) -> Trouble {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Trouble::Closed,
+            _ => Trouble::Wrong(format!("cannot print: {error}")),
+        }
+    }
+}
+
+/// What a command works on.
+struct Desk {
+    file: PathBuf,
+    now: Timestamp,
+}
+
+impl Desk {
+    /// The config, as the file says it now.
+    fn config(&self) -> Result<Config, Trouble> {
+        let Loaded { config, .. } = read_config(&self.file)?;
+        Ok(config)
+    }
+
+    /// Asks the running router.
+    fn ask(&self, request: &Request) -> Result<Value, Trouble> {
+        Ok(control::ask(&self.config()?.storage.directory, request)?)
+    }
+}
+
+/// Prints text.
+fn say(text: &str) -> Result<(), Trouble> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Prints a value as JSON, for programs.
+fn say_json(value: &impl Serialize) -> Result<(), Trouble> {
+    let mut text = serde_json::to_string_pretty(value).map_err(|error| Trouble::Wrong(error.to_string()))?;
+    text.push('\n');
+    say(&text)
+}
+
+/// Runs the program: reads the command line, does what it says, gives the exit code.
+pub fn main() -> ExitCode {
+    run(Cli::parse())
+}
+
+fn run(cli: Cli) -> ExitCode {
+    #[expect(clippy::disallowed_methods, reason = "a command has no loop that could hand it the time")]
+    let now = Timestamp::now();
+    let desk = Desk { file: cli.config, now };
+    let done = match cli.command {
+        Command::Check(command) => command.run(&desk),
+        Command::Reload(command) => command.run(&desk),
+        Command::Explain(command) => command.run(&desk),
+        Command::Calls(command) => command.run(&desk),
+        Command::Contacts(command) => command.run(&desk),
+        Command::Status(command) => command.run(&desk),
+        Command::Override(command) => command.run(&desk),
+        Command::Away(command) => command.run(&desk),
+        Command::Block(command) => command.run(&desk),
+    };
+    let (code, said) = match done {
+        Ok(()) | Err(Trouble::Closed) => (0, None),
+        Err(Trouble::Said) => (1, None),
+        Err(Trouble::Wrong(why)) => (1, Some(why)),
+        Err(Trouble::Usage(why)) => (2, Some(why)),
+        Err(Trouble::NoRouter(why)) => (3, Some(why)),
+    };
+    if let Some(said) = said {
+        // Nobody is left to hear that standard error is closed.
+        let _ = writeln!(std::io::stderr(), "huntline: {said}");
+    }
+    ExitCode::from(code)
+}
