@@ -70,3 +70,4 @@ pub mod control;
 
 // Floor 13, wiring.
 pub mod app;
+pub mod cli;

@@ -44,7 +44,8 @@ impl Away {
         let config = desk.config()?;
         let zone = &config.site.timezone;
         let read = |text: &String| moment::read(text, zone, desk.now, Towards::Future);
-        let until = self.until.as_ref().map(read).transpose().map_err(|why| Trouble::Usage(format!("--until: {why}")))?;
+        let until =
+            self.until.as_ref().map(read).transpose().map_err(|why| Trouble::Usage(format!("--until: {why}")))?;
         let answer = desk.ask(&Request::Away { extension: self.extension.clone(), away, until })?;
         if self.output.json {
             return say_json(&answer);

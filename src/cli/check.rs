@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{Desk, Output, Trouble, say, say_json};
 use crate::config::{Config, Loaded, Problems};
-use crate::machine::{NoConfig, read_config};
+use crate::config_file;
 
 /// Read the config and say everything that is wrong with it, with line, reason and fix.
 #[derive(Debug, Args)]
@@ -23,10 +23,9 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
         let file = desk.file.display().to_string();
-        let (config, problems) = match read_config(&desk.file) {
+        let (config, problems) = match config_file::load(&desk.file) {
             Ok(Loaded { config, warnings }) => (Some(config), warnings),
-            Err(NoConfig::Unsound(problems)) => (None, problems),
-            Err(unreadable) => return Err(unreadable.into()),
+            Err(problems) => (None, problems),
         };
         if self.output.json {
             say_json(&json!({

@@ -12,6 +12,7 @@ mod explain;
 mod moment;
 mod override_hours;
 mod reload;
+mod serve;
 mod status;
 mod table;
 
@@ -24,9 +25,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::clock::Timestamp;
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Loaded, Problems};
+use crate::config_file;
 use crate::control::{self, Failure, Request};
-use crate::machine::{NoConfig, read_config};
 use crate::store::StoreError;
 
 const AFTER_HELP: &str = "\
@@ -58,6 +59,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Serve),
     Check(check::Check),
     Reload(reload::Reload),
     Explain(explain::Explain),
@@ -98,9 +100,9 @@ impl From<StoreError> for Trouble {
     }
 }
 
-impl From<NoConfig> for Trouble {
-    fn from(error: NoConfig) -> Trouble {
-        Trouble::Wrong(error.to_string())
+impl From<Problems> for Trouble {
+    fn from(problems: Problems) -> Trouble {
+        Trouble::Wrong(format!("the config cannot be followed\n{problems}"))
     }
 }
 
@@ -131,7 +133,7 @@ struct Desk {
 impl Desk {
     /// The config, as the file says it now.
     fn config(&self) -> Result<Config, Trouble> {
-        let Loaded { config, .. } = read_config(&self.file)?;
+        let Loaded { config, .. } = config_file::load(&self.file)?;
         Ok(config)
     }
 
@@ -166,6 +168,7 @@ fn run(cli: Cli) -> ExitCode {
     let now = Timestamp::now();
     let desk = Desk { file: cli.config, now };
     let done = match cli.command {
+        Command::Serve(command) => command.run(&desk),
         Command::Check(command) => command.run(&desk),
         Command::Reload(command) => command.run(&desk),
         Command::Explain(command) => command.run(&desk),

@@ -7,8 +7,7 @@ use jiff::{SignedDuration, ToSpan, Zoned};
 use crate::clock::Timestamp;
 
 /// What can be typed, for `--help` and for messages.
-pub(super) const FORMS: &str =
-    "18:00, 'mon 09:00', 2026-11-23, '2026-11-23 10:00', 2026-11-23T09:00:00Z, 30m, 2h, 7d, now, today, yesterday, tomorrow";
+pub(super) const FORMS: &str = "18:00, 'mon 09:00', 2026-11-23, '2026-11-23 10:00', 2026-11-23T09:00:00Z, 30m, 2h, 7d, now, today, yesterday, tomorrow";
 
 /// In which direction a bare time or span points.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

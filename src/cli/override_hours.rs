@@ -8,11 +8,14 @@ use crate::control::Request;
 
 /// Open or close a schedule by hand, or give it back to its hours.
 #[derive(Debug, Args)]
-#[command(name = "override", after_help = "\
+#[command(
+    name = "override",
+    after_help = "\
 Examples:
   huntline override office closed --until 18:00
   huntline override office open --until '2026-12-31 15:00'
-  huntline override office off")]
+  huntline override office off"
+)]
 pub(super) struct OverrideHours {
     /// The schedule's name.
     schedule: String,
@@ -44,7 +47,8 @@ impl OverrideHours {
         let config = desk.config()?;
         let zone = &config.site.timezone;
         let read = |text: &String| moment::read(text, zone, desk.now, Towards::Future);
-        let until = self.until.as_ref().map(read).transpose().map_err(|why| Trouble::Usage(format!("--until: {why}")))?;
+        let until =
+            self.until.as_ref().map(read).transpose().map_err(|why| Trouble::Usage(format!("--until: {why}")))?;
         let open = match self.state {
             Hand::Open => Some(true),
             Hand::Closed => Some(false),

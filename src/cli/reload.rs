@@ -25,9 +25,12 @@ impl Reload {
         }
         let version = answer["version"].as_str().unwrap_or("unknown");
         let mut text = format!("{}: version {version} is in effect\n", desk.file.display());
-        let restart = answer["needs_restart"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let restart = answer["after_restart"].as_array().map(Vec::as_slice).unwrap_or_default();
         for what in restart.iter().filter_map(|what| what.as_str()) {
-            text.push_str(&format!("needs a restart: {what}\n"));
+            text.push_str(&format!("takes effect after a restart: {what}\n"));
+        }
+        if let Some(warnings) = answer["warnings"].as_str().filter(|warnings| warnings.contains("warning:")) {
+            text.push_str(&format!("{warnings}\n"));
         }
         say(&text)
     }

@@ -27,7 +27,8 @@ mod tests {
     #[test]
     fn columns_are_as_wide_as_their_widest_entry_counted_in_letters() {
         let lines = [["12", "Иван", "x"], ["1", "Bo", ""], ["", "", "y"]];
-        let lines: Vec<Vec<String>> = lines.iter().map(|line| line.iter().map(|cell| (*cell).into()).collect()).collect();
+        let lines: Vec<Vec<String>> =
+            lines.iter().map(|line| line.iter().map(|cell| (*cell).into()).collect()).collect();
         assert_eq!(table(&lines), "12  Иван  x\n1   Bo\n          y\n");
         assert_eq!(table(&[]), "");
     }

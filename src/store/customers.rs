@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Reader, StoreError, Writer, from_column, from_micros, to_column, to_micros};
 use crate::clock::Timestamp;
-use crate::customer::{CustomerIndex, Entry, Kind};
+use crate::customer::{Customer, CustomerIndex, Entry, Kind};
 use crate::number::PhoneNumber;
 
 /// A customer with all numbers.
@@ -24,6 +24,12 @@ pub struct CustomerRow {
     pub responsible: Option<Arc<str>>,
     /// The numbers, the one to call back on first.
     pub numbers: Vec<PhoneNumber>,
+}
+
+impl From<CustomerRow> for Customer {
+    fn from(row: CustomerRow) -> Customer {
+        Customer { id: row.id, kind: row.kind, name: row.name, responsible: row.responsible }
+    }
 }
 
 /// What an import changed, or would change.

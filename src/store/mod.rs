@@ -101,6 +101,14 @@ impl Reader {
         Ok(Reader { connection, path })
     }
 
+    /// The same, or `None` where there is no database yet.
+    ///
+    /// # Errors
+    /// It was made by a newer program, or cannot be read.
+    pub fn open_existing(directory: &Path) -> Result<Option<Reader>, StoreError> {
+        if directory.join(FILE).exists() { Reader::open(directory).map(Some) } else { Ok(None) }
+    }
+
     fn failed<'a>(&'a self, doing: &'a str) -> impl Fn(rusqlite::Error) -> StoreError + 'a {
         move |error| StoreError::new(&self.path, doing, error)
     }

@@ -1,0 +1,201 @@
+//! `huntline calls`: the call list; `huntline calls show ID`: one call in full.
+
+mod show;
+
+use clap::{Args, Subcommand, ValueEnum};
+use jiff::tz::TimeZone;
+
+use super::moment::{self, Towards};
+use super::table::table;
+use super::{Desk, Output, Trouble, say, say_json};
+use crate::config::Config;
+use crate::fact::Party;
+use crate::key::CallId;
+use crate::store::{CallFilter, CallRow, CallState, Reader};
+
+pub(super) use show::past;
+
+/// List calls, the newest first; or show one in full. Needs no running router.
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples:
+  huntline calls --missed --from today
+  huntline calls --user 201 --from 2026-11-01 --to 2026-12-01 --limit 0
+  huntline calls --number '8 916 123-45-67'
+  huntline calls show 0d5t3gh7k2m9p"
+)]
+pub(super) struct Calls {
+    #[command(subcommand)]
+    one: Option<One>,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, Subcommand)]
+enum One {
+    Show(show::Show),
+}
+
+#[derive(Debug, Args)]
+struct Which {
+    /// Began then or later: today, yesterday, 2026-11-23, '2026-11-23 10:00', 2h (ago).
+    #[arg(long, value_name = "WHEN")]
+    from: Option<String>,
+    /// Began before then.
+    #[arg(long, value_name = "WHEN")]
+    to: Option<String>,
+    /// This extension called, was dialled, rang or answered.
+    #[arg(long, value_name = "EXTENSION")]
+    user: Option<String>,
+    /// Came in on this DID.
+    #[arg(long, value_name = "NUMBER")]
+    did: Option<String>,
+    /// Stands so.
+    #[arg(long, value_enum)]
+    state: Option<State>,
+    /// Only missed calls.
+    #[arg(long)]
+    missed: bool,
+    /// From or to this number, as anybody writes it.
+    #[arg(long, value_name = "NUMBER")]
+    number: Option<String>,
+    /// Only older calls than this one: the last id of the page before.
+    #[arg(long, value_name = "ID")]
+    before: Option<CallId>,
+    /// At most so many; 0 for all.
+    #[arg(long, value_name = "COUNT", default_value_t = 50)]
+    limit: usize,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum State {
+    /// Has not ended.
+    Open,
+    /// A human answered.
+    Answered,
+    /// A customer reached nobody.
+    Missed,
+    /// No answer, and no miss: outbound, internal, blocked.
+    Unanswered,
+}
+
+impl Calls {
+    pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
+        match self.one {
+            Some(One::Show(show)) => show.run(desk),
+            None => self.which.run(desk),
+        }
+    }
+}
+
+impl Which {
+    fn run(self, desk: &Desk) -> Result<(), Trouble> {
+        let config = desk.config()?;
+        let filter = self.filter(&config, desk)?;
+        let rows = Reader::open(&config.storage.directory)?.calls(&filter)?;
+        if self.output.json {
+            return say_json(&rows);
+        }
+        if rows.is_empty() {
+            return say("no calls\n");
+        }
+        let mut text = list(&rows, &config.site.timezone);
+        if rows.len() == self.limit
+            && let Some(last) = rows.last()
+        {
+            text.push_str(&format!("older ones: --before {}\n", last.id));
+        }
+        say(&text)
+    }
+
+    fn filter(&self, config: &Config, desk: &Desk) -> Result<CallFilter, Trouble> {
+        let moment = |flag: &str, text: &Option<String>| {
+            let read = |text: &String| moment::read(text, &config.site.timezone, desk.now, Towards::Past);
+            text.as_ref().map(read).transpose().map_err(|why| Trouble::Usage(format!("{flag}: {why}")))
+        };
+        let read = |text: &String| config.site.numbering.read(text);
+        // A DID is kept as its `number` is written; people write it in other ways too.
+        let did = |text: &String| read(text).map_or_else(|| text.clone(), |number| number.to_string());
+        let number = self.number.as_ref().and_then(read);
+        Ok(CallFilter {
+            from: moment("--from", &self.from)?,
+            to: moment("--to", &self.to)?,
+            user: self.user.clone(),
+            did: self.did.as_ref().map(did),
+            state: self.state.map(|state| match state {
+                State::Open => CallState::Open,
+                State::Answered => CallState::Answered,
+                State::Missed => CallState::Missed,
+                State::Unanswered => CallState::Unanswered,
+            }),
+            missed: self.missed.then_some(true),
+            text: self.number.clone().filter(|_| number.is_none()),
+            number,
+            before: self.before,
+            limit: self.limit,
+        })
+    }
+}
+
+fn list(rows: &[CallRow], zone: &TimeZone) -> String {
+    let mut lines = vec![["BEGAN", "CALL", "KIND", "FROM", "TO", "RESULT", "TALK"].map(String::from).to_vec()];
+    lines.extend(rows.iter().map(|row| {
+        let kind = serde_json::to_value(row.direction).unwrap_or_default();
+        vec![
+            row.began.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+            row.id.to_string(),
+            kind.as_str().unwrap_or_default().to_owned(),
+            who(&row.from),
+            who(&row.to),
+            result(row),
+            if row.answered.is_some() && row.ended.is_some() { span(row.talk_ms) } else { String::new() },
+        ]
+    }));
+    table(&lines)
+}
+
+/// How a call ended, in a few words.
+fn result(row: &CallRow) -> String {
+    match (row.state, row.missed) {
+        (CallState::Open, _) => match &row.answered_by {
+            Some(by) => format!("talks with {by}"),
+            None => "open".into(),
+        },
+        (_, Some(cause)) => {
+            let cause = serde_json::to_value(cause).unwrap_or_default();
+            format!("missed: {}", cause.as_str().unwrap_or_default().replace('_', " "))
+        }
+        (CallState::Answered, _) => format!("answered by {}", row.answered_by.as_deref().unwrap_or("?")),
+        _ => match row.status {
+            Some(0) | None => "not answered".into(),
+            Some(status) => format!("not answered ({status})"),
+        },
+    }
+}
+
+/// Somebody at one end, as people read it.
+fn who(party: &Party) -> String {
+    let number = match (&party.extension, party.number) {
+        (Some(extension), _) => extension.to_string(),
+        (None, Some(number)) => number.to_string(),
+        (None, None) if party.anonymous => "anonymous".into(),
+        (None, None) => party.text.clone(),
+    };
+    match &party.name {
+        Some(name) if !name.is_empty() => format!("{number} {name}"),
+        _ => number,
+    }
+}
+
+/// A span as people read it: `1:30`, `1:02:03`.
+fn span(millis: u64) -> String {
+    let seconds = millis / 1000;
+    match seconds / 3600 {
+        0 => format!("{}:{:02}", seconds / 60, seconds % 60),
+        hours => format!("{hours}:{:02}:{:02}", seconds / 60 % 60, seconds % 60),
+    }
+}

@@ -1,0 +1,161 @@
+//! `huntline calls show ID`: one call in full.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use jiff::tz::TimeZone;
+
+use super::super::table::table;
+use super::super::{Desk, Output, Trouble, say, say_json};
+use super::{result, span, who};
+use crate::clock::Timestamp;
+use crate::config::Config;
+use crate::key::CallId;
+use crate::route::sentence;
+use crate::store::{CallDetail, Reader};
+
+/// Show one call in full: legs, talkers, reasons, and what was said on the wire.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  huntline calls show 0d5t3gh7k2m9p")]
+pub(super) struct Show {
+    /// The call, as the list prints it.
+    #[arg(value_name = "ID")]
+    id: CallId,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Show {
+    pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
+        let config = desk.config()?;
+        let detail = past(&config, self.id)?;
+        if self.output.json {
+            return say_json(&detail);
+        }
+        say(&detail.whole(&config.site.timezone))
+    }
+}
+
+/// A call of the database.
+pub(in crate::cli) fn past(config: &Config, id: CallId) -> Result<CallDetail, Trouble> {
+    let detail = Reader::open(&config.storage.directory)?.call(id)?;
+    detail.ok_or_else(|| Trouble::Wrong(format!("there is no call {id}; `huntline calls` lists them")))
+}
+
+impl CallDetail {
+    /// Everything that is known of it, as text.
+    fn whole(&self, zone: &TimeZone) -> String {
+        let mut text = self.head(zone);
+        self.reasons(&mut text);
+        self.legs(&mut text);
+        if !self.talkers.is_empty() {
+            text.push_str("\ntalked\n");
+            for talker in &self.talkers {
+                let until = talker.until.map_or_else(|| "now".into(), |until| self.after(until));
+                _ = writeln!(text, "  {}  {} to {until}", talker.who, self.after(talker.from));
+            }
+        }
+        if !self.ladder.is_empty() {
+            text.push_str("\non the wire\n");
+            self.ladder.lines().for_each(|line| _ = writeln!(text, "  {line}"));
+        }
+        text
+    }
+
+    /// Who called whom, and why it went where it went; as text.
+    pub(in crate::cli) fn decision(&self, zone: &TimeZone) -> String {
+        let mut text = self.head(zone);
+        self.reasons(&mut text);
+        text
+    }
+
+    fn head(&self, zone: &TimeZone) -> String {
+        let row = &self.row;
+        let clock = |at: Timestamp| at.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string();
+        let kind = serde_json::to_value(row.direction).unwrap_or_default();
+        let kind = kind.as_str().unwrap_or_default();
+        let mut lines = vec![
+            ("call", format!("{}, {kind}, {}", row.id, result(row))),
+            ("from", who(&row.from)),
+            ("to", who(&row.to)),
+        ];
+        if let Some(customer) = &row.customer {
+            let responsible = customer.responsible.as_ref().map(|who| format!(", responsible {who}"));
+            lines.push(("customer", format!("{} ({}){}", customer.name, customer.id, responsible.unwrap_or_default())));
+        }
+        let by = [("DID", &row.did), ("source", &row.source), ("trunk", &row.trunk)];
+        let by: Vec<_> = by.iter().filter_map(|(what, value)| Some(format!("{what} {}", value.as_ref()?))).collect();
+        if !by.is_empty() {
+            lines.push(("by", by.join(", ")));
+        }
+        let began = row.began.to_zoned(zone.clone()).strftime("%a %Y-%m-%d %H:%M:%S %Z");
+        lines.push(("began", began.to_string()));
+        if let Some(at) = row.answered {
+            lines.push(("answered", format!("{} by {}", clock(at), row.answered_by.as_deref().unwrap_or("?"))));
+        }
+        if let Some(at) = row.ended {
+            let by = serde_json::to_value(row.ended_by).unwrap_or_default();
+            let by = by.as_str().unwrap_or("nobody").replace('_', " ");
+            let status = row.status.filter(|status| *status != 0).map(|status| format!(", status {status}"));
+            let talk = if row.answered.is_some() { format!(", talk {}", span(row.talk_ms)) } else { String::new() };
+            lines.push(("ended", format!("{} by {by}{}{talk}", clock(at), status.unwrap_or_default())));
+        }
+        lines.push(("Call-ID", row.sip_call_id.clone()));
+        let mut text = String::new();
+        for (what, value) in lines {
+            _ = writeln!(text, "{what:<9}{value}");
+        }
+        text
+    }
+
+    fn reasons(&self, text: &mut String) {
+        if !self.because.is_empty() {
+            _ = writeln!(text, "\nbecause {}", sentence(&self.because));
+        }
+        for turn in &self.turns {
+            _ = writeln!(text, "  {}  {}", self.after(turn.at), sentence(&turn.because));
+        }
+        if !self.plan.is_empty() {
+            text.push_str("\nplan\n");
+            self.plan.lines().for_each(|line| _ = writeln!(text, "  {line}"));
+        }
+    }
+
+    fn legs(&self, text: &mut String) {
+        if self.legs.is_empty() {
+            return;
+        }
+        text.push_str("\nlegs\n");
+        let lines: Vec<Vec<String>> = self
+            .legs
+            .iter()
+            .map(|leg| {
+                let whom = match &leg.trunk {
+                    Some(trunk) => format!("{} by {trunk}", leg.whom),
+                    None => leg.whom.clone(),
+                };
+                let at = |what: &str, at: Option<Timestamp>| {
+                    at.map_or_else(String::new, |at| format!("{what} {}", self.after(at)))
+                };
+                let over = leg.status.map_or_else(String::new, |status| at(&status.to_string(), leg.dropped));
+                vec![
+                    format!("  {whom}"),
+                    leg.device.clone(),
+                    at("invited", Some(leg.invited)),
+                    at("rings", leg.ringing),
+                    at("answers", leg.answered),
+                    over,
+                ]
+            })
+            .collect();
+        text.push_str(&table(&lines));
+    }
+
+    /// A moment of the call, counted from its beginning: `+4.000 s`.
+    fn after(&self, at: Timestamp) -> String {
+        let millis = at.duration_since(self.row.began).as_millis();
+        format!("+{}.{:03} s", millis / 1000, millis.rem_euclid(1000))
+    }
+}

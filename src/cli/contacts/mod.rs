@@ -1,0 +1,31 @@
+//! `huntline contacts`: the customers, as a CRM exports them.
+
+mod import;
+mod lookup;
+mod sheet;
+
+use clap::{Args, Subcommand};
+
+use super::{Desk, Trouble};
+
+/// Import customers from a CRM's export, or look a number up.
+#[derive(Debug, Args)]
+pub(super) struct Contacts {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Import(import::Import),
+    Lookup(lookup::Lookup),
+}
+
+impl Contacts {
+    pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
+        match self.what {
+            What::Import(import) => import.run(desk),
+            What::Lookup(lookup) => lookup.run(desk),
+        }
+    }
+}

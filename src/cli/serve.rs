@@ -1,0 +1,28 @@
+//! `huntline serve`: the router itself.
+
+use clap::Args;
+use tracing_subscriber::EnvFilter;
+
+use super::{Desk, Trouble};
+use crate::app;
+
+/// Take calls, until told to end.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Signals: SIGHUP reads the config file again; SIGTERM takes no new calls, lets those in progress end, and ends; a second
+SIGTERM ends them too.
+
+Environment: HUNTLINE_LOG says what is logged (error, warn, info, debug, trace; or huntline::net=debug).
+
+Examples:
+  huntline serve
+  HUNTLINE_LOG=debug huntline serve --config /etc/huntline/office.toml")]
+pub(super) struct Serve {}
+
+impl Serve {
+    pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
+        let filter = EnvFilter::try_from_env("HUNTLINE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        app::serve(&desk.file).map_err(|why| Trouble::Wrong(why.to_string()))
+    }
+}
