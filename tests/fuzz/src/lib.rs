@@ -3,14 +3,21 @@
 //!
 //! A new target is a function here, a line in [`CHECKS`], a file in `fuzz_targets`, a `[[bin]]`, and a folder in `corpus`.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
+use huntline::clock::Instant;
+use huntline::entropy::Entropy;
+use huntline::sip::digest::{Algorithm, Answerer, Asker, Challenger, Secret, Tried, Verdict};
+use huntline::sip::sdp::{Connection, Media, OurOrigin, Sdp};
 use huntline::sip::{Framed, Framer, HeaderName, Message, UriRef, Writer};
 
 /// A check takes any bytes; it panics where something does not hold.
 pub type Check = fn(&[u8]);
 
 /// Every target by the name of its corpus folder.
-pub const CHECKS: &[(&str, Check)] = &[("message", message), ("framing", framing), ("uri", uri)];
+pub const CHECKS: &[(&str, Check)] =
+    &[("message", message), ("framing", framing), ("uri", uri), ("sdp", sdp), ("digest", digest)];
 
 /// A message is read or refused; what is read reads the same again; what is answered is a message.
 pub fn message(data: &[u8]) {
@@ -88,4 +95,38 @@ pub fn uri(data: &[u8]) {
         (uri.user(), uri.password(), uri.host(), uri.port())
     );
     assert_eq!(again.headers(), uri.headers());
+}
+
+/// A description is read or refused; rewriting changes addresses alone, once, and to what was told.
+pub fn sdp(data: &[u8]) {
+    // Written anew it may be a little longer, and then too long to be read.
+    let Some(read) = Sdp::read(data).ok().filter(|_| data.len() < 60_000) else { return };
+    let told = |index: usize| SocketAddr::from(([192, 0, 2, 9], 20_000 + 2 * index as u16));
+    let origin = Some(OurOrigin { id: 1, version: 2, address: told(0).ip() });
+    let written = read.rewrite(&mut |index| Some(told(index)), origin);
+    let again = Sdp::read(&written).expect("reads again");
+    assert_eq!(again.media.len(), read.media.len());
+    assert_eq!((again.is_hold(), again.origin.user), (read.is_hold(), read.origin.user));
+    for (index, (was, is)) in read.media.iter().zip(&again.media).enumerate() {
+        let kept = |media: &Media<'_>| (media.is_rejected(), media.direction, media.rtcp_mux, media.ptime);
+        assert_eq!((kept(was), was.kind, was.proto, was.formats), (kept(is), is.kind, is.proto, is.formats));
+        let nowhere = was.connection.is_some_and(Connection::is_nowhere);
+        assert_eq!(is.rtp_target(), (!was.is_rejected() && !nowhere).then(|| told(index)));
+    }
+    assert_eq!(again.rewrite(&mut |index| Some(told(index)), origin), written);
+}
+
+/// Without the password nobody is let in; a challenge is answered so that a server can read it.
+pub fn digest(data: &[u8]) {
+    const URI: &[u8] = b"sip:office.example";
+    let mut chance = Entropy::seeded([1; 32], 0);
+    let mut ours = Challenger::new("office.example", &[Algorithm::Sha256, Algorithm::Md5], &mut chance);
+    let secret = Secret::new("201", "office.example", "secret");
+    let mut verdict = |value: &[u8]| ours.verify([value], b"REGISTER", URI, Instant::START, |_| Some(((), &secret)));
+    assert_ne!(verdict(data), Verdict::Accepted(()));
+    let mut account = Answerer::new("2\"01", "secret");
+    if account.challenged(Asker::Server, [data], &mut Tried::default()).is_ok() {
+        let answer = account.authorize(b"REGISTER", URI, &mut chance).remove(0).1;
+        assert!(matches!(verdict(&answer), Verdict::Challenge { .. }), "{}", String::from_utf8_lossy(&answer));
+    }
 }
