@@ -366,15 +366,11 @@ impl Line {
         }
     }
 
-    /// `sip:trunk.example`, as its Request-URI, From and To name it.
-    fn domain(&self) -> String {
-        let host = match self.server.host.parse::<IpAddr>() {
+    /// The server's host as a URI writes it.
+    fn host(&self) -> String {
+        match self.server.host.parse::<IpAddr>() {
             Ok(IpAddr::V6(ip)) => format!("[{ip}]"),
             _ => self.server.host.to_string(),
-        };
-        match self.server.port {
-            Some(port) => format!("{host}:{port}"),
-            None => host,
         }
     }
 }
@@ -598,12 +594,16 @@ impl Line {
             Transport::Udp => "",
             Transport::Tcp => ";transport=tcp",
         };
-        let domain = self.domain();
-        let uri = format!("sip:{domain}{parameter}");
+        let host = self.host();
+        let port = self.server.port.map(|port| format!(":{port}")).unwrap_or_default();
+        let uri = format!("sip:{host}{port}{parameter}");
         let user = self.account.as_ref().map_or("", |account| &*account.user);
-        let host = SipHost::parse(&self.server.host).unwrap_or(SipHost::Name(&self.server.host));
-        let own = Uri::sip(user, host, self.server.port);
         let contact = Uri::at(user, told);
+        // An account has its home in the provider's domain; without one we are who we are.
+        let own = match self.account {
+            Some(_) => Uri::sip(user, SipHost::parse(&host).unwrap_or(SipHost::Ip(told.ip())), None),
+            None => contact.clone(),
+        };
         let expires = self.expires;
         if what == What::Register {
             self.contact = Some(contact.clone());
