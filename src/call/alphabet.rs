@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::call::leg::Leg;
 use crate::clock::Timestamp;
 use crate::config::{ExtensionIx, TrunkIx};
-use crate::fact::{CallFact, Rung};
+use crate::fact::{Alarm, CallFact, Rung};
 use crate::key::Key;
 use crate::route::{DialPlan, Presence};
 
@@ -138,6 +138,8 @@ pub trait Legs {
     fn order(&mut self, leg: Key<Leg>, order: LegOrder);
     /// Joins the media of two legs, each with no one else.
     fn bridge(&mut self, one: Key<Leg>, other: Key<Leg>);
+    /// Tells an admin.
+    fn alarm(&mut self, alarm: Alarm);
     /// Notes a fact of this call.
     fn note(&mut self, fact: CallFact);
     /// An extension answered: with call waiting off its other phones stop ringing, in whatever call.

@@ -2,7 +2,7 @@
 
 use super::{Leg, Legs, TrunkUnfit};
 use crate::clock::{Duration, Instant};
-use crate::fact::Rung;
+use crate::fact::{Alarm, Rung};
 use crate::key::Key;
 use crate::route::DialPlan;
 
@@ -54,7 +54,7 @@ impl Dialling {
         if answered != 0 {
             self.status = answered;
             // An emergency call takes every way there is; for the rest, what the called side decided is final.
-            if !self.dial.emergency && !matches!(answered, 402 | 403 | 408 | 500..=599) {
+            if !self.dial.emergency && !matches!(answered, 401..=403 | 407 | 408 | 500..=599) {
                 return Next::Exhausted { status: answered, full: false };
             }
         }
@@ -69,10 +69,12 @@ impl Dialling {
                 Err(TrunkUnfit::Down) => {}
             }
         }
+        legs.alarm(Alarm::TrunksExhausted { number: self.dial.number.to_string() });
         let status = match self.status {
             0 if self.full => 486,
-            // RFC 3261 §16.7: a 503 speaks of the trunk, not of us; passed on, it would take our phones away from us.
-            0 | 503 => 500,
+            // RFC 3261 §16.7: a 503 speaks of the trunk, not of us; passed on, it would take our phones away from us. Nor
+            // is it our phone that the trunk does not believe.
+            0 | 401 | 407 | 503 => 500,
             status => status,
         };
         Next::Exhausted { status, full: self.full && self.status == 0 }

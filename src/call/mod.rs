@@ -133,6 +133,10 @@ impl Call {
             tally: SmallVec::new(),
             failures: Failures::default(),
         };
+        call.failures.full = offered
+            .because
+            .iter()
+            .any(|reason| matches!(reason, Reason::TrunkFull { .. } | Reason::DidFull { .. } | Reason::NoFreeTrunk));
         legs.note(CallFact::Offered(Box::new(offered)));
         call.carry_out(orders, now, legs);
         call

@@ -8,7 +8,7 @@ use super::{Held, HeldAnswer, Switch};
 use crate::call::{Invitation, Leg, LegOrder, Legs, Line, Named, Peer, TrunkUnfit, bridge};
 use crate::clock::Timestamp;
 use crate::config::{DeviceRule, DidIx, ExtensionIx, IdentityHeader, TrunkIx};
-use crate::fact::{CallFact, Fact, Rung, Whom};
+use crate::fact::{Alarm, CallFact, Fact, Rung, Whom};
 use crate::key::{Flow, Key, Transport};
 use crate::route::{Availability, Callee, DialPlan, Direction, Load, Presence};
 use crate::sip::{HeaderName, Host, Uri};
@@ -84,6 +84,10 @@ impl Legs for House<'_> {
         if line.first_fact == 0 {
             line.first_fact = number;
         }
+    }
+
+    fn alarm(&mut self, alarm: Alarm) {
+        self.switch.means.note(Fact::Alarm(alarm));
     }
 
     fn taken(&mut self, extension: ExtensionIx, _by: Key<Leg>) {

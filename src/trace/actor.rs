@@ -71,7 +71,8 @@ impl Actor {
 
     /// What a line makes this peer say.
     pub(super) fn say(&mut self, spoken: &Spoken, us: SocketAddr, entropy: &mut Entropy) -> Result<Bytes, String> {
-        let key = format!("{}{}", spoken.status.unwrap_or(0), spoken.method.as_deref().unwrap_or_default());
+        let method = spoken.method.as_ref().or(self.latest.as_ref().filter(|_| spoken.status.is_some()));
+        let key = format!("{}{}", spoken.status.unwrap_or(0), method.map_or("", String::as_str));
         if spoken.again {
             return self.sent.get(&key).cloned().ok_or_else(|| format!("{} has not said that before", self.name));
         }
@@ -132,11 +133,18 @@ impl Actor {
             ("CANCEL", _) | (_, true) => String::new(),
             _ => format!(";tag={}", self.their_tag),
         };
-        let mut text = format!(
-            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch={branch};rport\r\nMax-Forwards: 70\r\n\
-             From: {};tag={}\r\nTo: {}{their_tag}\r\nCall-ID: {}\r\nCSeq: {cseq} {method}\r\n",
-            self.address, self.me, self.tag, self.them, self.call_id
-        );
+        let mut text = format!("{method} {uri} SIP/2.0\r\n");
+        let usual = [
+            ("Via", format!("SIP/2.0/UDP {};branch={branch};rport", self.address)),
+            ("Max-Forwards", "70".to_owned()),
+            ("From", format!("{};tag={}", self.me, self.tag)),
+            ("To", format!("{}{their_tag}", self.them)),
+            ("Call-ID", self.call_id.clone()),
+            ("CSeq", format!("{cseq} {method}")),
+        ];
+        for (name, value) in usual.iter().filter(|(name, _)| !spoken.says(name)) {
+            let _ = write!(text, "{name}: {value}\r\n");
+        }
         if spoken.authorised {
             let account = self.account.as_mut().ok_or("it has no password")?;
             for (name, value) in account.authorize(method.as_bytes(), uri.as_bytes(), entropy) {
@@ -174,11 +182,10 @@ impl Actor {
     }
 
     fn finish(&self, mut text: String, spoken: &Spoken) -> Bytes {
-        let has = |name: &str| spoken.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
         for (name, value) in spoken.headers.iter().filter(|(_, value)| value != "-") {
             let _ = write!(text, "{name}: {value}\r\n");
         }
-        if !has("Contact") {
+        if !spoken.says("Contact") {
             let _ = write!(text, "Contact: <sip:{}@{}>\r\n", self.user, self.address);
         }
         if let Some(reason) = &spoken.reason {
@@ -186,10 +193,10 @@ impl Actor {
         }
         let body = spoken.body.clone().or_else(|| spoken.session.as_deref().map(|name| session(name, self.address)));
         let body = body.unwrap_or_default();
-        if !body.is_empty() && !has("Content-Type") {
+        if !body.is_empty() && !spoken.says("Content-Type") {
             text.push_str("Content-Type: application/sdp\r\n");
         }
-        if !has("Content-Length") {
+        if !spoken.says("Content-Length") {
             let _ = write!(text, "Content-Length: {}\r\n", body.len());
         }
         let _ = write!(text, "\r\n{body}");

@@ -19,8 +19,8 @@
 //!
 //! The first paragraph is the title, the second the setting, the rest the ladder. A peer is `provider` (the first trunk),
 //! `trunk:NAME`, or an extension's number; `15/2` is its second device, `provider.b` the side of a second call.
-//! `#` begins a comment. Lines indented by four blanks under a message are further headers, or, after an empty indented
-//! line, its body, exactly as they stand.
+//! `#` begins a comment. Lines indented by four blanks under a message are further headers, or, after one that says `--`,
+//! its body, exactly as they stand.
 
 use std::fmt;
 
@@ -220,7 +220,7 @@ impl Script {
         if let Some(body) = &mut spoken.body {
             body.push_str(text);
             body.push_str("\r\n");
-        } else if text.trim().is_empty() {
+        } else if text.trim_end() == "--" {
             spoken.body = Some(String::new());
         } else {
             let (name, value) = text.split_once(':').ok_or("an indented line is `Header: value`")?;
@@ -394,6 +394,11 @@ fn split_peers(text: &str) -> (Vec<String>, &str) {
 }
 
 impl Spoken {
+    /// True where a further header of this name stands in the line: it takes the place of the usual one.
+    pub(super) fn says(&self, name: &str) -> bool {
+        self.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name))
+    }
+
     fn read(inward: bool, peers: &[String], rest: &str) -> Result<Spoken, String> {
         let list = words(rest);
         let mut spoken = Spoken {

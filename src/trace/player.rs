@@ -307,12 +307,17 @@ impl Player {
             }
         }
         let body = String::from_utf8_lossy(message.body());
+        if let Some(expected) = &spoken.body
+            && body.trim_end() != expected.trim_end()
+        {
+            return unlike("the body", &body);
+        }
         match spoken.session.as_deref().filter(|name| *name != "none") {
             Some(name) if !is_session(&body, name) => return unlike("the session", &body),
             Some(_) if self.is_relayed() && body.contains("m=audio 4000") => {
                 return unlike("the media port", "the other side's own");
             }
-            None if !body.is_empty() && spoken.body.is_none() => return unlike("the body", &body),
+            None if !body.is_empty() && spoken.body.is_none() && !spoken.again => return unlike("the body", &body),
             Some(_) | None => {}
         }
         if let Some(words) = &spoken.reason {
