@@ -1,5 +1,7 @@
 //! Rules between the lists of a config: what each row says for itself is right, and still it cannot be meant.
 
+use hashbrown::HashMap;
+
 use super::destination::{Destination, ExtensionIx};
 use super::directory::{Directory, Rows};
 use super::extension::Extension;
@@ -95,12 +97,12 @@ fn gsm_devices<'a>(rows: &Rows<'a>, directory: &Directory) -> Vec<(usize, PhoneN
 
 /// Who calls from a GSM number is that employee: it can be only one.
 fn refuse_shared_gsm(rows: &Rows<'_>, directory: &Directory) {
-    let devices = gsm_devices(rows, directory);
-    for (at, (owner, number, spot)) in devices.iter().enumerate() {
-        let earlier = devices[..at].iter().find(|(other, earlier, _)| earlier == number && other != owner);
-        if let Some((other, ..)) = earlier {
-            let other = directory.extensions.name(*other);
-            spot.error(format!("{number} is the phone of extension {other} already"), "give it to one of them");
+    let mut owners: HashMap<PhoneNumber, usize, foldhash::fast::FixedState> = HashMap::default();
+    for (at, number, spot) in gsm_devices(rows, directory) {
+        let owner = *owners.entry(number).or_insert(at);
+        if owner != at {
+            let owner = directory.extensions.name(owner);
+            spot.error(format!("{number} is the phone of extension {owner} already"), "give it to one of them");
         }
     }
 }

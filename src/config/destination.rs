@@ -11,7 +11,7 @@ macro_rules! index {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        pub struct $name(pub(super) u16);
+        pub struct $name(pub(super) u32);
 
         impl $name {
             /// Its place in the config's list, in file order.

@@ -12,14 +12,14 @@ use super::read::{Fields, Place, Spot};
 use super::spelling::did_you_mean;
 use crate::number::{Numbering, PhoneNumber, bare};
 
-/// More rows than this in one list are a mistake, and would not fit an index.
-const MOST_ROWS: usize = 50_000;
+/// More rows than this in one list are a mistake; an index has room for more.
+const MOST_ROWS: usize = 1_000_000;
 
 /// The names of one list, in the order of the file.
 pub(super) struct Names {
     what: &'static str,
     names: Vec<Arc<str>>,
-    at: HashMap<Arc<str>, u16, foldhash::fast::FixedState>,
+    at: HashMap<Arc<str>, u32, foldhash::fast::FixedState>,
 }
 
 impl Names {
@@ -36,9 +36,9 @@ impl Names {
             let spot = row.needed(key);
             let name = spot.as_ref().and_then(&read);
             if let (Some(spot), Some(name)) = (&spot, &name) {
-                match names.at.get(name).and_then(|first| places.get(usize::from(*first))?.as_ref()) {
+                match names.at.get(name).and_then(|first| places.get(*first as usize)?.as_ref()) {
                     Some(first) => refuse_twice(spot, what, name, first),
-                    None => _ = names.at.insert(name.clone(), at as u16),
+                    None => _ = names.at.insert(name.clone(), at as u32),
                 }
             }
             places.push(spot.map(|spot| spot.place));
@@ -53,11 +53,11 @@ impl Names {
     }
 
     /// Where the row of this name stands.
-    pub(super) fn index(&self, name: &str) -> Option<u16> {
+    pub(super) fn index(&self, name: &str) -> Option<u32> {
         self.at.get(name).copied()
     }
 
-    fn find(&self, name: &str, spot: &Spot<'_>) -> Option<u16> {
+    fn find(&self, name: &str, spot: &Spot<'_>) -> Option<u32> {
         let found = self.at.get(name).copied();
         if found.is_none() {
             let there = self.names.iter().map(|name| &**name).filter(|name| !name.is_empty());
@@ -69,9 +69,9 @@ impl Names {
     }
 
     /// Name and index of all rows that have a name, for the config's own lookups.
-    pub(super) fn lookup<Ix>(&self, index: impl Fn(u16) -> Ix) -> HashMap<Arc<str>, Ix, foldhash::fast::FixedState> {
+    pub(super) fn lookup<Ix>(&self, index: impl Fn(u32) -> Ix) -> HashMap<Arc<str>, Ix, foldhash::fast::FixedState> {
         let named = self.names.iter().enumerate().filter(|(_, name)| !name.is_empty());
-        named.map(|(at, name)| (name.clone(), index(at as u16))).collect()
+        named.map(|(at, name)| (name.clone(), index(at as u32))).collect()
     }
 }
 

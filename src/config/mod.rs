@@ -127,7 +127,7 @@ macro_rules! tables {
 
                 #[doc = concat!("Every ", $what, ", in the order of the file.")]
                 pub fn $all(&self) -> impl ExactSizeIterator<Item = ($ix, &$row)> {
-                    self.$list.iter().enumerate().map(|(at, row)| ($ix(at as u16), row))
+                    self.$list.iter().enumerate().map(|(at, row)| ($ix(at as u32), row))
                 }
             )*
         }
@@ -309,12 +309,12 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
     let sip = Sip::read(root.table("sip"));
     let media = Media::read(root.table("media"), &sip.listen, rows.extensions.len());
     let web = Web::read(root.table("web"), &sip.listen);
-    let trunks = each(&rows.trunks, |row, at| Trunk::read(row, directory.trunks.name(at.into()), &directory));
+    let trunks = each(&rows.trunks, |row, at| Trunk::read(row, directory.trunks.name(at as usize), &directory));
     let extensions = each(&rows.extensions, |row, at| Extension::read(row, ExtensionIx(at), &directory, &mut exits));
     let groups = each(&rows.groups, |row, at| HuntGroup::read(row, GroupIx(at), &directory, &mut exits));
     let voicemails = each(&rows.voicemails, |row, at| Voicemail::read(row, VoicemailIx(at), &directory));
     let schedules = each(&rows.schedules, |row, at| {
-        Schedule::read(row, directory.schedules.name(at.into()), site.timezone.clone())
+        Schedule::read(row, directory.schedules.name(at as usize), site.timezone.clone())
     });
     let dids = each(&rows.dids, |row, at| Did::read(row, DidIx(at), &directory, &mut exits));
     let outbound = OutboundRules::read(&rows.outbound, &directory);
@@ -351,9 +351,9 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
     }
 }
 
-fn each<'a, T>(rows: &[Fields<'a>], mut read: impl FnMut(&Fields<'a>, u16) -> T) -> Vec<T> {
-    // `Rows` keeps lists below 65,536 rows.
-    (0..=u16::MAX).zip(rows).map(|(at, row)| read(row, at)).collect()
+fn each<'a, T>(rows: &[Fields<'a>], mut read: impl FnMut(&Fields<'a>, u32) -> T) -> Vec<T> {
+    // `Rows` keeps lists shorter than that.
+    (0..=u32::MAX).zip(rows).map(|(at, row)| read(row, at)).collect()
 }
 
 /// The first 12 hex digits of the SHA-256 of a text.
@@ -371,13 +371,13 @@ impl Lookups {
             voicemails: directory.voicemails.lookup(VoicemailIx),
             ..Lookups::default()
         };
-        for (at, did) in (0..=u16::MAX).zip(dids) {
+        for (at, did) in (0..=u32::MAX).zip(dids) {
             match &did.number {
                 DidNumber::Public(number) => _ = by.dids.insert(*number, DidIx(at)),
                 DidNumber::Verbatim(digits) => _ = by.verbatim_dids.insert(digits.clone(), DidIx(at)),
             }
         }
-        for (at, extension) in (0..=u16::MAX).zip(extensions) {
+        for (at, extension) in (0..=u32::MAX).zip(extensions) {
             for device in &extension.devices {
                 if let DeviceRule::Gsm { number, .. } = device {
                     by.gsm.insert(*number, ExtensionIx(at));

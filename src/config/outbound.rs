@@ -34,7 +34,7 @@ impl OutboundRule {
 }
 
 /// Where a pattern's digits stand, by what follows them and by what they are for.
-type ByStart = HashMap<Box<str>, SmallVec<[u16; 2]>, foldhash::fast::FixedState>;
+type ByStart = HashMap<Box<str>, SmallVec<[u32; 2]>, foldhash::fast::FixedState>;
 
 /// Every `[[outbound]]`, found by the longest match.
 #[derive(Clone, Debug, Default)]
@@ -50,7 +50,7 @@ impl OutboundRules {
     fn of(mut rules: Vec<OutboundRule>) -> OutboundRules {
         rules.sort_by_key(|rule| std::cmp::Reverse((rule.pattern.weight(), !rule.only_for.is_empty())));
         let mut table = OutboundRules::default();
-        for (at, rule) in (0..=u16::MAX).zip(&rules) {
+        for (at, rule) in (0..=u32::MAX).zip(&rules) {
             let by_start = match (rule.pattern.is_public(), rule.pattern.is_open()) {
                 (true, true) => &mut table.public_open,
                 (true, false) => &mut table.public_exact,
@@ -70,7 +70,7 @@ impl OutboundRules {
         number: Option<PhoneNumber>,
         dialled: &str,
     ) -> Option<&OutboundRule> {
-        let exists = |at: &u16| self.rules.get(usize::from(*at)).filter(|rule| rule.is_for(caller));
+        let exists = |at: &u32| self.rules.get(*at as usize).filter(|rule| rule.is_for(caller));
         let first = |by_start: &ByStart, start: &str| by_start.get(start)?.iter().find_map(exists);
         let longest = |exact: &ByStart, open: &ByStart, text: &str| {
             let prefixes = (0..=text.len()).rev().filter_map(|end| text.get(..end));
@@ -154,7 +154,7 @@ mod tests {
 
     use super::*;
 
-    fn rule(pattern: &str, only_for: &[u16]) -> OutboundRule {
+    fn rule(pattern: &str, only_for: &[u32]) -> OutboundRule {
         OutboundRule {
             pattern: pattern.parse().unwrap(),
             trunks: Vec::new(),
@@ -167,10 +167,10 @@ mod tests {
     proptest! {
         #[test]
         fn the_longest_match_is_found_as_a_walk_through_all_rules_finds_it(
-            patterns in proptest::collection::vec(("\\+?[12]{0,4}\\*?", proptest::collection::vec(0..3u16, 0..2)), 0..12),
+            patterns in proptest::collection::vec(("\\+?[12]{0,4}\\*?", proptest::collection::vec(0..3u32, 0..2)), 0..12),
             digits in "[12]{1,4}",
             public in any::<bool>(),
-            caller in proptest::option::of(0..3u16),
+            caller in proptest::option::of(0..3u32),
         ) {
             let patterns = patterns.into_iter().filter(|(pattern, _)| pattern.parse::<Pattern>().is_ok());
             let rules: Vec<_> = patterns.map(|(pattern, only_for)| rule(&pattern, &only_for)).collect();
