@@ -10,9 +10,11 @@ use huntline::clock::Timestamp;
 use huntline::config::{Config, DidIx, ExtensionIx, Nothing, TrunkIx};
 use huntline::customer::{Customer, Kind};
 use huntline::route::{
-    Availability, Caller, Destined, Direction, Load, Origin, Presence, RoutePlan, Situation, decide, explain, sentence,
+    Availability, Caller, Destined, Direction, Happening, Load, Origin, Presence, RoutePlan, Situation, decide,
+    explain, sentence,
 };
 use huntline::state::{Counter, Override, State};
+use proptest::prelude::*;
 
 const MONDAY_TEN: &str = "2026-11-23T10:00:00+01:00[Europe/Berlin]";
 const SUNDAY: &str = "2026-11-22T10:00:00+01:00[Europe/Berlin]";
@@ -976,6 +978,62 @@ fn a_personal_did_rings_one_employee_with_that_employees_own_ways_on() {
     call.busy(&["15"]).expect_first("", "0 s  15 is busy; falls to 11; 11 rings");
 }
 
+// -------------------------------------------------------------------------------------------------- whatever comes
+
+proptest! {
+    /// Pure and total: every situation gives a plan, the same one twice, whose steps exist and whose walk ends by itself
+    /// (or dials for as long as the caller waits).
+    #[test]
+    fn every_situation_gives_one_plan_that_ends(
+        from in prop::sample::select(vec!["200", "201", "202", "203", "209", "+79160000001", "+79161234567", "anonymous", "x"]),
+        to in prop::sample::select(vec!["+74951234567", "+74957654321", "+74951110202", "200", "201", "202", "208", "209",
+            "112", "+79998887766", "+77017778899", "+4930123456", "+15551234567", "999", "account", ""]),
+        hour in 0i64..24 * 400,
+        responsible in prop::option::of(prop::sample::select(vec!["201", "202", "203", "208", "77", ""])),
+        standing in prop::collection::vec(0u8..3, 6),
+        away in prop::collection::vec(any::<bool>(), 6),
+        by_hand in prop::option::of(any::<bool>()),
+        blocked: bool,
+        chance: u64,
+        load in 0u32..40,
+    ) {
+        let numbers = ["200", "201", "202", "203", "209", "208"];
+        let mut office = Office::with_text(include_str!("office.toml"));
+        (office.on_trunk, office.on_did) = (load, load / 3);
+        for (number, _) in numbers.iter().zip(away).filter(|(_, away)| *away) {
+            office.state.set_away(&(*number).into(), Some(Timestamp::MAX));
+        }
+        office.state.set_override(&"office".into(), by_hand.map(|open| Override { open, until: None }));
+        if blocked {
+            office.state.set_blocked("+79161234567".parse().unwrap(), Some("shouts"));
+        }
+        let mut call = office.call(from, to);
+        if let (Some(responsible), Origin::Trunk(_)) = (responsible, call.origin) {
+            call = call.customer(responsible);
+        }
+        call.at = "2026-06-01T00:00:00Z".parse::<Timestamp>().unwrap() + jiff::SignedDuration::from_hours(hour);
+        call.chance = chance;
+        for (number, standing) in numbers.iter().zip(standing) {
+            match standing {
+                1 => call.busy.push((*number).into()),
+                2 => call.unreachable.push((*number).into()),
+                _ => {}
+            }
+        }
+        let plan = call.decide();
+        prop_assert_eq!(&plan, &call.decide());
+        prop_assert!(plan.start.is_some_and(|start| plan.step(start).is_some()));
+        let explained = explain(&call.situation());
+        prop_assert_eq!(&explained.order, &plan.considered);
+        let dials = plan.direction == Direction::Outbound && plan.refusal().is_none();
+        match explained.timetable.last().and_then(|moment| moment.what.last()) {
+            Some(Happening::Ends(status)) => prop_assert!((400..700).contains(status) && !dials),
+            Some(Happening::Dials { trunks, .. }) => prop_assert!(dials && !trunks.is_empty()),
+            other => prop_assert!(false, "{other:?}"),
+        }
+    }
+}
+
 // -------------------------------------------------------------------------------------------------------- helpers
 
 struct Office {
@@ -993,14 +1051,17 @@ impl Office {
 
     fn with_text(text: &str) -> Office {
         // What every extension needs, and no test is about.
-        let text = text.replace("[[extension]]", "[[extension]]\npassword = \"a-long-password\"");
+        let text: String = match text.contains("\npassword") {
+            true => text.into(),
+            false => text.replace("[[extension]]", "[[extension]]\npassword = \"a-long-password\""),
+        };
         let loaded =
             Config::read(Path::new("office.toml"), &text, &Nothing).unwrap_or_else(|problems| panic!("{problems}"));
         Office { config: loaded.config, state: State::default(), on_trunk: 0, on_did: 0 }
     }
 
     fn call(&self, from: &str, to: &str) -> Call<'_> {
-        let one = self.config.trunk_by_name("one").unwrap();
+        let one = self.config.trunks().next().unwrap().0;
         let (origin, caller, dialled) = match self.config.extension_by_number(from) {
             Some(extension) => (
                 Origin::Extension(extension),

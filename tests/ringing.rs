@@ -140,6 +140,18 @@ fn of_all_members_any_that_rang_in_vain_makes_no_answer_else_the_best_failure_co
 }
 
 #[test]
+fn a_phone_that_rings_already_goes_on_ringing_in_the_next_step_though_its_registration_has_lapsed() {
+    let mut call = Ringing::begin(
+        "[[did]]\nnumber = \"+49301000\"\nopen = { to = [\"extension:11\", \"group:all\"] }\n\
+         [[group]]\nname = \"all\"\nmembers = [\"12\", \"11\"]\nthen = \"refuse:forbidden\"\n",
+        &[],
+    );
+    call.presence.insert("11".into(), Availability::Unreachable);
+    assert_eq!(call.due(30.0), "11 does not answer, falls to all, ring 12");
+    assert_eq!(call.walk.ringing(), [call.ix("11"), call.ix("12")]);
+}
+
+#[test]
 fn late_news_of_who_does_not_ring_any_more_changes_nothing() {
     let mut call = Ringing::group("sequential", &["11", "12", "13"], 10, 60);
     assert_eq!(call.due(10.0), "stop 11, ring 12");
@@ -258,6 +270,8 @@ enum Event {
     GetsBusy(usize),
     Vanishes(usize),
     GetsFree(usize),
+    /// Its registration runs out, which a phone that rings already does not hear.
+    Lapses(usize),
 }
 
 const PEOPLE: usize = 7;
@@ -343,13 +357,14 @@ impl Choices {
         let mut script: BTreeMap<u64, Vec<Event>> = BTreeMap::new();
         for _ in 0..self.below(24) {
             let (when, who) = (self.below(60) as u64, self.below(PEOPLE));
-            let event = match self.below(8) {
+            let event = match self.below(10) {
                 0 => Event::Fails(who, Failed::Declined),
                 1 => Event::Fails(who, Failed::Busy),
                 2 => Event::Fails(who, Failed::NoAnswer),
                 3 => Event::Fails(who, Failed::Unreachable),
                 4 => Event::GetsBusy(who),
                 5 => Event::Vanishes(who),
+                6 | 7 => Event::Lapses(who),
                 _ => Event::GetsFree(who),
             };
             script.entry(when).or_default().push(event);
@@ -408,6 +423,7 @@ fn compare(tape: Vec<u16>) -> Result<BTreeSet<&'static str>, String> {
                     real.fails(who, failed, when, &presence);
                     naive.fails(who, failed, when, &presence);
                 }
+                Event::Lapses(who) => presence[who] = Availability::Unreachable,
                 Event::GetsFree(who) => {
                     presence[who] = Availability::Free;
                     real.gets_free(who, when, &presence);
