@@ -2,8 +2,8 @@
 
 use clap::{Args, ValueEnum};
 
-use super::moment::{self, Towards};
-use super::{Desk, Output, Trouble, say, say_json};
+use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
+use crate::cli::moment::{self, Towards};
 use crate::control::Request;
 
 /// Say that an employee is away, or is back.

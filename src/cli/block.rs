@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{Desk, Output, Trouble, say, say_json};
+use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
 use crate::control::Request;
 
 /// Put a caller on the block list, or take one off it.

@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use super::calls::past;
-use super::moment::{self, Towards};
-use super::{Desk, Output, Trouble, say, say_json};
+use crate::cli::calls::past;
+use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
+use crate::cli::moment::{self, Towards};
 use crate::config::Config;
 use crate::control::Request;
 use crate::hypothesis::{AssumedCustomer, Hypothesis, Office};

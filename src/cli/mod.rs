@@ -8,6 +8,7 @@ mod block;
 mod calls;
 mod check;
 mod contacts;
+mod desk;
 mod explain;
 mod moment;
 mod override_hours;
@@ -20,15 +21,10 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use serde::Serialize;
-use serde_json::Value;
+use clap::{Parser, Subcommand};
 
 use crate::clock::Timestamp;
-use crate::config::{Config, Loaded, Problems};
-use crate::config_file;
-use crate::control::{self, Failure, Request};
-use crate::store::StoreError;
+use desk::{Desk, Trouble};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -69,93 +65,6 @@ enum Command {
     Override(override_hours::OverrideHours),
     Away(away::Away),
     Block(block::Block),
-}
-
-/// Of every command that prints data.
-#[derive(Clone, Copy, Debug, Args)]
-struct Output {
-    /// Print JSON instead of text.
-    #[arg(long)]
-    json: bool,
-}
-
-/// Why a command ends without having done its work.
-#[derive(Debug)]
-enum Trouble {
-    /// Something is wrong, as said: exit code 1.
-    Wrong(String),
-    /// Something is wrong, and has been printed already: exit code 1.
-    Said,
-    /// The command line makes no sense: exit code 2.
-    Usage(String),
-    /// No router is running: exit code 3.
-    NoRouter(String),
-    /// Whoever reads our output has heard enough.
-    Closed,
-}
-
-impl From<StoreError> for Trouble {
-    fn from(error: StoreError) -> Trouble {
-        Trouble::Wrong(error.to_string())
-    }
-}
-
-impl From<Problems> for Trouble {
-    fn from(problems: Problems) -> Trouble {
-        Trouble::Wrong(format!("the config cannot be followed\n{problems}"))
-    }
-}
-
-impl From<Failure> for Trouble {
-    fn from(failure: Failure) -> Trouble {
-        match failure {
-            Failure::NoRouter(_) => Trouble::NoRouter(failure.to_string()),
-            Failure::Refused(_) | Failure::Broken(_) => Trouble::Wrong(failure.to_string()),
-        }
-    }
-}
-
-impl From<std::io::Error> for Trouble {
-    fn from(error: std::io::Error) -> Trouble {
-        match error.kind() {
-            std::io::ErrorKind::BrokenPipe => Trouble::Closed,
-            _ => Trouble::Wrong(format!("cannot print: {error}")),
-        }
-    }
-}
-
-/// What a command works on.
-struct Desk {
-    file: PathBuf,
-    now: Timestamp,
-}
-
-impl Desk {
-    /// The config, as the file says it now.
-    fn config(&self) -> Result<Config, Trouble> {
-        let Loaded { config, .. } = config_file::load(&self.file)?;
-        Ok(config)
-    }
-
-    /// Asks the running router.
-    fn ask(&self, request: &Request) -> Result<Value, Trouble> {
-        Ok(control::ask(&self.config()?.storage.directory, request)?)
-    }
-}
-
-/// Prints text.
-fn say(text: &str) -> Result<(), Trouble> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
-    Ok(())
-}
-
-/// Prints a value as JSON, for programs.
-fn say_json(value: &impl Serialize) -> Result<(), Trouble> {
-    let mut text = serde_json::to_string_pretty(value).map_err(|error| Trouble::Wrong(error.to_string()))?;
-    text.push('\n');
-    say(&text)
 }
 
 /// Runs the program: reads the command line, does what it says, gives the exit code.

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Desk, Output, Trouble, say, say_json};
+use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
 use crate::control::Request;
 
 /// Let the running router read its config file again. A broken file changes nothing.

@@ -3,8 +3,8 @@
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
-use super::{Desk, Trouble};
 use crate::app;
+use crate::cli::desk::{Desk, Trouble};
 
 /// Take calls, until told to end.
 #[derive(Debug, Args)]

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use clap::Args;
 use serde_json::Value;
 
-use super::table::table;
-use super::{Desk, Output, Trouble, say, say_json};
+use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
+use crate::cli::table::table;
 use crate::control::Request;
 
 /// Say how the running router stands: trunks, phones, calls.

@@ -1,17 +1,19 @@
 //! `huntline calls`: the call list; `huntline calls show ID`: one call in full.
 
 mod show;
+mod words;
 
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::tz::TimeZone;
 
-use super::moment::{self, Towards};
-use super::table::table;
-use super::{Desk, Output, Trouble, say, say_json};
+use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
+use crate::cli::moment::{self, Towards};
+use crate::cli::table::table;
 use crate::config::Config;
-use crate::fact::Party;
 use crate::key::CallId;
 use crate::store::{CallFilter, CallRow, CallState, Reader};
+
+use words::{result, span, who};
 
 pub(super) use show::past;
 
@@ -156,46 +158,4 @@ fn list(rows: &[CallRow], zone: &TimeZone) -> String {
         ]
     }));
     table(&lines)
-}
-
-/// How a call ended, in a few words.
-fn result(row: &CallRow) -> String {
-    match (row.state, row.missed) {
-        (CallState::Open, _) => match &row.answered_by {
-            Some(by) => format!("talks with {by}"),
-            None => "open".into(),
-        },
-        (_, Some(cause)) => {
-            let cause = serde_json::to_value(cause).unwrap_or_default();
-            format!("missed: {}", cause.as_str().unwrap_or_default().replace('_', " "))
-        }
-        (CallState::Answered, _) => format!("answered by {}", row.answered_by.as_deref().unwrap_or("?")),
-        _ => match row.status {
-            Some(0) | None => "not answered".into(),
-            Some(status) => format!("not answered ({status})"),
-        },
-    }
-}
-
-/// Somebody at one end, as people read it.
-fn who(party: &Party) -> String {
-    let number = match (&party.extension, party.number) {
-        (Some(extension), _) => extension.to_string(),
-        (None, Some(number)) => number.to_string(),
-        (None, None) if party.anonymous => "anonymous".into(),
-        (None, None) => party.text.clone(),
-    };
-    match &party.name {
-        Some(name) if !name.is_empty() => format!("{number} {name}"),
-        _ => number,
-    }
-}
-
-/// A span as people read it: `1:30`, `1:02:03`.
-fn span(millis: u64) -> String {
-    let seconds = millis / 1000;
-    match seconds / 3600 {
-        0 => format!("{}:{:02}", seconds / 60, seconds % 60),
-        hours => format!("{hours}:{:02}:{:02}", seconds / 60 % 60, seconds % 60),
-    }
 }

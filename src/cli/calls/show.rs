@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use clap::Args;
 use jiff::tz::TimeZone;
 
-use super::super::table::table;
-use super::super::{Desk, Output, Trouble, say, say_json};
-use super::{result, span, who};
+use super::words::{result, span, who};
+use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
+use crate::cli::table::table;
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::key::CallId;
@@ -39,7 +39,7 @@ impl Show {
 }
 
 /// A call of the database.
-pub(in crate::cli) fn past(config: &Config, id: CallId) -> Result<CallDetail, Trouble> {
+pub(crate) fn past(config: &Config, id: CallId) -> Result<CallDetail, Trouble> {
     let detail = Reader::open(&config.storage.directory)?.call(id)?;
     detail.ok_or_else(|| Trouble::Wrong(format!("there is no call {id}; `huntline calls` lists them")))
 }
@@ -65,7 +65,7 @@ impl CallDetail {
     }
 
     /// Who called whom, and why it went where it went; as text.
-    pub(in crate::cli) fn decision(&self, zone: &TimeZone) -> String {
+    pub(crate) fn decision(&self, zone: &TimeZone) -> String {
         let mut text = self.head(zone);
         self.reasons(&mut text);
         text

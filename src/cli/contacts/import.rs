@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::super::{Desk, Output, Trouble, say, say_json};
 use super::sheet::{Duplicate, Finding, HEADINGS, Sheet};
+use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
 use crate::config::Config;
 use crate::control::{self, Failure, Request};
 use crate::store::{Imported, Reader, Writer};

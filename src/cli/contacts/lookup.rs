@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::super::{Desk, Output, Trouble, say, say_json};
+use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
 use crate::config::Config;
 use crate::store::{CustomerRow, Reader};
 

@@ -6,7 +6,7 @@ mod sheet;
 
 use clap::{Args, Subcommand};
 
-use super::{Desk, Trouble};
+use crate::cli::desk::{Desk, Trouble};
 
 /// Import customers from a CRM's export, or look a number up.
 #[derive(Debug, Args)]
