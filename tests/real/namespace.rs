@@ -1,7 +1,7 @@
 //! A network of our own: addresses that exist only while the tests run and that nobody outside can reach.
 
 use std::process::{Command, ExitCode};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 
 const INSIDE: &str = "HUNTLINE_TEST_NAMESPACE";
 
@@ -30,6 +30,9 @@ pub enum Ground {
 pub fn enter() -> Ground {
     if std::env::var_os(INSIDE).is_some() {
         run("ip", &["link", "set", "lo", "up"]);
+        // Room before the rule by which everything goes to an address of this machine; see `Subnet::speaks_from`.
+        run("ip", &["rule", "add", "pref", "100", "lookup", "local"]);
+        run("ip", &["rule", "del", "pref", "0"]);
         return Ground::Inside;
     }
     let missing: Vec<String> = PROGRAMS
@@ -118,5 +121,19 @@ impl Subnet {
         run("ip", &["link", "set", &far, "up"]);
         run("ip", &["link", "set", &near, "up"]);
         self.address(host)
+    }
+
+    /// Makes what is sent from the returned ports (first, last) come from this host's address.
+    ///
+    /// baresip binds its RTP to no address, and among addresses of one machine the kernel would then send from the
+    /// address that is sent to: the router's own.
+    pub fn speaks_from(&self, host: u8) -> (u16, u16) {
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let (first, table) = (30_000 + number * 100, (1000 + number).to_string());
+        let (last, own, everybody) = (first + 99, self.address(host), self.cidr());
+        run("ip", &["route", "add", "local", &everybody, "dev", "lo", "src", &own, "table", &table]);
+        run("ip", &["rule", "add", "pref", "10", "sport", &format!("{first}-{last}"), "lookup", &table]);
+        (first, last)
     }
 }

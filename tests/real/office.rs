@@ -3,7 +3,7 @@
 use super::namespace::{self, Subnet};
 use super::process::Process;
 use super::provider::Provider;
-use super::wire::Wire;
+use super::wire::{Seen, Wire};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -91,7 +91,7 @@ impl Office {
     fn huntline(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_huntline"));
         command.args(args).arg("--config").arg(self.config()).current_dir(&self.folder);
-        command.env("RUST_LOG", "huntline=debug");
+        command.env("HUNTLINE_LOG", "huntline=debug");
         command
     }
 
@@ -143,6 +143,7 @@ impl Drop for Office {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("--- the wire\n{}", self.wire.ladder());
+            let _ = std::fs::write(self.folder.join("wire.txt"), self.wire.look(Seen::to_string));
             if let Some(program) = &self.program {
                 let said = program.said();
                 let lines: Vec<&str> = said.lines().collect();

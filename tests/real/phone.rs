@@ -45,8 +45,8 @@ impl Phone {
         let folder = office.folder.join(format!("phone-{extension}"));
         std::fs::create_dir_all(&folder).unwrap();
         tone::write_wav(&folder.join("voice.wav"), &tone::sine(hertz, 60));
-        let interface = office.subnet.interface(host);
-        let config = config(&folder, &address, &interface);
+        let ports = office.subnet.speaks_from(host);
+        let config = config(&folder, &address, &office.subnet.interface(host), ports);
         std::fs::write(folder.join("config"), config).unwrap();
         let router = &office.router;
         let account =
@@ -155,13 +155,13 @@ impl Phone {
     }
 }
 
-fn config(folder: &std::path::Path, address: &str, interface: &str) -> String {
+fn config(folder: &std::path::Path, address: &str, interface: &str, (first, last): (u16, u16)) -> String {
     let modules = MODULES.iter().find(|path| std::path::Path::new(path).exists()).expect("baresip's modules");
     let folder = folder.display();
     let mut config = format!(
         "sip_listen {address}:5060\nnet_interface {interface}\nctrl_tcp_listen {address}:{CONTROL}\n\
          audio_source aufile,{folder}/voice.wav\naudio_player aubridge,ear\naudio_alert aubridge,bell\n\
-         audio_srate 8000-8000\naudio_channels 1-1\njitter_buffer_type off\nrtp_ports 30000-30999\n\
+         audio_srate 8000-8000\naudio_channels 1-1\njitter_buffer_type off\nrtp_ports {first}-{last}\n\
          snd_path {folder}\nmodule_path {modules}\n"
     );
     for module in ["g711", "aufile", "aubridge", "sndfile"] {

@@ -38,8 +38,10 @@ pub struct Sip {
 pub struct Rtp {
     /// When the kernel saw it, since 1970.
     pub at: Duration,
+    pub from: SocketAddrV4,
     pub to: SocketAddrV4,
     pub payload_type: u8,
+    pub sequence: u16,
     pub payload: Vec<u8>,
 }
 
@@ -133,6 +135,20 @@ impl Wire {
     }
 }
 
+/// Every SIP message in full and all streams of RTP, for the one who must find out.
+impl std::fmt::Display for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut streams: BTreeMap<_, Vec<Duration>> = BTreeMap::new();
+        for packet in &self.rtp {
+            streams.entry((packet.from, packet.to)).or_default().push(packet.at);
+        }
+        for ((from, to), times) in streams {
+            writeln!(f, "RTP {from} -> {to}: {} packets, {:?} to {:?}", times.len(), times[0], times[times.len() - 1])?;
+        }
+        self.sip.iter().try_for_each(|m| writeln!(f, "--- {:?} {} -> {}\n{}", m.at, m.from, m.to, m.text))
+    }
+}
+
 impl Drop for Wire {
     fn drop(&mut self) {
         let _ = self.tcpdump.kill();
@@ -171,10 +187,9 @@ impl Seen {
         rings
     }
 
-    /// When packets of this tone reached that address.
-    pub fn tone(&self, hertz: f64, to: Ipv4Addr, after: Duration) -> Vec<Duration> {
-        let theirs = |p: &&Rtp| *p.to.ip() == to && p.at >= after && tone::is_tone(&p.samples(), hertz);
-        self.rtp.iter().filter(theirs).map(|packet| packet.at).collect()
+    /// The packets that carry this tone, since this moment.
+    pub fn tone(&self, hertz: f64, since: Duration) -> impl Iterator<Item = &Rtp> {
+        self.rtp.iter().filter(move |packet| packet.at >= since && tone::is_tone(&packet.samples(), hertz))
     }
 }
 
@@ -264,6 +279,13 @@ fn take_frame(at: Duration, frame: &[u8], seen: &mut Seen) {
         seen.sip.push(Sip { at, from, to, text: String::from_utf8_lossy(body).into_owned() });
     } else if body.len() > 12 && body[0] >> 6 == 2 && !(200..=207).contains(&body[1]) {
         let start = (12 + usize::from(body[0] & 15) * 4).min(body.len());
-        seen.rtp.push(Rtp { at, to, payload_type: body[1] & 0x7f, payload: body[start..].to_vec() });
+        seen.rtp.push(Rtp {
+            at,
+            from,
+            to,
+            payload_type: body[1] & 0x7f,
+            sequence: u16::from_be_bytes([body[2], body[3]]),
+            payload: body[start..].to_vec(),
+        });
     }
 }
