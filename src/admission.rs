@@ -208,3 +208,6 @@ fn says_who_it_is(message: &Message, number: &str) -> bool {
     (is_own(&message.from()) || is_nobody(&message.from()))
         && asserted.all(|value| NameAddr::read(value).is_ok_and(|address| is_own(&address)))
 }
+
+#[cfg(test)]
+mod tests;

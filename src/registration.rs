@@ -651,3 +651,6 @@ fn pause(failures: u32, entropy: &mut Entropy) -> Duration {
     let millis = longest.as_millis() as u64;
     Duration::from_millis(millis / 2 + entropy.below(millis / 2 + 1))
 }
+
+#[cfg(test)]
+mod tests;
