@@ -381,15 +381,20 @@ fn same_number(one: UriRef<'_>, two: UriRef<'_>) -> bool {
 }
 
 fn tel_params_in(one: UriRef<'_>, two: UriRef<'_>) -> bool {
-    one.params().iter().all(|(name, value)| two.param(name).is_some_and(|other| same_text_any_case(value, other)))
+    one.params().iter().all(|(name, value)| has_param(two, name, value))
 }
 
 /// Every parameter of `one` agrees with `two`. Those that change where a request goes must be on both sides.
 fn sip_params_agree(one: UriRef<'_>, two: UriRef<'_>) -> bool {
     one.params().iter().all(|(name, value)| match two.param(name) {
-        Some(other) => same_text_any_case(value, other),
+        Some(_) => has_param(two, name, value),
         None => !["transport", "user", "ttl", "method", "maddr"].iter().any(|must| name.eq_ignore_ascii_case(must)),
     })
+}
+
+/// A parameter that came twice, which it must not, agrees with either.
+fn has_param(uri: UriRef<'_>, name: &str, value: &str) -> bool {
+    uri.params().iter().any(|(found, other)| name.eq_ignore_ascii_case(found) && same_text_any_case(value, other))
 }
 
 fn headers_in(one: UriRef<'_>, two: UriRef<'_>) -> bool {
