@@ -1,5 +1,5 @@
 """The field on which the long runs are played: a network of its own, the router, SIPp, and what SIPp's logs say."""
-import collections, json, os, shutil, signal, socket, subprocess, sys, tempfile, time
+import collections, json, os, re, shutil, signal, socket, subprocess, sys, tempfile, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -128,6 +128,11 @@ class Router:
         return records
 
 
+def media(port):
+    """Where a SIPp with this SIP port takes RTP: it takes a few ports on from there, so they stand well apart."""
+    return 30000 + port % 1000 * 20
+
+
 class Sipp:
     """One SIPp process on a scenario; its message log is what its side saw."""
 
@@ -137,7 +142,7 @@ class Sipp:
         with open(path, "w") as f:
             f.write(scenario)
         self.out = os.path.join(folder, name + ".out")
-        cmd = ["sipp", "-sf", path, "-i", ip, "-p", str(port), "-mi", ip, "-mp", str(port + 10000), "-nostdin",
+        cmd = ["sipp", "-sf", path, "-i", ip, "-p", str(port), "-mi", ip, "-mp", str(media(port)), "-nostdin",
                "-timer_resol", "1", "-buff_size", "4194304", "-trace_shortmsg", "-shortmessage_file", self.log,
                "-trace_err", "-error_file", os.path.join(folder, name + ".errors"), *args]
         self.process = subprocess.Popen(cmd, cwd=folder, stdin=subprocess.DEVNULL, stdout=open(self.out, "w"),
@@ -204,9 +209,12 @@ def workplace(name):
 
 
 def verdict(wrong, good, folder, keep):
-    """Prints the findings (the first twenty in full) and ends."""
-    for line in wrong[:20]:
-        print("  " + line)
+    """Prints the findings, those that differ only in their figures as one with their number, and ends."""
+    alike = collections.defaultdict(list)
+    for line in wrong:
+        alike[re.sub(r"\d+", "#", line)].append(line)
+    for lines in alike.values():
+        print(f"  {len(lines)} × {lines[0]}")
     if wrong:
         print(f"WRONG: {len(wrong)} findings; kept {folder}")
         sys.exit(1)
