@@ -1,5 +1,5 @@
 """The field on which the long runs are played: a network of its own, the router, SIPp, and what SIPp's logs say."""
-import collections, json, os, re, shutil, signal, socket, subprocess, sys, tempfile, time
+import collections, json, os, re, shutil, signal, socket, subprocess, sys, tempfile, threading, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -77,6 +77,7 @@ class Router:
 
     def write(self, text):
         with open(self.path + ".new", "w") as f:
+            os.fchmod(f.fileno(), 0o600)
             f.write(text)
         os.replace(self.path + ".new", self.path)
 
@@ -171,6 +172,7 @@ class Seen:
     """What one caller saw of a call: times in seconds since 1970."""
 
     def __init__(self):
+        self.began = None        # when the INVITE left
         self.statuses = []       # (time, code) of every response to the INVITE
         self.bye = None          # (time, "caller" or "callee")
         self.cancelled = False
@@ -195,13 +197,29 @@ def seen(path):
                 continue
             t, way, call_id, cseq, first = float(p[2]), p[3], p[4], p[5], p[6]
             s = out[call_id]
-            if way == "R" and first.startswith("SIP/2.0") and cseq.endswith("INVITE"):
+            if way == "S" and first.startswith("INVITE "):
+                s.began = s.began or t
+            elif way == "R" and first.startswith("SIP/2.0") and cseq.endswith("INVITE"):
                 s.statuses.append((t, int(first.split()[1])))
             elif first.startswith("BYE ") and not s.bye:
                 s.bye = (t, "caller" if way == "S" else "callee")
             elif first.startswith("CANCEL "):
                 s.cancelled = True
     return out
+
+
+def trunk():
+    """The provider's other end, which answers our OPTIONS."""
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind((TRUNK, 5060))
+
+    def answer():
+        while True:
+            data, peer = s.recvfrom(65536)
+            kept = [l for l in data.decode(errors="replace").split("\r\n") if l.split(":")[0].lower() in
+                    ("via", "from", "to", "call-id", "cseq")]
+            s.sendto("\r\n".join(["SIP/2.0 200 OK", *kept, "Content-Length: 0", "", ""]).encode(), peer)
+    threading.Thread(target=answer, daemon=True).start()
 
 
 def workplace(name):
