@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::key::CallId;
 use crate::number::PhoneNumber;
 pub use crate::registrar::Bound;
-use crate::route::{Direction, Reason};
+use crate::route::{Considered, Direction, Reason};
 use crate::state::{Counter, Override, State};
 
 /// A fact with its place in the order of things.
@@ -162,7 +162,11 @@ pub struct Offered {
     pub sip_call_id: String,
     /// Why the plan is what it is: each rule that spoke, in the order of decision.
     pub because: Vec<Reason>,
-    /// The plan as `explain` prints it.
+    /// Every rule in the order of decision with its outcome, as `explain` prints it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub considered: Vec<Considered>,
+    /// The steps of the plan with their timetables, a line each.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
     pub plan: String,
 }
 

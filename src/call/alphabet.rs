@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::call::leg::Leg;
 use crate::clock::Timestamp;
-use crate::config::{ExtensionIx, TrunkIx};
+use crate::config::{ExtensionIx, GroupIx, TrunkIx};
 use crate::fact::{Alarm, CallFact, Rung};
 use crate::key::Key;
 use crate::route::{DialPlan, Presence};
@@ -25,8 +25,13 @@ pub enum LegEvent {
     Answered(Option<Session>),
     /// The peer refused, or never answered (408).
     Refused(Refused),
-    /// In a running talk the peer offers a new session (hold, resume, another codec). `None`: it asks for our offer.
-    Reoffered(Option<Session>),
+    /// In a running talk the peer offers a new session (hold, resume, another codec).
+    Reoffered {
+        /// The session; `None`: it asks for our offer.
+        session: Option<Session>,
+        /// It wants to hear nothing: hold.
+        hold: bool,
+    },
     /// The peer answered what [`LegOrder::Reoffer`] offered it.
     Reanswered(Option<Session>),
     /// The peer refused what [`LegOrder::Reoffer`] offered it; the old session goes on.
@@ -138,6 +143,10 @@ pub trait Legs {
     fn order(&mut self, leg: Key<Leg>, order: LegOrder);
     /// Joins the media of two legs, each with no one else.
     fn bridge(&mut self, one: Key<Leg>, other: Key<Leg>);
+    /// A group begins to ring for this call: whose turn is first may move.
+    fn entered(&mut self, group: GroupIx);
+    /// An employee's talk is over: longest idle and fewest calls count it.
+    fn talked(&mut self, extension: ExtensionIx);
     /// Tells an admin.
     fn alarm(&mut self, alarm: Alarm);
     /// Notes a fact of this call.

@@ -27,6 +27,7 @@ use crate::entropy::Token;
 use crate::key::{Flow, Key};
 use crate::refusal::Refusal;
 use crate::sip::digest::{Asker, Tried};
+use crate::sip::sdp::Sdp;
 use crate::sip::{Draft, HeaderName, Message, Method, Status};
 use crate::transaction::{ClientKey, ServerKey};
 
@@ -694,7 +695,8 @@ impl Leg {
             self.anchor.inward(self.key, session, &flow, means).map_err(|_| Refusal::not_acceptable_here())?;
         }
         self.reoffer = Reoffer::Theirs { invite: server, request: Box::new(request) };
-        Ok(LegEvent::Reoffered(session))
+        let hold = session.as_ref().is_some_and(|session| Sdp::read(session).is_ok_and(|sdp| sdp.is_hold()));
+        Ok(LegEvent::Reoffered { session, hold })
     }
 
     fn hear_info(&mut self, server: ServerKey, request: &Message, means: &mut Means) -> LegEvent {

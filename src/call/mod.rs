@@ -35,10 +35,10 @@ use smallvec::SmallVec;
 
 use self::dialling::{Dialling, Next};
 use crate::clock::{Instant, Timestamp};
-use crate::config::{Config, ExtensionIx};
+use crate::config::{Config, Destination, ExtensionIx};
 use crate::fact::{CallFact, Ended, EndedBy, MissedCause, Offered, Rung};
 use crate::key::{CallId, Key};
-use crate::route::{Direction, Ending, Failed, Order, Reason, RoutePlan, Step, Walk};
+use crate::route::{Direction, Ending, Failed, Order, Reason, RingPlan, RoutePlan, Step, Walk};
 
 /// A call in progress. It keeps the configuration under which it began.
 #[derive(Debug)]
@@ -63,7 +63,15 @@ pub struct Call {
 #[derive(Debug)]
 enum Stage {
     Ringing,
-    Talking { with: Key<Leg>, extension: Option<ExtensionIx>, since: Timestamp },
+    Talking {
+        with: Key<Leg>,
+        /// That leg's number.
+        number: u16,
+        extension: Option<ExtensionIx>,
+        since: Timestamp,
+        /// Who holds: the caller, the one who answered.
+        held: [bool; 2],
+    },
     Over,
 }
 
@@ -262,7 +270,7 @@ impl Call {
                 let by = if why.lost { EndedBy::Router } else { EndedBy::Caller };
                 self.over(by, 487, Some(MissedCause::Abandoned), legs);
             }
-            LegEvent::Reoffered(_) => legs.order(self.caller, LegOrder::RefuseReoffer(491)),
+            LegEvent::Reoffered { .. } => legs.order(self.caller, LegOrder::RefuseReoffer(491)),
             LegEvent::Reached
             | LegEvent::Ringing(_)
             | LegEvent::Progress(_)
@@ -309,7 +317,7 @@ impl Call {
             LegEvent::Ended(_) => {
                 self.refused(at, &Refused { status: 480, rang: self.branches[at].ringing, reason: None }, now, legs);
             }
-            LegEvent::Reoffered(_) => legs.order(leg, LegOrder::RefuseReoffer(491)),
+            LegEvent::Reoffered { .. } => legs.order(leg, LegOrder::RefuseReoffer(491)),
             LegEvent::Reanswered(_) | LegEvent::ReofferRefused(_) | LegEvent::Acknowledged(_) | LegEvent::Passed(_) => {
             }
         }
@@ -332,7 +340,13 @@ impl Call {
         legs.bridge(self.caller, winner.leg);
         self.walk.answered();
         self.dialling = None;
-        self.stage = Stage::Talking { with: winner.leg, extension: winner.extension, since: legs.wall() };
+        self.stage = Stage::Talking {
+            with: winner.leg,
+            number: winner.number,
+            extension: winner.extension,
+            since: legs.wall(),
+            held: [false; 2],
+        };
         legs.note(CallFact::Answered { leg: winner.number, human: true });
         self.stop_branches(|_| true, StopReason::CompletedElsewhere, legs);
         if let Some(extension) = winner.extension {
@@ -423,7 +437,13 @@ impl Call {
                         rung.push(ring);
                     }
                 }
-                Order::Enter(_) => {}
+                Order::Enter(step) => {
+                    if let Some(Step::Ring(RingPlan { destination: Destination::Group(group), .. })) =
+                        self.plan.step(step)
+                    {
+                        legs.entered(*group);
+                    }
+                }
                 Order::Stop(extension, _) => {
                     self.stop_branches(|branch| branch.extension == Some(extension), StopReason::PlanMovedOn, legs);
                     self.failures.no_answer = true;
@@ -514,7 +534,10 @@ impl Call {
                 legs.order(other, LegOrder::End(why));
                 self.over(by, 200, None, legs);
             }
-            LegEvent::Reoffered(session) => legs.order(other, LegOrder::Reoffer(session)),
+            LegEvent::Reoffered { session, hold } => {
+                self.note_hold(leg, hold, legs);
+                legs.order(other, LegOrder::Reoffer(session));
+            }
             LegEvent::Reanswered(session) => legs.order(other, LegOrder::AcceptReoffer(session)),
             LegEvent::ReofferRefused(status) => legs.order(other, LegOrder::RefuseReoffer(status)),
             LegEvent::Acknowledged(session) => legs.order(other, LegOrder::Acknowledge(session)),
@@ -527,11 +550,23 @@ impl Call {
         }
     }
 
+    fn note_hold(&mut self, leg: Key<Leg>, hold: bool, legs: &mut dyn Legs) {
+        if let Stage::Talking { number, held, .. } = &mut self.stage {
+            let (number, side) = if leg == self.caller { (0, &mut held[0]) } else { (*number, &mut held[1]) };
+            if std::mem::replace(side, hold) != hold {
+                legs.note(CallFact::Held { leg: number, held: hold });
+            }
+        }
+    }
+
     fn over(&mut self, by: EndedBy, status: u16, missed: Option<MissedCause>, legs: &mut dyn Legs) {
         let talk_ms = match self.stage {
             Stage::Talking { since, .. } => u64::try_from(legs.wall().duration_since(since).as_millis()).unwrap_or(0),
             Stage::Ringing | Stage::Over => 0,
         };
+        if let Some(extension) = self.talker() {
+            legs.talked(extension);
+        }
         self.stage = Stage::Over;
         self.dialling = None;
         let missed = missed.filter(|_| self.can_be_missed);

@@ -82,6 +82,43 @@ impl RoutePlan {
     }
 }
 
+/// The steps with their timetables, a line each: what the record keeps of a plan.
+impl fmt::Display for RoutePlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, step) in self.steps.iter().enumerate() {
+            if at > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{}. {step}", at + 1)?;
+            let next = match step {
+                Step::Ring(ring) => {
+                    for slot in &ring.timetable {
+                        let until = slot.until.unwrap_or(ring.patience);
+                        write!(f, ", {} from {} s to {} s", slot.name, slot.from.as_secs(), until.as_secs())?;
+                    }
+                    ring.next
+                }
+                Step::Dial(dial) => dial.next,
+                Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => continue,
+            };
+            let ways = [("busy", next.busy), ("no answer", next.no_answer), ("unreachable", next.unreachable)];
+            match ways {
+                [(_, Some(to)), (_, no_answer), (_, unreachable)]
+                    if no_answer == Some(to) && unreachable == Some(to) =>
+                {
+                    write!(f, "; then {}", to.index() + 1)?;
+                }
+                ways => {
+                    for (outcome, to) in ways.into_iter().filter_map(|(outcome, to)| Some((outcome, to?))) {
+                        write!(f, "; {outcome}: {}", to.index() + 1)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 /// One thing the plan does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {

@@ -70,6 +70,7 @@ pub(crate) fn offered() -> Offered {
         sip_call_id: "3848276298220188511@provider.example".into(),
         because: vec![Reason::KnownCustomer("Ada Byron".into()), Reason::Responsible("12".into())],
         plan: "ring 14, 15".into(),
+        considered: Vec::new(),
     }
 }
 

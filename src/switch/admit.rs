@@ -224,7 +224,8 @@ impl Switch {
             emergency: matches!(dialled, Destined::Emergency(_)),
             sip_call_id: message.call_id().to_owned(),
             because: plan.because.clone(),
-            plan: String::new(),
+            considered: plan.considered.clone(),
+            plan: plan.to_string(),
         };
         (plan, offered)
     }

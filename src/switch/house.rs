@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{Held, HeldAnswer, Switch};
 use crate::call::{Invitation, Leg, LegOrder, Legs, Line, Named, Peer, TrunkUnfit, bridge};
 use crate::clock::Timestamp;
-use crate::config::{DeviceRule, DidIx, ExtensionIx, IdentityHeader, TrunkIx};
+use crate::config::{DeviceRule, DidIx, ExtensionIx, GroupIx, IdentityHeader, Order, TrunkIx};
 use crate::fact::{Alarm, CallFact, Fact, Rung, Whom};
 use crate::key::{Flow, Key, Transport};
 use crate::route::{Availability, Callee, DialPlan, Direction, Load, Presence};
@@ -30,6 +30,10 @@ impl Legs for House<'_> {
 
     fn ring(&mut self, extension: ExtensionIx) -> Vec<(Key<Leg>, Rung)> {
         let Some(line) = self.switch.lines.get(self.line) else { return Vec::new() };
+        if line.offer.caller.extension == Some(extension) {
+            // Nobody calls themselves through a group.
+            return Vec::new();
+        }
         let config = line.config.clone();
         let extension = config.extension(extension);
         let ways = self.switch.ways_to(&extension.number, &extension.devices);
@@ -84,6 +88,24 @@ impl Legs for House<'_> {
         if line.first_fact == 0 {
             line.first_fact = number;
         }
+    }
+
+    fn entered(&mut self, group: GroupIx) {
+        let Some(line) = self.switch.lines.get(self.line) else { return };
+        let config = line.config.clone();
+        let group = config.group(group);
+        if group.order == Order::RoundRobin {
+            let counter = self.switch.state.rotated(&group.name);
+            self.switch.note_counter(counter);
+        }
+    }
+
+    fn talked(&mut self, extension: ExtensionIx) {
+        let Some(line) = self.switch.lines.get(self.line) else { return };
+        let number = line.config.extension(extension).number.clone();
+        let (day, at) = (self.switch.local_day(), self.switch.means.now.wall);
+        let counter = self.switch.state.talked(&number, day, at);
+        self.switch.note_counter(counter);
     }
 
     fn alarm(&mut self, alarm: Alarm) {
@@ -273,10 +295,12 @@ impl Switch {
         if !extension.call_waiting && busy() {
             return Availability::Busy;
         }
-        match self.ways_to(&extension.number, &extension.devices).is_empty() {
-            true => Availability::Unreachable,
-            false => Availability::Free,
-        }
+        let reachable = extension.devices.iter().any(|device| match device {
+            DeviceRule::Sip => self.registrar.devices(&extension.number).next().is_some(),
+            DeviceRule::Address(target) => self.way_to(target).is_some(),
+            DeviceRule::Gsm { .. } => false,
+        });
+        if reachable { Availability::Free } else { Availability::Unreachable }
     }
 
     /// The way to a registered phone, while it can be rung.
