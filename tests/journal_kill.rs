@@ -39,6 +39,7 @@ fn fact(number: u64) -> Noted {
         sip_call_id: format!("{call}@example"),
         because: Vec::new(),
         plan: String::new(),
+        considered: Vec::new(),
     };
     let step = match step {
         0 => CallFact::Offered(Box::new(offered())),
