@@ -69,7 +69,7 @@ fn machine(error: impl fmt::Display) -> CannotServe {
 pub fn serve(file: &Path) -> Result<(), CannotServe> {
     let Loaded { config, warnings } = config_file::load(file).map_err(CannotServe::Config)?;
     if !warnings.is_empty() {
-        eprint!("{warnings}");
+        eprintln!("{warnings}");
     }
     let config = Arc::new(config);
     raise_file_limit();
