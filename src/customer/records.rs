@@ -1,8 +1,9 @@
 //! Customers as bytes: one record after the other, in chunks that are never copied.
 //!
 //! ```text
-//! kind and flags 1 · changed 4 · responsible 0 or 2 · id 1+n · name 1+n · numbers 1 + 7 each
+//! numbers 1 + 7 each · kind and flags 1 · changed 4 · responsible 0 or 2 · id 1+n · name 1+n
 //! ```
+//! The numbers come first: whether it is this customer is seen in the first cache line.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::number::PhoneNumber;
 
 /// A chunk; a place is a chunk's number and an offset within it, in one `u32`: four gigabytes in all.
-const CHUNK_BITS: u32 = 20;
+const CHUNK_BITS: u32 = 22;
 const CHUNK: usize = 1 << CHUNK_BITS;
 const MAX_CHUNKS: usize = 1 << (32 - CHUNK_BITS);
 /// 15 digits fit 50 bits.
@@ -74,6 +75,10 @@ impl Records {
         let size =
             8 + 2 * usize::from(responsible.is_some()) + entry.id.len() + name.len() + NUMBER_BYTES * numbers.len();
         let (at, chunk) = self.room(size)?;
+        chunk.push(count);
+        for number in numbers {
+            chunk.extend_from_slice(&number.to_bits().to_le_bytes()[..NUMBER_BYTES]);
+        }
         chunk.push(entry.kind as u8 | if responsible.is_some() { HAS_RESPONSIBLE } else { 0 });
         let changed = u32::try_from(entry.changed.as_second().max(0)).unwrap_or(u32::MAX);
         chunk.extend_from_slice(&changed.to_le_bytes());
@@ -82,10 +87,6 @@ impl Records {
         chunk.extend_from_slice(entry.id.as_bytes());
         chunk.push(name.len() as u8);
         chunk.extend_from_slice(name.as_bytes());
-        chunk.push(count);
-        for number in numbers {
-            chunk.extend_from_slice(&number.to_bits().to_le_bytes()[..NUMBER_BYTES]);
-        }
         Ok(at)
     }
 
@@ -153,7 +154,7 @@ impl<'a> Found<'a> {
 
     /// What it is.
     pub fn kind(&self) -> Kind {
-        match self.byte(0) & !HAS_RESPONSIBLE {
+        match self.byte(self.head()) & !HAS_RESPONSIBLE {
             0 => Kind::Contact,
             1 => Kind::Company,
             _ => Kind::Lead,
@@ -167,10 +168,11 @@ impl<'a> Found<'a> {
 
     /// The number of the extension responsible.
     pub fn responsible(&self) -> Option<&'a Arc<str>> {
-        if self.byte(0) & HAS_RESPONSIBLE == 0 {
+        let head = self.head();
+        if self.byte(head) & HAS_RESPONSIBLE == 0 {
             return None;
         }
-        self.records.responsibles.get(usize::from(u16::from_le_bytes([self.byte(5), self.byte(6)])))
+        self.records.responsibles.get(usize::from(u16::from_le_bytes([self.byte(head + 5), self.byte(head + 6)])))
     }
 
     /// When the CRM changed it last, to the second.
@@ -180,9 +182,7 @@ impl<'a> Found<'a> {
 
     /// All numbers, each once.
     pub fn numbers(&self) -> impl Iterator<Item = PhoneNumber> + use<'a> {
-        let at = self.numbers_at();
-        let count = usize::from(self.byte(at));
-        let bytes = self.bytes.get(at + 1..at + 1 + count * NUMBER_BYTES).unwrap_or_default();
+        let bytes = self.bytes.get(1..self.head()).unwrap_or_default();
         bytes.chunks_exact(NUMBER_BYTES).filter_map(|bytes| {
             let mut bits = [0; 8];
             bits[..NUMBER_BYTES].copy_from_slice(bytes);
@@ -223,16 +223,18 @@ impl<'a> Found<'a> {
     }
 
     fn size(&self) -> usize {
-        let at = self.numbers_at();
-        at + 1 + usize::from(self.byte(at)) * NUMBER_BYTES
+        let at = self.name_at();
+        at + 1 + usize::from(self.byte(at))
     }
 
     fn changed_second(&self) -> u32 {
-        u32::from_le_bytes([self.byte(1), self.byte(2), self.byte(3), self.byte(4)])
+        let head = self.head();
+        u32::from_le_bytes([1, 2, 3, 4].map(|offset| self.byte(head + offset)))
     }
 
     fn id_at(&self) -> usize {
-        if self.byte(0) & HAS_RESPONSIBLE == 0 { 5 } else { 7 }
+        let head = self.head();
+        head + if self.byte(head) & HAS_RESPONSIBLE == 0 { 5 } else { 7 }
     }
 
     fn name_at(&self) -> usize {
@@ -240,9 +242,9 @@ impl<'a> Found<'a> {
         at + 1 + usize::from(self.byte(at))
     }
 
-    fn numbers_at(&self) -> usize {
-        let at = self.name_at();
-        at + 1 + usize::from(self.byte(at))
+    /// Where what follows the numbers begins.
+    fn head(&self) -> usize {
+        1 + usize::from(self.byte(0)) * NUMBER_BYTES
     }
 
     fn text_at(&self, at: usize) -> &'a str {

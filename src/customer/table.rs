@@ -1,7 +1,7 @@
-//! Where to look for a customer: a table of places, found by hash, that takes five bytes per slot and any size.
+//! Where to look for a customer: a table of places, found by hash, of any size, that costs one cache miss.
 //!
-//! Linear probing over one tag byte per slot; the places lie apart, so that a probe reads one cache line of tags and then
-//! the one place that it found. Sizes are not rounded up to a power of two, which at a million entries saves half.
+//! Twelve slots with their tags fill one cache line; where a line is full, the next one takes what comes. Sizes are not
+//! rounded up to a power of two, which at a million entries saves half.
 
 use std::hash::BuildHasher;
 
@@ -9,16 +9,48 @@ use super::entry::Kind;
 use crate::number::PhoneNumber;
 
 const EMPTY: u8 = 0;
-/// Was taken out: probing goes on behind it.
+/// Was taken out: the search goes on behind it. Also what stands in the tags that have no slot.
 const GONE: u8 = 1;
+const SLOTS: usize = 12;
 
 /// Places by hash. Two entries may have the same hash, also the same one twice.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    tags: Vec<u8>,
-    places: Vec<u32>,
+    lines: Vec<Line>,
     used: usize,
     gone: usize,
+}
+
+/// One cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Line {
+    places: [u32; SLOTS],
+    tags: [u8; 16],
+}
+
+impl Line {
+    const EMPTY: Line = {
+        let mut tags = [EMPTY; 16];
+        let mut beyond = SLOTS;
+        while beyond < tags.len() {
+            tags[beyond] = GONE;
+            beyond += 1;
+        }
+        Line { places: [0; SLOTS], tags }
+    };
+
+    /// The slots with this tag, a bit of each byte set (Mycroft's test, which may also hit the byte above a hit; the
+    /// caller compares again).
+    fn hits(&self, tag: u8) -> u128 {
+        const ONES: u128 = u128::MAX / 255;
+        let differs = u128::from_le_bytes(self.tags) ^ (ONES * u128::from(tag));
+        differs.wrapping_sub(ONES) & !differs & (ONES << 7)
+    }
+
+    fn has_room(&self) -> bool {
+        self.hits(EMPTY) != 0
+    }
 }
 
 pub(super) fn hash_number(number: PhoneNumber) -> u64 {
@@ -33,8 +65,9 @@ pub(super) fn hash_id(kind: Kind, id: &str) -> u64 {
 
 impl Table {
     pub(super) fn with_capacity(entries: usize) -> Table {
-        let slots = slots_for(entries);
-        Table { tags: vec![EMPTY; slots], places: vec![0; slots], used: 0, gone: 0 }
+        // A fresh table is three quarters full at most: room to change for a while.
+        let lines = if entries == 0 { 0 } else { (entries + entries / 3) / SLOTS + 1 };
+        Table { lines: vec![Line::EMPTY; lines], used: 0, gone: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -42,26 +75,26 @@ impl Table {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.tags.capacity() + 4 * self.places.capacity()
+        self.lines.capacity() * size_of::<Line>()
     }
 
     /// All places, by slot.
     pub(super) fn places(&self) -> impl Iterator<Item = u32> {
-        self.tags.iter().zip(&self.places).filter(|(tag, _)| **tag > GONE).map(|(_, place)| *place)
+        let slots = self.lines.iter().flat_map(|line| line.tags.iter().zip(&line.places));
+        slots.filter(|(tag, _)| **tag > GONE).map(|(_, place)| *place)
     }
 
-    /// The places that may be meant: the same tag, on the way from the hash's slot to the first empty one.
-    pub(super) fn candidates(&self, hash: u64) -> impl Iterator<Item = u32> {
-        let wanted = tag(hash);
-        self.way(hash)
-            .take_while(|slot| self.tags[*slot] != EMPTY)
-            .filter(move |slot| self.tags[*slot] == wanted)
-            .map(|slot| self.places[slot])
+    /// The places that may be meant: the same tag, on the way from the hash's line to the first one with room.
+    pub(super) fn candidates(&self, hash: u64) -> Candidates<'_> {
+        let home = self.home(hash);
+        let hits = self.lines.get(home).map_or(0, |line| line.hits(tag(hash)));
+        Candidates { table: self, tag: tag(hash), line: home, hits, left: self.lines.len(), slot: 0 }
     }
 
-    /// True where so many more fit in.
+    /// True where so many more fit in: a tenth stays empty, so every search ends.
     pub(super) fn has_room_for(&self, more: usize) -> bool {
-        has_room(self.used + self.gone + more, self.tags.len())
+        let slots = self.lines.len() * SLOTS;
+        self.used + self.gone + more < slots - slots / 10
     }
 
     /// An empty table that has room for what is in this one, for so many more, and for a while.
@@ -72,51 +105,85 @@ impl Table {
 
     /// Puts one in. There must be room.
     pub(super) fn put(&mut self, hash: u64, place: u32) {
-        let free = self.way(hash).find(|slot| self.tags[*slot] <= GONE);
-        if let Some(slot) = free {
-            self.gone -= usize::from(self.tags[slot] == GONE);
-            self.tags[slot] = tag(hash);
-            self.places[slot] = place;
-            self.used += 1;
+        let mut at = self.home(hash);
+        for _ in 0..self.lines.len() {
+            let line = &mut self.lines[at];
+            if let Some(slot) = line.tags[..SLOTS].iter().position(|tag| *tag <= GONE) {
+                self.gone -= usize::from(line.tags[slot] == GONE);
+                self.used += 1;
+                line.tags[slot] = tag(hash);
+                line.places[slot] = place;
+                return;
+            }
+            at = if at + 1 == self.lines.len() { 0 } else { at + 1 };
         }
     }
 
     /// Takes one out.
     pub(super) fn take(&mut self, hash: u64, place: u32) {
-        let wanted = tag(hash);
-        let mut way = self.way(hash).take_while(|slot| self.tags[*slot] != EMPTY);
-        if let Some(slot) = way.find(|slot| self.tags[*slot] == wanted && self.places[*slot] == place) {
-            self.tags[slot] = GONE;
-            self.used -= 1;
-            self.gone += 1;
+        let mut candidates = self.candidates(hash);
+        while let Some(found) = candidates.next() {
+            if found == place {
+                let (line, slot) = (candidates.line, candidates.slot);
+                self.lines[line].tags[slot] = GONE;
+                self.used -= 1;
+                self.gone += 1;
+                return;
+            }
         }
     }
 
     /// True when growth is near.
     pub(super) fn is_nearly_full(&self) -> bool {
-        let slots = self.tags.len();
+        let slots = self.lines.len() * SLOTS;
         slots >= 4096 && !self.has_room_for(slots / 32)
     }
 
-    /// Every slot, beginning with the hash's own.
-    fn way(&self, hash: u64) -> impl Iterator<Item = usize> + use<> {
-        let slots = self.tags.len();
-        let home = ((u128::from(hash) * slots as u128) >> 64) as usize;
-        (home..slots).chain(0..home)
+    /// The line in which a search begins.
+    fn home(&self, hash: u64) -> usize {
+        ((u128::from(hash) * self.lines.len() as u128) >> 64) as usize
     }
 }
 
-/// At most nine tenths are ever in use, so every way ends at an empty slot.
-fn has_room(entries: usize, slots: usize) -> bool {
-    entries < slots - slots / 10
+/// A search on its way.
+pub(super) struct Candidates<'a> {
+    table: &'a Table,
+    tag: u8,
+    line: usize,
+    /// What is still to be looked at in this line.
+    hits: u128,
+    /// How many lines are still to be looked at, with this one.
+    left: usize,
+    /// The slot that was given last.
+    slot: usize,
 }
 
-fn slots_for(entries: usize) -> usize {
-    // A fresh table is three quarters full at most: room to change for a while.
-    if entries == 0 { 0 } else { entries + entries / 3 + 4 }
+impl Iterator for Candidates<'_> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        while self.left > 0 {
+            let line = self.table.lines.get(self.line)?;
+            while self.hits != 0 {
+                self.slot = self.hits.trailing_zeros() as usize / 8;
+                self.hits &= self.hits - 1;
+                if line.tags[self.slot] == self.tag {
+                    return Some(line.places[self.slot]);
+                }
+            }
+            if line.has_room() {
+                break;
+            }
+            self.left -= 1;
+            self.line = if self.line + 1 == self.table.lines.len() { 0 } else { self.line + 1 };
+            self.hits = self.table.lines.get(self.line)?.hits(self.tag);
+        }
+        self.left = 0;
+        None
+    }
 }
 
-/// 254 tags beside the two that mean no entry. The slot comes from the high bits, so the low ones are still fresh.
+/// 254 tags beside the two that mean no entry. The line comes from the high bits, so the low ones are still fresh.
 fn tag(hash: u64) -> u8 {
     2 + (hash as u8 % 254)
 }
