@@ -9,7 +9,7 @@
 //! ```
 
 use std::fmt;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,7 +26,7 @@ use crate::journal::{Journal, Pace, Report};
 use crate::key::Transport;
 use crate::media::relay::Relay;
 use crate::net::resolve::Resolver;
-use crate::net::{Limits, Net, own_addresses};
+use crate::net::{Limits, Net, OwnAddresses, own_addresses};
 use crate::servers::ServerName;
 use crate::store::{Reader, Writer, quick_check};
 use crate::switch::{Input, Question, Switch};
@@ -112,7 +112,11 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     let unclean = recovered.unclean;
     let background = std::thread::Builder::new()
         .name("background".into())
-        .spawn(move || runtime.block_on(background.run(door, unclean)))
+        .spawn(move || {
+            runtime.block_on(background.run(door, unclean));
+            // A check of the database that is still under way does not hold up the end.
+            runtime.shutdown_background();
+        })
         .map_err(machine)?;
 
     say_hello(&config, file);
@@ -210,7 +214,7 @@ impl Office {
         }
     }
 
-    fn look_around(&self, last: &mut (Vec<(std::net::IpAddr, u8)>, Option<std::net::IpAddr>)) {
+    fn look_around(&self, last: &mut OwnAddresses) {
         let now = own_addresses();
         if now != *last {
             tracing::info!(addresses = ?now.0, "the machine's addresses have changed");
@@ -366,25 +370,26 @@ fn say_hello(config: &Config, file: &Path) {
         let mut all = config.sip.listen.iter().filter(move |listen| listen.transport == transport);
         all.next().map(|listen| format!("{}://{}", transport.as_str(), listen.address))
     };
-    let listens = [Transport::Udp, Transport::Tcp].into_iter().filter_map(listen).collect::<Vec<_>>().join(", ");
-    println!("Huntline {} serves {} ({})", env!("CARGO_PKG_VERSION"), config.site.name, file.display());
-    println!("  listening   {listens}");
+    let listens: Vec<_> = [Transport::Udp, Transport::Tcp].into_iter().filter_map(listen).collect();
     let phones = config.extensions().filter(|(_, extension)| extension.registers() && extension.password.is_some());
     let phones: Vec<_> = phones.map(|(_, extension)| &*extension.number).collect();
-    match phones.split_first() {
-        Some((first, others)) => println!(
-            "  phones      register as {first}{} in realm {:?} with the passwords of the config",
-            if others.is_empty() { String::new() } else { format!(" (and {} more)", others.len()) },
-            config.sip.realm
-        ),
-        None => println!("  phones      none may register: add an [[extension]] with a password"),
-    }
-    for (_, trunk) in config.trunks() {
-        println!("  trunk       {} at {}", trunk.name, trunk.server);
-    }
-    let file = file.display();
-    println!("  see         huntline status --config {file} | huntline calls --config {file}");
-    for what in config.not_available_yet() {
-        println!("  not yet     {what}");
-    }
+    let phones = match phones.split_first() {
+        Some((first, others)) => {
+            let more = if others.is_empty() { String::new() } else { format!(" (and {} more)", others.len()) };
+            format!("register as {first}{more} in realm {:?} with the passwords of the config", config.sip.realm)
+        }
+        None => "none may register: add an [[extension]] with a password".to_owned(),
+    };
+    let trunks = config.trunks().map(|(_, trunk)| format!("  trunk       {} at {}\n", trunk.name, trunk.server));
+    let not_yet = config.not_available_yet().into_iter().map(|what| format!("  not yet     {what}\n"));
+    let (version, office, file) = (env!("CARGO_PKG_VERSION"), &config.site.name, file.display());
+    let hello = format!(
+        "Huntline {version} serves {office} ({file})\n  listening   {}\n  phones      {phones}\n{}  \
+         see         huntline status --config {file} | huntline calls --config {file}\n{}",
+        listens.join(", "),
+        trunks.collect::<String>(),
+        not_yet.collect::<String>(),
+    );
+    // Nobody may be listening; calls are taken all the same.
+    let _unheard = std::io::stdout().write_all(hello.as_bytes());
 }

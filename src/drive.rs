@@ -34,7 +34,7 @@ pub type Answer = Box<dyn FnOnce(Result<serde_json::Value, String>) + Send>;
 /// What other threads have for the loop.
 pub enum Letter {
     /// An input for the core.
-    Input(Input),
+    Input(Box<Input>),
     /// A question to the core, and who wants to know.
     Ask(Question, Answer),
     /// No new calls; those in progress may go on for this long, and then the loop ends.
@@ -71,7 +71,7 @@ impl Post {
 
     /// An input for the core.
     pub fn input(&self, input: Input) {
-        self.put(Letter::Input(input));
+        self.put(Letter::Input(Box::new(input)));
     }
 
     /// Nobody reads letters any more: the loop has ended.
@@ -215,7 +215,7 @@ impl Drive {
 
     fn open(&mut self, letter: Letter, turn: &mut Turn) {
         match letter {
-            Letter::Input(input) => self.handle(input, turn),
+            Letter::Input(input) => self.handle(*input, turn),
             Letter::Ask(question, answer) => {
                 turn.last_question += 1;
                 turn.questions.insert(turn.last_question, answer);

@@ -212,7 +212,10 @@ fn read_datagram(flow: Flow, bytes: &[u8]) -> Option<Arrived> {
 }
 
 /// The machine's own addresses with the lengths of their prefixes, and the one that it shows to the internet.
-pub fn own_addresses() -> (Vec<(IpAddr, u8)>, Option<IpAddr>) {
+pub type OwnAddresses = (Vec<(IpAddr, u8)>, Option<IpAddr>);
+
+/// Asks the machine for its addresses, as they are now.
+pub fn own_addresses() -> OwnAddresses {
     let interfaces = nix::ifaddrs::getifaddrs().map(Iterator::collect::<Vec<_>>).unwrap_or_default();
     let address = |storage: Option<nix::sys::socket::SockaddrStorage>| {
         let storage = storage?;
