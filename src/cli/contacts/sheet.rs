@@ -97,13 +97,15 @@ impl Sheet {
         let mut sheet = Sheet::default();
         let mut lines = BTreeMap::new();
         let mut record = csv::ByteRecord::new();
+        let mut place = Place { line: 1, byte: 0 };
         loop {
             match reader.read_byte_record(&mut record) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => return Err(error.to_string()),
             }
-            let line = record.position().map_or(0, csv::Position::line);
+            let begins = record.position().map_or(0, csv::Position::byte);
+            let line = place.advance(bytes, usize::try_from(begins).unwrap_or(usize::MAX));
             if record.iter().all(<[u8]>::is_empty) {
                 continue;
             }
@@ -129,6 +131,24 @@ impl Sheet {
                 self.rows.push(customer);
             }
         }
+    }
+}
+
+/// Where a reader of the file stands. The lines of the csv reader itself are one behind where they end in CR LF.
+struct Place {
+    line: u64,
+    byte: usize,
+}
+
+impl Place {
+    /// The line on which the row at `byte` or after it begins.
+    fn advance(&mut self, bytes: &[u8], byte: usize) -> u64 {
+        let blank = bytes.iter().skip(byte).take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let until = (byte + blank).min(bytes.len());
+        let passed = bytes.get(self.byte..until).unwrap_or_default();
+        self.line += passed.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.byte = until;
+        self.line
     }
 }
 
