@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use huntline::clock::Timestamp;
 use huntline::fact::{CallFact, Ended, EndedBy, Fact, KnownCustomer, Noted, Offered, Party, Rung, Whom};
 use huntline::key::CallId;
-use huntline::route::{Direction, Failed, Reason};
+use huntline::route::{Considered, Direction, Failed, Reason, Rule};
 use huntline::store::Writer;
 
 /// A folder with an office in it.
@@ -125,6 +125,7 @@ fn two_calls(data: &Path) -> [CallId; 2] {
         emergency: false,
         sip_call_id: "abc@mango".into(),
         because: vec![Reason::KnownCustomer("Ada Byron".into()), Reason::Responsible("202".into())],
+        considered: vec![Considered { rule: Rule::BlockList, found: Reason::NotBlocked }],
         plan: "extension:202\ngroup:sales".into(),
     };
     let anonymous = Offered {
@@ -309,6 +310,8 @@ began    Mon 2026-11-23 10:00:00 MSK
 answered 10:00:05 by 201
 ended    10:01:35 by caller, status 200, talk 1:30
 Call-ID  abc@mango
+
+block list      not blocked
 
 because known customer, responsible 202
   +1.000 s  202 is busy, falls to extension:201

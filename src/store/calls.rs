@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::fact::{CallFact, EndedBy, Fact, KnownCustomer, MissedCause, Party, Whom};
 use crate::key::CallId;
 use crate::number::PhoneNumber;
-use crate::route::{Direction, Reason};
+use crate::route::{Considered, Direction, Reason};
 
 /// Where a call stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -143,7 +143,9 @@ pub struct CallDetail {
     /// Its line of the list.
     #[serde(flatten)]
     pub row: CallRow,
-    /// Why it was decided as it was.
+    /// Every rule in the order of decision with its outcome.
+    pub considered: Vec<Considered>,
+    /// Why it was decided as it was: the outcomes that told.
     pub because: Vec<Reason>,
     /// The plan, as `explain` prints it.
     pub plan: String,
@@ -321,6 +323,7 @@ impl CallDetail {
     fn begun(row: CallRow) -> CallDetail {
         CallDetail {
             row,
+            considered: Vec::new(),
             because: Vec::new(),
             plan: String::new(),
             legs: Vec::new(),
@@ -334,6 +337,7 @@ impl CallDetail {
     fn fold(&mut self, at: Timestamp, step: CallFact) {
         match step {
             CallFact::Offered(offered) => {
+                self.considered = offered.considered;
                 self.because = offered.because;
                 self.plan = offered.plan;
             }
@@ -425,6 +429,7 @@ mod tests {
                     talk_ms: 90_000,
                     sip_call_id: offered.sip_call_id,
                 },
+                considered: offered.considered,
                 because: offered.because,
                 plan: "ring 14, 15".into(),
                 legs: vec![

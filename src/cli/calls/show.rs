@@ -111,6 +111,12 @@ impl CallDetail {
     }
 
     fn reasons(&self, text: &mut String) {
+        if !self.considered.is_empty() {
+            text.push('\n');
+        }
+        for considered in &self.considered {
+            _ = writeln!(text, "{:<16}{}", considered.rule, considered.found);
+        }
         if !self.because.is_empty() {
             _ = writeln!(text, "\nbecause {}", sentence(&self.because));
         }
