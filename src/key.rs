@@ -61,27 +61,43 @@ impl<T> fmt::Debug for Key<T> {
     }
 }
 
-/// A table whose rows are found by [`Key`]s. Freed places are used again under a new generation.
+/// Marks the keys of calls, so that those who only pass a key on need not know what a call is.
 #[derive(Debug)]
-pub struct Arena<T> {
+pub enum OfCall {}
+
+/// Names a call within its switch.
+pub type CallKey = Key<OfCall>;
+
+/// Marks the keys of legs.
+#[derive(Debug)]
+pub enum OfLeg {}
+
+/// Names a leg within its switch.
+pub type LegKey = Key<OfLeg>;
+
+/// A table whose rows are found by [`Key`]s. Freed places are used again under a new generation. Keys bear the row's type,
+/// or a mark of their own.
+#[derive(Debug)]
+pub struct Arena<T, M = T> {
     rows: Vec<(u32, Option<T>)>,
     free: Vec<u32>,
+    mark: std::marker::PhantomData<fn() -> M>,
 }
 
-impl<T> Default for Arena<T> {
+impl<T, M> Default for Arena<T, M> {
     fn default() -> Self {
-        Arena { rows: Vec::new(), free: Vec::new() }
+        Arena { rows: Vec::new(), free: Vec::new(), mark: std::marker::PhantomData }
     }
 }
 
-impl<T> Arena<T> {
+impl<T, M> Arena<T, M> {
     /// Puts a row in and names it.
-    pub fn insert(&mut self, row: T) -> Key<T> {
+    pub fn insert(&mut self, row: T) -> Key<M> {
         self.insert_with(|_| row)
     }
 
     /// Puts a row in that wants to know its own key.
-    pub fn insert_with(&mut self, make: impl FnOnce(Key<T>) -> T) -> Key<T> {
+    pub fn insert_with(&mut self, make: impl FnOnce(Key<M>) -> T) -> Key<M> {
         let key = self.reserve();
         self.fill(key, make(key));
         key
@@ -89,7 +105,7 @@ impl<T> Arena<T> {
 
     /// Names a row that does not exist yet, for one that must tell its name while it is being made: [`Arena::fill`] it,
     /// or [`Arena::remove`] the key.
-    pub fn reserve(&mut self) -> Key<T> {
+    pub fn reserve(&mut self) -> Key<M> {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.rows.push((0, None));
             (self.rows.len() - 1) as u32
@@ -98,26 +114,26 @@ impl<T> Arena<T> {
     }
 
     /// Puts the row in for which the key was reserved.
-    pub fn fill(&mut self, key: Key<T>, row: T) {
+    pub fn fill(&mut self, key: Key<M>, row: T) {
         if let Some(place) = self.rows.get_mut(key.slot as usize).filter(|place| place.0 == key.generation) {
             place.1 = Some(row);
         }
     }
 
     /// The row, unless it is gone.
-    pub fn get(&self, key: Key<T>) -> Option<&T> {
+    pub fn get(&self, key: Key<M>) -> Option<&T> {
         let (generation, row) = self.rows.get(key.slot as usize)?;
         row.as_ref().filter(|_| *generation == key.generation)
     }
 
     /// The row to change, unless it is gone.
-    pub fn get_mut(&mut self, key: Key<T>) -> Option<&mut T> {
+    pub fn get_mut(&mut self, key: Key<M>) -> Option<&mut T> {
         let (generation, row) = self.rows.get_mut(key.slot as usize)?;
         row.as_mut().filter(|_| *generation == key.generation)
     }
 
     /// Takes the row out; its key finds nothing from now on.
-    pub fn remove(&mut self, key: Key<T>) -> Option<T> {
+    pub fn remove(&mut self, key: Key<M>) -> Option<T> {
         let (generation, row) = self.rows.get_mut(key.slot as usize)?;
         if *generation != key.generation {
             return None;
@@ -128,7 +144,7 @@ impl<T> Arena<T> {
     }
 
     /// All rows, by place.
-    pub fn iter(&self) -> impl Iterator<Item = (Key<T>, &T)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Key<M>, &T)> {
         self.rows.iter().enumerate().filter_map(|(slot, (generation, row))| {
             let key = Key { slot: slot as u32, generation: *generation, row: std::marker::PhantomData };
             row.as_ref().map(|row| (key, row))
@@ -264,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_late_key_finds_nothing() {
-        let mut arena = Arena::default();
+        let mut arena = Arena::<&str>::default();
         let first = arena.insert("first");
         assert_eq!(arena.remove(first), Some("first"));
         let second = arena.insert("second");

@@ -2,11 +2,10 @@
 
 use bytes::Bytes;
 
-use crate::call::leg::Leg;
 use crate::clock::Timestamp;
 use crate::config::{ExtensionIx, GroupIx, TrunkIx};
 use crate::fact::{Alarm, CallFact, Rung};
-use crate::key::Key;
+use crate::key::LegKey;
 use crate::route::{DialPlan, Presence};
 
 /// A session description as the peer sent it (SDP, RFC 8866), before our own addresses are put in.
@@ -136,13 +135,13 @@ pub trait Legs {
     /// Who is free, busy, or out of reach at this moment.
     fn presence(&self) -> &dyn Presence;
     /// Rings all devices of an extension with the caller's offer; nothing where none can be reached.
-    fn ring(&mut self, extension: ExtensionIx) -> Vec<(Key<Leg>, Rung)>;
+    fn ring(&mut self, extension: ExtensionIx) -> Vec<(LegKey, Rung)>;
     /// Calls a number through a trunk.
-    fn dial(&mut self, trunk: TrunkIx, dial: &DialPlan) -> Result<(Key<Leg>, Rung), TrunkUnfit>;
+    fn dial(&mut self, trunk: TrunkIx, dial: &DialPlan) -> Result<(LegKey, Rung), TrunkUnfit>;
     /// Gives a leg an order.
-    fn order(&mut self, leg: Key<Leg>, order: LegOrder);
+    fn order(&mut self, leg: LegKey, order: LegOrder);
     /// Joins the media of two legs, each with no one else.
-    fn bridge(&mut self, one: Key<Leg>, other: Key<Leg>);
+    fn bridge(&mut self, one: LegKey, other: LegKey);
     /// A group begins to ring for this call: whose turn is first may move.
     fn entered(&mut self, group: GroupIx);
     /// An employee's talk is over: longest idle and fewest calls count it.
@@ -152,5 +151,5 @@ pub trait Legs {
     /// Notes a fact of this call.
     fn note(&mut self, fact: CallFact);
     /// An extension answered: with call waiting off its other phones stop ringing, in whatever call.
-    fn taken(&mut self, extension: ExtensionIx, by: Key<Leg>);
+    fn taken(&mut self, extension: ExtensionIx, by: LegKey);
 }

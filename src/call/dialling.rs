@@ -1,9 +1,9 @@
 //! A number outside is called through one trunk after the other, until one takes the call or says what it thinks of it.
 
-use super::{Leg, Legs, TrunkUnfit};
+use super::alphabet::{Legs, TrunkUnfit};
 use crate::clock::{Duration, Instant};
 use crate::fact::{Alarm, Rung};
-use crate::key::Key;
+use crate::key::LegKey;
 use crate::route::DialPlan;
 
 /// How long a trunk may stay silent, without so much as a 100 Trying, before the next one is tried.
@@ -23,7 +23,7 @@ pub(super) struct Dialling {
 /// What comes after a trunk gave nothing.
 pub(super) enum Next {
     /// Another trunk is being called.
-    Dialled(Key<Leg>, Rung),
+    Dialled(LegKey, Rung),
     /// No trunk is left.
     Exhausted {
         /// What the caller is to hear.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Means, Session};
+use super::alphabet::Session;
+use super::means::Means;
 use crate::dialog::Hop;
 use crate::entropy::Token;
 use crate::key::Flow;

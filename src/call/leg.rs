@@ -18,13 +18,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::alphabet::{LegEvent, LegOrder, Passed, Refused, Session, StopReason, Why};
 use super::invitation::{ALLOW, Invitation, Wire, authorize, contact};
+use super::means::{Means, User};
 use super::session::{Anchor, Unfit};
-use super::{LegEvent, LegOrder, Line, Means, Passed, Refused, Session, StopReason, User, Why};
 use crate::clock::Instant;
 use crate::dialog::Dialog;
 use crate::entropy::Token;
-use crate::key::{Flow, Key};
+use crate::key::{CallKey, Flow, LegKey};
 use crate::refusal::Refusal;
 use crate::sip::digest::{Asker, Tried};
 use crate::sip::sdp::Sdp;
@@ -52,8 +53,8 @@ impl Peer {
 /// One side of a call.
 #[derive(Debug)]
 pub struct Leg {
-    key: Key<Leg>,
-    call: Key<Line>,
+    key: LegKey,
+    call: CallKey,
     number: u16,
     peer: Peer,
     flow: Flow,
@@ -138,8 +139,8 @@ impl Leg {
     /// # Errors
     /// 400 where nobody could speak back to it.
     pub fn offered(
-        key: Key<Leg>,
-        call: Key<Line>,
+        key: LegKey,
+        call: CallKey,
         peer: Peer,
         flow: Flow,
         invite: ServerKey,
@@ -163,8 +164,8 @@ impl Leg {
     /// # Errors
     /// Where the session cannot pass (no port, unreadable): 488 or 500, as if the peer had said so.
     pub fn invited(
-        key: Key<Leg>,
-        call: Key<Line>,
+        key: LegKey,
+        call: CallKey,
         number: u16,
         peer: Peer,
         invitation: Invitation,
@@ -192,7 +193,7 @@ impl Leg {
         Ok(leg)
     }
 
-    fn new(key: Key<Leg>, call: Key<Line>, number: u16, peer: Peer, flow: Flow, tag: Token, state: State) -> Leg {
+    fn new(key: LegKey, call: CallKey, number: u16, peer: Peer, flow: Flow, tag: Token, state: State) -> Leg {
         Leg {
             key,
             call,
@@ -218,7 +219,7 @@ impl Leg {
     }
 
     /// Its call.
-    pub fn call(&self) -> Key<Line> {
+    pub fn call(&self) -> CallKey {
         self.call
     }
 

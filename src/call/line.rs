@@ -6,7 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::{Call, Ladder, Session};
+use super::alphabet::Session;
+use super::ladder::Ladder;
+use super::life::Call;
 use crate::clock::Deadline;
 use crate::config::Config;
 use crate::key::CallId;

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hashbrown::HashMap;
 
-use super::leg::Leg;
-use super::line::Line;
 use crate::anchor::Ports;
 use crate::clock::{Deadlines, Now};
 use crate::config::Config;
@@ -16,7 +14,7 @@ use crate::effect::Effect;
 use crate::entropy::{Entropy, Token};
 use crate::fact::{Fact, Noted};
 use crate::host::Host;
-use crate::key::{Flow, Key, Transport};
+use crate::key::{CallKey, Flow, LegKey, Transport};
 use crate::registration::{Ground, Purpose, TrunkNews, Trunks};
 use crate::servers::Servers;
 use crate::sip::digest::Answerer;
@@ -29,7 +27,7 @@ pub enum User {
     /// Nobody: whatever comes is the end of it.
     Nobody,
     /// A leg.
-    Leg(Key<Leg>),
+    Leg(LegKey),
     /// A registration or OPTIONS towards a trunk.
     Trunk(Purpose),
 }
@@ -40,7 +38,7 @@ pub enum Timer {
     /// A transaction's.
     Transaction(TransactionTimer),
     /// The next step of a call.
-    Call(Key<Line>),
+    Call(CallKey),
     /// A binding runs out.
     Binding(crate::registrar::Due),
     /// A registration or OPTIONS towards a trunk is due.
@@ -99,7 +97,7 @@ pub struct Means {
     /// What is to be done in the world, in order.
     pub effects: Vec<Effect>,
     /// Legs by our tag, which is chance of ours; the leg's dialog then checks the rest of what a request names.
-    pub dialogs: HashMap<Token, Key<Leg>, foldhash::fast::FixedState>,
+    pub dialogs: HashMap<Token, LegKey, foldhash::fast::FixedState>,
     /// Facts noted so far.
     pub noted: u64,
     /// Messages noted so far, to keep the order of a ladder.

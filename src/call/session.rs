@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::{Leg, Means, Session};
+use super::alphabet::Session;
+use super::means::Means;
 use crate::anchor::{EndpointKey, MediaOrder, Peer};
 use crate::config::MediaMode;
 use crate::effect::Effect;
-use crate::key::{Flow, Key};
+use crate::key::{Flow, LegKey};
 use crate::sip::sdp::{BadSdp, OurOrigin, Sdp};
 
 /// How many m= lines of one leg are anchored; a session with more is refused (488).
@@ -51,7 +52,7 @@ impl Anchor {
     /// See [`Unfit`]; nothing was told then.
     pub fn outward(
         &mut self,
-        leg: Key<Leg>,
+        leg: LegKey,
         session: &Session,
         flow: &Flow,
         means: &mut Means,
@@ -84,7 +85,7 @@ impl Anchor {
     ///
     /// # Errors
     /// See [`Unfit`]; the old expectation stays then.
-    pub fn inward(&mut self, leg: Key<Leg>, session: &Session, flow: &Flow, means: &mut Means) -> Result<(), Unfit> {
+    pub fn inward(&mut self, leg: LegKey, session: &Session, flow: &Flow, means: &mut Means) -> Result<(), Unfit> {
         let sdp = Sdp::read(session)?;
         if means.config.media.mode == MediaMode::Direct {
             return Ok(());
@@ -102,7 +103,7 @@ impl Anchor {
         Ok(())
     }
 
-    fn open(&mut self, leg: Key<Leg>, lines: usize, flow: &Flow, means: &mut Means) -> Result<(), Unfit> {
+    fn open(&mut self, leg: LegKey, lines: usize, flow: &Flow, means: &mut Means) -> Result<(), Unfit> {
         if lines > MAX_LINES {
             return Err(Unfit::TooManyLines);
         }
@@ -116,7 +117,7 @@ impl Anchor {
     }
 
     /// Gives the ports back; each may be lent again when the edge says that it is closed.
-    pub fn close(&mut self, leg: Key<Leg>, means: &mut Means) {
+    pub fn close(&mut self, leg: LegKey, means: &mut Means) {
         for line in 0..self.ports.len() {
             means.effects.push(Effect::Media(MediaOrder::Close { endpoint: endpoint(leg, line) }));
         }
@@ -125,13 +126,13 @@ impl Anchor {
 }
 
 /// Joins the m= lines of two legs, each with the one at the same place.
-pub fn bridge(one: (Key<Leg>, &Anchor), other: (Key<Leg>, &Anchor), means: &mut Means) {
+pub fn bridge(one: (LegKey, &Anchor), other: (LegKey, &Anchor), means: &mut Means) {
     for line in 0..one.1.lines().min(other.1.lines()) {
         let (a, b) = (endpoint(one.0, line), endpoint(other.0, line));
         means.effects.push(Effect::Media(MediaOrder::Bridge { a, b }));
     }
 }
 
-fn endpoint(leg: Key<Leg>, line: usize) -> EndpointKey {
+fn endpoint(leg: LegKey, line: usize) -> EndpointKey {
     EndpointKey { leg: leg.to_bits(), line: line as u8 }
 }

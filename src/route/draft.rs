@@ -265,10 +265,10 @@ impl<'a> Draft<'a> {
             next = match (to, place, known.to.len()) {
                 // The responsible of this customer, or the one who takes all known customers.
                 (Destination::Responsible, ..) => match self.responsible() {
-                    Some(responsible) => self.to_known(responsible, known, after),
+                    Some(responsible) => self.step_to_known(responsible, known, after),
                     None => next,
                 },
-                (Destination::Extension(extension), ..) => self.to_known(*extension, known, after),
+                (Destination::Extension(extension), ..) => self.step_to_known(*extension, known, after),
                 (to, ..) => self.enter(to, after).or(next),
             };
         }
@@ -276,7 +276,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The first one to whom a known customer goes: for `known.ring`, then by reason.
-    fn to_known(&mut self, extension: ExtensionIx, known: &'a Known, after: After) -> Option<StepIx> {
+    fn step_to_known(&mut self, extension: ExtensionIx, known: &'a Known, after: After) -> Option<StepIx> {
         let absence = match self.situation.present(extension) {
             Ok(_) => None,
             Err(absence) => Some(absence).filter(|_| after == After::Known),
@@ -321,7 +321,7 @@ impl<'a> Draft<'a> {
 /// Destinations and what comes after them.
 impl<'a> Draft<'a> {
     /// An employee's call to a colleague.
-    pub(super) fn to_extension(&mut self, called: ExtensionIx, after: After) -> Option<StepIx> {
+    pub(super) fn step_to_extension(&mut self, called: ExtensionIx, after: After) -> Option<StepIx> {
         self.ring(called, None, after)
     }
 

@@ -6,13 +6,13 @@ use bytes::Bytes;
 
 use super::house::{House, Present};
 use super::inquiry::{self, Asker};
-use super::{Held, HeldAnswer, Switch};
+use super::tables::{Held, HeldAnswer, Switch};
 use crate::admission::{Admission, Known};
 use crate::call::{ALLOW, Call, Ladder, Leg, Line, Offer, Peer, session_of};
 use crate::config::ExtensionIx;
 use crate::customer::Customer;
 use crate::fact::{Alarm, Fact, KnownCustomer, Offered, Party};
-use crate::key::{CallId, Flow, Key};
+use crate::key::{CallId, CallKey, Flow};
 use crate::refusal::Refusal;
 use crate::registrar::BindingChange;
 use crate::route::{Caller, Destined, Origin, Reason, RoutePlan, Situation, decide};
@@ -113,7 +113,7 @@ impl Switch {
     /// A phone can be rung that could not before: it joins what rings for its extension, and calls that wait for it go on.
     fn joined(&mut self, extension: &Arc<str>, bindings: &[crate::registrar::BindingKey]) {
         let legs = self.by_peer.get(&Peer::Extension(extension.clone()));
-        let mut lines: Vec<Key<Line>> =
+        let mut lines: Vec<CallKey> =
             legs.into_iter().flatten().filter_map(|leg| self.legs.get(*leg)).map(Leg::call).collect();
         lines.sort_unstable();
         lines.dedup();
@@ -307,7 +307,7 @@ impl Switch {
     }
 
     /// Counters that a call moves when it begins: daily caps.
-    fn count(&mut self, origin: Origin, dialled: &Destined, line: Key<Line>) {
+    fn count(&mut self, origin: Origin, dialled: &Destined, line: CallKey) {
         let outside = matches!(dialled, Destined::Number(_))
             && self.lines.get(line).and_then(|line| line.call.as_ref()).is_some_and(Call::is_ringing);
         if let (Origin::Extension(extension), true) = (origin, outside) {

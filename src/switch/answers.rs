@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::Switch;
+use super::tables::Switch;
 use crate::anchor::MediaEvent;
 use crate::config::Config;
 use crate::effect::Effect;
 use crate::fact::{Alarm, Fact};
-use crate::key::{Key, Transport};
+use crate::key::{CallKey, Transport};
 use crate::servers::ServerName;
 
 impl Switch {
@@ -62,7 +62,7 @@ impl Switch {
 
     /// Ends all calls, so that a drain comes to its end.
     pub(super) fn end_all(&mut self) {
-        let lines: Vec<Key<crate::call::Line>> = self.lines.iter().map(|(key, _)| key).collect();
+        let lines: Vec<CallKey> = self.lines.iter().map(|(key, _)| key).collect();
         for line in lines {
             self.with_call(line, |call, house| call.end(503, house));
         }

@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{Held, HeldAnswer, Switch};
+use super::tables::{Held, HeldAnswer, Switch};
 use crate::call::{Invitation, Leg, LegOrder, Legs, Line, Named, Peer, TrunkUnfit, bridge};
 use crate::clock::Timestamp;
 use crate::config::{DeviceRule, DidIx, ExtensionIx, GroupIx, IdentityHeader, Order, TrunkIx};
 use crate::fact::{Alarm, CallFact, Fact, Rung, Whom};
-use crate::key::{Flow, Key, Transport};
+use crate::key::{CallKey, Flow, LegKey, Transport};
 use crate::route::{Availability, Callee, DialPlan, Direction, Load, Presence};
 use crate::sip::{HeaderName, Host, Uri};
 
 /// One call's view of the switch, while that call acts.
 pub(super) struct House<'a> {
     pub(super) switch: &'a mut Switch,
-    pub(super) line: Key<Line>,
+    pub(super) line: CallKey,
 }
 
 impl Legs for House<'_> {
@@ -28,7 +28,7 @@ impl Legs for House<'_> {
         self
     }
 
-    fn ring(&mut self, extension: ExtensionIx) -> Vec<(Key<Leg>, Rung)> {
+    fn ring(&mut self, extension: ExtensionIx) -> Vec<(LegKey, Rung)> {
         let Some(line) = self.switch.lines.get(self.line) else { return Vec::new() };
         if line.offer.caller.extension == Some(extension) {
             // Nobody calls themselves through a group.
@@ -40,7 +40,7 @@ impl Legs for House<'_> {
         ways.into_iter().filter_map(|way| self.ring_device(&extension.number, way)).collect()
     }
 
-    fn dial(&mut self, trunk: TrunkIx, dial: &DialPlan) -> Result<(Key<Leg>, Rung), TrunkUnfit> {
+    fn dial(&mut self, trunk: TrunkIx, dial: &DialPlan) -> Result<(LegKey, Rung), TrunkUnfit> {
         let line = self.switch.lines.get(self.line).ok_or(TrunkUnfit::Down)?;
         let config = line.config.clone();
         let trunk = config.trunk(trunk);
@@ -64,7 +64,7 @@ impl Legs for House<'_> {
         self.invite(Peer::Trunk(trunk.name.clone()), whom, invitation).ok_or(TrunkUnfit::Down)
     }
 
-    fn order(&mut self, leg: Key<Leg>, order: LegOrder) {
+    fn order(&mut self, leg: LegKey, order: LegOrder) {
         let waits = self.switch.legs.get(leg).is_some_and(|leg| leg.number() == 0)
             && matches!(
                 order,
@@ -78,7 +78,7 @@ impl Legs for House<'_> {
         }
     }
 
-    fn bridge(&mut self, one: Key<Leg>, other: Key<Leg>) {
+    fn bridge(&mut self, one: LegKey, other: LegKey) {
         self.switch.bridge(one, other);
     }
 
@@ -112,7 +112,7 @@ impl Legs for House<'_> {
         self.switch.means.note(Fact::Alarm(alarm));
     }
 
-    fn taken(&mut self, extension: ExtensionIx, _by: Key<Leg>) {
+    fn taken(&mut self, extension: ExtensionIx, _by: LegKey) {
         let Some(line) = self.switch.lines.get(self.line) else { return };
         let extension = line.config.extension(extension);
         if !extension.call_waiting {
@@ -140,7 +140,7 @@ impl Way {
 }
 
 impl House<'_> {
-    pub(super) fn ring_device(&mut self, extension: &Arc<str>, way: Way) -> Option<(Key<Leg>, Rung)> {
+    pub(super) fn ring_device(&mut self, extension: &Arc<str>, way: Way) -> Option<(LegKey, Rung)> {
         let line = self.switch.lines.get(self.line)?;
         let told = self.switch.means.host.told(&way.flow);
         let offer = &line.offer;
@@ -214,7 +214,7 @@ impl House<'_> {
         })
     }
 
-    fn invite(&mut self, peer: Peer, whom: Whom, invitation: Invitation) -> Option<(Key<Leg>, Rung)> {
+    fn invite(&mut self, peer: Peer, whom: Whom, invitation: Invitation) -> Option<(LegKey, Rung)> {
         let line = self.switch.lines.get_mut(self.line)?;
         let number = line.legs;
         let device: Arc<str> = invitation.target.as_str().into();
@@ -266,7 +266,7 @@ impl Presence for House<'_> {
 pub(super) struct Present<'a> {
     pub(super) switch: &'a Switch,
     /// The call that is being decided does not count.
-    pub(super) without: Option<Key<Leg>>,
+    pub(super) without: Option<LegKey>,
 }
 
 impl Presence for Present<'_> {
@@ -336,7 +336,7 @@ impl Switch {
     }
 
     /// Joins the media of two legs.
-    pub(super) fn bridge(&mut self, one: Key<Leg>, other: Key<Leg>) {
+    pub(super) fn bridge(&mut self, one: LegKey, other: LegKey) {
         if let (Some(a), Some(b)) = (self.legs.get(one), self.legs.get(other)) {
             bridge((one, a.anchor()), (other, b.anchor()), &mut self.means);
         }

@@ -15,6 +15,7 @@ use crate::sip::{Malformed, Message};
 
 /// One thing that happened outside. Handling it is one complete reaction.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every input is a message; a box would be an allocation for each")]
 pub enum Input {
     /// A message arrived.
     Message {

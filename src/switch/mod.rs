@@ -16,104 +16,28 @@ mod input;
 mod inquiry;
 mod questions;
 mod receive;
+mod tables;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use hashbrown::HashMap;
 
 use self::house::House;
 pub use self::input::{Input, Question};
-use crate::admission::Doorkeeper;
-use crate::call::{Leg, LegEvent, LegOrder, Line, Means, Peer, Timer};
+pub use self::questions::{Census, LiveCall, TrunkStatus};
+pub use self::tables::Switch;
+use self::tables::{Held, HeldAnswer};
+use crate::call::{Leg, LegOrder, Peer, Timer};
 use crate::clock::{Duration, Instant, Now};
-use crate::config::Config;
-use crate::customer::CustomerIndex;
 use crate::effect::Effect;
 use crate::fact::{Alarm, CallFact, Fact};
-use crate::key::Key;
-use crate::registrar::Registrar;
-use crate::sip::Status;
-use crate::state::State;
-use crate::transaction::ServerKey;
+use crate::key::{CallKey, LegKey};
 
 /// How long an answer waits for the journal before it leaves without.
 pub const PATIENCE_WITH_DISK: Duration = Duration::from_millis(250);
 
-/// The core: a value that owns every call, binding and registration.
-#[derive(Debug)]
-pub struct Switch {
-    means: Means,
-    lines: crate::key::Arena<Line>,
-    legs: crate::key::Arena<Leg>,
-    /// Live legs by who is at their other end: from these, and nothing else, follows who is busy.
-    by_peer: HashMap<Peer, Vec<Key<Leg>>, foldhash::fast::FixedState>,
-    /// Calls in progress by DID.
-    by_did: HashMap<Arc<str>, u32, foldhash::fast::FixedState>,
-    /// Calls in which a member waits to become free or to register.
-    watchers: HashMap<Arc<str>, Vec<Key<Line>>, foldhash::fast::FixedState>,
-    registrar: Registrar,
-    doorkeeper: Doorkeeper,
-    customers: Box<CustomerIndex>,
-    state: State,
-    /// What legs have said and their calls have not heard yet.
-    said: VecDeque<(Key<Leg>, LegEvent)>,
-    /// Who answered, and in which call: their other phones stop ringing.
-    taken: Vec<(Arc<str>, Key<Line>)>,
-    /// Who hung up or registered: calls that wait for them go on.
-    freed: Vec<Arc<str>>,
-    /// Answers that wait until their call is on record.
-    held: VecDeque<(Instant, Held)>,
-    journaled: u64,
-    guarantee_suspended: bool,
-    pressure: bool,
-    draining: bool,
-    refused_for_load: u64,
-}
-
-/// An answer that waits for the journal.
-#[derive(Debug)]
-struct Held {
-    fact: u64,
-    answer: HeldAnswer,
-}
-
-#[derive(Debug)]
-enum HeldAnswer {
-    Order(Key<Leg>, LegOrder),
-    Reply(ServerKey, Status, Bytes),
-}
-
 impl Switch {
-    /// An empty office under `config`. `seed` is the only chance it will ever have; `shard` is written into every tag,
-    /// branch and Call-ID.
-    pub fn new(config: Arc<Config>, seed: [u8; 32], shard: u8, now: Now) -> Switch {
-        let mut means = Means::new(config.clone(), seed, shard, now);
-        let doorkeeper = Doorkeeper::new(&config, &means.servers, &mut means.entropy);
-        Switch {
-            means,
-            lines: Default::default(),
-            legs: Default::default(),
-            by_peer: HashMap::default(),
-            by_did: HashMap::default(),
-            watchers: HashMap::default(),
-            registrar: Registrar::default(),
-            doorkeeper,
-            customers: Box::default(),
-            state: State::default(),
-            said: VecDeque::new(),
-            taken: Vec::new(),
-            freed: Vec::new(),
-            held: VecDeque::new(),
-            journaled: 0,
-            guarantee_suspended: false,
-            pressure: false,
-            draining: false,
-            refused_for_load: 0,
-        }
-    }
-
     /// One thing happened: one complete reaction. What is to be done in the world is pushed to `effects`, in order.
     pub fn handle(&mut self, input: Input, now: Now, effects: &mut Vec<Effect>) {
         self.means.now = now;
@@ -212,7 +136,7 @@ impl Switch {
     /// Takes a call out of its line, lets it act, and puts it back.
     fn with_call<T>(
         &mut self,
-        key: Key<Line>,
+        key: CallKey,
         act: impl FnOnce(&mut crate::call::Call, &mut House<'_>) -> T,
     ) -> Option<T> {
         let mut call = self.lines.get_mut(key)?.call.take()?;
@@ -225,7 +149,7 @@ impl Switch {
     }
 
     /// After a call has acted: its deadline and its watches follow, and a call that is over makes room.
-    fn settle_line(&mut self, key: Key<Line>) {
+    fn settle_line(&mut self, key: CallKey) {
         let Some(line) = self.lines.get_mut(key) else { return };
         let Some(call) = &line.call else { return };
         let due = call.deadline();
@@ -261,7 +185,7 @@ impl Switch {
     }
 
     /// The last leg has said goodbye.
-    fn close_line(&mut self, key: Key<Line>) {
+    fn close_line(&mut self, key: CallKey) {
         if let Some(line) = self.lines.remove(key) {
             line.deadline.map(|deadline| self.means.deadlines.cancel(deadline));
             for extension in &line.watched {
@@ -272,7 +196,7 @@ impl Switch {
     }
 
     /// Gives a leg an order; what comes of it is heard later.
-    fn obey(&mut self, key: Key<Leg>, order: LegOrder) {
+    fn obey(&mut self, key: LegKey, order: LegOrder) {
         let Some(leg) = self.legs.get_mut(key) else { return };
         let was_busy = leg.is_busy();
         if let Some(event) = leg.obey(order, &mut self.means) {
@@ -283,7 +207,7 @@ impl Switch {
     }
 
     /// A leg has acted: whoever waits for its employee to become free is told, once it is.
-    fn moved(&mut self, key: Key<Leg>, was_busy: bool) {
+    fn moved(&mut self, key: LegKey, was_busy: bool) {
         if let Some(leg) = self.legs.get(key)
             && was_busy
             && !leg.is_busy()
@@ -294,7 +218,7 @@ impl Switch {
     }
 
     /// Forgets a leg that has nothing left to say, once its call has heard everything.
-    fn sweep(&mut self, key: Key<Leg>) {
+    fn sweep(&mut self, key: LegKey) {
         if !self.legs.get(key).is_some_and(Leg::is_gone) || self.said.iter().any(|(leg, _)| *leg == key) {
             return;
         }
@@ -309,9 +233,9 @@ impl Switch {
     }
 
     /// With call waiting off, the other phones of who answered stop ringing, in whatever call.
-    fn spread_taken(&mut self, extension: &Arc<str>, answered_in: Key<Line>) {
+    fn spread_taken(&mut self, extension: &Arc<str>, answered_in: CallKey) {
         let legs = self.by_peer.get(&Peer::Extension(extension.clone()));
-        let mut lines: Vec<Key<Line>> =
+        let mut lines: Vec<CallKey> =
             legs.into_iter().flatten().filter_map(|leg| self.legs.get(*leg)).map(Leg::call).collect();
         lines.retain(|line| *line != answered_in);
         lines.sort_unstable();

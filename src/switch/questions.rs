@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::house::Present;
-use super::{Question, Switch};
+use super::input::Question;
+use super::tables::Switch;
 use crate::clock::Timestamp;
 use crate::effect::Effect;
 use crate::fact::Fact;

@@ -7,12 +7,12 @@ use bytes::Bytes;
 use crate::call::{ALLOW, Leg, User, contact};
 use crate::effect::Effect;
 use crate::entropy::Token;
-use crate::key::{Flow, Key};
+use crate::key::{Flow, LegKey};
 use crate::refusal::Refusal;
 use crate::sip::{Fault, HeaderName, Malformed, Message, Status, Writer};
 use crate::transaction::{Arrival, Expired, ServerKey, Timer};
 
-use super::Switch;
+use super::tables::Switch;
 
 impl Switch {
     pub(super) fn receive(&mut self, flow: Flow, message: Message) {
@@ -114,7 +114,7 @@ impl Switch {
 
     pub(super) fn with_leg(
         &mut self,
-        key: Key<Leg>,
+        key: LegKey,
         act: impl FnOnce(&mut Leg, &mut crate::call::Means) -> Option<crate::call::LegEvent>,
     ) {
         let Some(leg) = self.legs.get_mut(key) else { return };

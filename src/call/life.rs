@@ -1,0 +1,606 @@
+//! A call: the caller's leg, the legs rung for it, and the plan they follow.
+//!
+//! ```text
+//!              begin                       Answered                      Ended, either side
+//!   (offered) ───────► Ringing ──────────────────────────► Talking ─────────────────────────► Over
+//!                        │  ▲ a phone fails, a step is due:    │ ▲ Reoffered, Passed: carried across
+//!                        │  └ the walk says who rings next     └─┘
+//!                        └── the plan ran out, the caller gave up, a limit ─────────────────► Over
+//! ```
+//!
+//! A call knows no header: legs speak [`LegEvent`]s and take [`LegOrder`]s. It knows no strategy either: the
+//! [`Walk`] through the plan says whom to ring and when to stop. What is left here is what makes a call a call: one
+//! early medium at a time, exactly one winner, and an end that says why.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::alphabet::{LegEvent, LegOrder, Legs, Refused, Session, StopReason, Why};
+use super::dialling::{Dialling, Next};
+use crate::clock::{Instant, Timestamp};
+use crate::config::{Config, Destination, ExtensionIx};
+use crate::fact::{CallFact, Ended, EndedBy, MissedCause, Offered, Rung};
+use crate::key::{CallId, LegKey};
+use crate::route::{Direction, Ending, Failed, Order, Reason, RingPlan, RoutePlan, Step, Walk};
+
+/// A call in progress. It keeps the configuration under which it began.
+#[derive(Debug)]
+pub struct Call {
+    id: CallId,
+    config: Arc<Config>,
+    caller: LegKey,
+    plan: Arc<RoutePlan>,
+    walk: Walk,
+    stage: Stage,
+    branches: SmallVec<[Branch; 4]>,
+    dialling: Option<Dialling>,
+    early: Option<LegKey>,
+    rang: bool,
+    tally: SmallVec<[(ExtensionIx, Tally); 4]>,
+    failures: Failures,
+    /// Inbound, from a customer who is not blocked: ending without a talk is a miss.
+    can_be_missed: bool,
+    after_hours: bool,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Ringing,
+    Talking {
+        with: LegKey,
+        /// That leg's number.
+        number: u16,
+        extension: Option<ExtensionIx>,
+        since: Timestamp,
+        /// Who holds: the caller, the one who answered.
+        held: [bool; 2],
+    },
+    Over,
+}
+
+/// A leg that is being rung for the call.
+#[derive(Debug)]
+struct Branch {
+    leg: LegKey,
+    number: u16,
+    /// `None`: a number outside.
+    extension: Option<ExtensionIx>,
+    ringing: bool,
+}
+
+/// What an extension's devices have answered so far.
+#[derive(Debug)]
+struct Tally {
+    best: Failed,
+    /// The status that all of them gave, while they agree.
+    status: Option<u16>,
+}
+
+/// Which failures this call has seen, to name the cause of a miss.
+#[derive(Clone, Copy, Debug, Default)]
+struct Failures {
+    no_answer: bool,
+    declined: bool,
+    busy: bool,
+    unreachable: bool,
+    full: bool,
+}
+
+impl Call {
+    /// Begins to follow `plan` for the caller. The first fact, `offered`, gets the reasons that the first steps of the
+    /// plan add (a busy responsible is passed before anybody rings).
+    pub fn begin(
+        id: CallId,
+        config: Arc<Config>,
+        caller: LegKey,
+        plan: Arc<RoutePlan>,
+        mut offered: Offered,
+        now: Instant,
+        legs: &mut dyn Legs,
+    ) -> Call {
+        let mut orders = Vec::new();
+        let walk = Walk::begin(plan.clone(), now, legs.presence(), &mut orders);
+        orders.retain(|order| match order {
+            Order::Because(reason) => {
+                offered.because.push(reason.clone());
+                false
+            }
+            _ => true,
+        });
+        let customer_calls = offered.direction == Direction::Inbound && offered.from.extension.is_none();
+        let mut call = Call {
+            id,
+            config,
+            caller,
+            can_be_missed: customer_calls && !plan.is_blocked(),
+            after_hours: plan.is_closed(),
+            plan,
+            walk,
+            stage: Stage::Ringing,
+            branches: SmallVec::new(),
+            dialling: None,
+            early: None,
+            rang: false,
+            tally: SmallVec::new(),
+            failures: Failures::default(),
+        };
+        offered.because.iter().for_each(|reason| call.failures.read(reason));
+        call.failures.full = offered
+            .because
+            .iter()
+            .any(|reason| matches!(reason, Reason::TrunkFull { .. } | Reason::DidFull { .. } | Reason::NoFreeTrunk));
+        legs.note(CallFact::Offered(Box::new(offered)));
+        call.carry_out(orders, now, legs);
+        call
+    }
+
+    /// Its public name.
+    pub fn id(&self) -> CallId {
+        self.id
+    }
+
+    /// The caller's leg.
+    pub fn caller(&self) -> LegKey {
+        self.caller
+    }
+
+    /// The configuration under which it began.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// True once its last fact is noted. Legs may still be saying goodbye.
+    pub fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Over)
+    }
+
+    /// True while phones may still be rung.
+    pub fn is_ringing(&self) -> bool {
+        matches!(self.stage, Stage::Ringing)
+    }
+
+    /// Those who wait for a member to become free or to register: see [`Call::available`].
+    pub fn waits_for(&self) -> impl Iterator<Item = ExtensionIx> {
+        self.is_ringing().then(|| self.walk.waits_for()).into_iter().flatten()
+    }
+
+    /// When [`Call::due`] wants to be called.
+    pub fn deadline(&self) -> Option<Instant> {
+        if !self.is_ringing() {
+            return None;
+        }
+        let dial = self.dialling.as_ref().and_then(Dialling::deadline);
+        [self.walk.deadline(), dial].into_iter().flatten().min()
+    }
+
+    /// A time that [`Call::deadline`] named has come.
+    pub fn due(&mut self, now: Instant, legs: &mut dyn Legs) {
+        if !self.is_ringing() {
+            return;
+        }
+        if self.dialling.as_ref().and_then(Dialling::deadline).is_some_and(|at| at <= now) {
+            self.stop_branches(|branch| branch.extension.is_none(), StopReason::PlanMovedOn, legs);
+            self.dial_on(408, now, legs);
+        }
+        if self.is_ringing() && self.walk.deadline().is_some_and(|at| at <= now) {
+            let mut orders = Vec::new();
+            self.walk.due(now, legs.presence(), &mut orders);
+            self.carry_out(orders, now, legs);
+        }
+    }
+
+    /// A member of the plan became free, or registered: it joins for the rest of its slot.
+    pub fn available(&mut self, extension: ExtensionIx, now: Instant, legs: &mut dyn Legs) {
+        if self.is_ringing() {
+            let mut orders = Vec::new();
+            self.walk.available(extension, now, legs.presence(), &mut orders);
+            self.carry_out(orders, now, legs);
+        }
+    }
+
+    /// A device registered whose extension is being rung: it rings as well.
+    pub fn joined(&mut self, extension: ExtensionIx, leg: LegKey, rung: Rung, legs: &mut dyn Legs) {
+        self.branches.push(Branch { leg, number: rung.leg, extension: Some(extension), ringing: false });
+        legs.note(CallFact::Rung(vec![rung]));
+    }
+
+    /// True while a phone of this extension is being rung for the call.
+    pub fn rings(&self, extension: ExtensionIx) -> bool {
+        self.branches.iter().any(|branch| branch.extension == Some(extension))
+    }
+
+    /// The extension answered elsewhere and takes one call at a time: its phones stop, the plan moves on as busy.
+    pub fn taken(&mut self, extension: ExtensionIx, now: Instant, legs: &mut dyn Legs) {
+        if self.is_ringing() && self.rings(extension) {
+            self.stop_branches(|branch| branch.extension == Some(extension), StopReason::Taken, legs);
+            self.extension_failed(extension, Failed::Busy, 486, now, legs);
+        }
+    }
+
+    /// Ends the call from our side: an admin, a drain deadline, overload.
+    pub fn end(&mut self, status: u16, legs: &mut dyn Legs) {
+        match self.stage {
+            Stage::Ringing => self.refuse(status, None, EndedBy::Router, legs),
+            Stage::Talking { with, .. } => {
+                legs.order(self.caller, LegOrder::End(Why::default()));
+                legs.order(with, LegOrder::End(Why::default()));
+                self.over(EndedBy::Router, 200, None, legs);
+            }
+            Stage::Over => {}
+        }
+    }
+
+    /// One of the call's legs says something.
+    pub fn hear(&mut self, leg: LegKey, event: LegEvent, now: Instant, legs: &mut dyn Legs) {
+        match self.stage {
+            Stage::Ringing if leg == self.caller => self.hear_caller_while_ringing(event, legs),
+            Stage::Ringing => self.hear_branch(leg, event, now, legs),
+            Stage::Talking { with, .. } if leg == self.caller => self.hear_talker(leg, with, event, legs),
+            Stage::Talking { with, .. } if leg == with => self.hear_talker(leg, self.caller, event, legs),
+            // A loser's last words: the leg itself acknowledges and hangs up what comes too late.
+            Stage::Talking { .. } | Stage::Over => {
+                if let LegEvent::Answered(_) = event {
+                    legs.order(leg, LegOrder::End(Why::default()));
+                }
+            }
+        }
+    }
+
+    fn hear_caller_while_ringing(&mut self, event: LegEvent, legs: &mut dyn Legs) {
+        match event {
+            LegEvent::Ended(why) => {
+                self.stop_branches(|_| true, StopReason::CallerGone, legs);
+                legs.order(self.caller, LegOrder::Refuse { status: 487, reason: None });
+                let by = if why.lost { EndedBy::Router } else { EndedBy::Caller };
+                self.over(by, 487, Some(MissedCause::Abandoned), legs);
+            }
+            LegEvent::Reoffered { .. } => legs.order(self.caller, LegOrder::RefuseReoffer(491)),
+            LegEvent::Reached
+            | LegEvent::Ringing(_)
+            | LegEvent::Progress(_)
+            | LegEvent::Answered(_)
+            | LegEvent::Refused(_)
+            | LegEvent::Reanswered(_)
+            | LegEvent::ReofferRefused(_)
+            | LegEvent::Acknowledged(_)
+            | LegEvent::Passed(_) => {}
+        }
+    }
+
+    fn hear_branch(&mut self, leg: LegKey, event: LegEvent, now: Instant, legs: &mut dyn Legs) {
+        let Some(at) = self.branches.iter().position(|branch| branch.leg == leg) else {
+            if let LegEvent::Answered(_) = event {
+                legs.order(leg, LegOrder::End(Why::default()));
+            }
+            return;
+        };
+        match event {
+            LegEvent::Reached => {
+                if self.branches[at].extension.is_none() {
+                    self.dialling.iter_mut().for_each(Dialling::reached);
+                }
+            }
+            LegEvent::Ringing(session) => {
+                self.dialling.iter_mut().for_each(Dialling::reached);
+                if !std::mem::replace(&mut self.branches[at].ringing, true) {
+                    legs.note(CallFact::Ringing { leg: self.branches[at].number });
+                }
+                let session = self.early_session(leg, session, legs);
+                if session.is_some() || !std::mem::replace(&mut self.rang, true) {
+                    legs.order(self.caller, LegOrder::Ring(session));
+                }
+            }
+            LegEvent::Progress(session) => {
+                self.dialling.iter_mut().for_each(Dialling::reached);
+                if let Some(session) = self.early_session(leg, session, legs) {
+                    legs.order(self.caller, LegOrder::Progress(Some(session)));
+                }
+            }
+            LegEvent::Answered(session) => self.answered(at, session, legs),
+            LegEvent::Refused(refused) => self.refused(at, &refused, now, legs),
+            LegEvent::Ended(_) => {
+                self.refused(at, &Refused { status: 480, rang: self.branches[at].ringing, reason: None }, now, legs);
+            }
+            LegEvent::Reoffered { .. } => legs.order(leg, LegOrder::RefuseReoffer(491)),
+            LegEvent::Reanswered(_) | LegEvent::ReofferRefused(_) | LegEvent::Acknowledged(_) | LegEvent::Passed(_) => {
+            }
+        }
+    }
+
+    /// Early media of one branch at a time: the first that sends a session is the one that the caller hears.
+    fn early_session(&mut self, leg: LegKey, session: Option<Session>, legs: &mut dyn Legs) -> Option<Session> {
+        let session = session?;
+        if *self.early.get_or_insert(leg) != leg {
+            return None;
+        }
+        legs.bridge(self.caller, leg);
+        Some(session)
+    }
+
+    fn answered(&mut self, at: usize, session: Option<Session>, legs: &mut dyn Legs) {
+        let winner = self.branches.swap_remove(at);
+        // The caller first: two-way audio may not wait for the losers.
+        legs.order(self.caller, LegOrder::Answer(session));
+        legs.bridge(self.caller, winner.leg);
+        self.walk.answered();
+        self.dialling = None;
+        self.stage = Stage::Talking {
+            with: winner.leg,
+            number: winner.number,
+            extension: winner.extension,
+            since: legs.wall(),
+            held: [false; 2],
+        };
+        legs.note(CallFact::Answered { leg: winner.number, human: true });
+        self.stop_branches(|_| true, StopReason::CompletedElsewhere, legs);
+        if let Some(extension) = winner.extension {
+            legs.taken(extension, winner.leg);
+        }
+    }
+
+    fn refused(&mut self, at: usize, refused: &Refused, now: Instant, legs: &mut dyn Legs) {
+        let branch = self.branches.remove(at);
+        legs.note(CallFact::Dropped { leg: branch.number, status: refused.status });
+        if self.early == Some(branch.leg) {
+            self.early = None;
+        }
+        let Some(extension) = branch.extension else {
+            return self.dial_on(refused.status, now, legs);
+        };
+        let failed = failed_as(refused);
+        let tally = match self.tally.iter().position(|(of, _)| *of == extension) {
+            Some(known) => &mut self.tally[known].1,
+            None => {
+                self.tally.push((extension, Tally { best: failed, status: Some(refused.status) }));
+                &mut self.tally.last_mut().expect("just pushed").1
+            }
+        };
+        tally.best = tally.best.better(failed);
+        tally.status = tally.status.filter(|status| *status == refused.status);
+        if matches!(refused.status, 600 | 603) {
+            self.stop_branches(|branch| branch.extension == Some(extension), StopReason::PlanMovedOn, legs);
+        } else if self.rings(extension) {
+            return;
+        }
+        let tally = self.tally.iter().position(|(of, _)| *of == extension).map(|known| self.tally.swap_remove(known).1);
+        let (best, status) = tally.map_or((failed, None), |tally| (tally.best, tally.status));
+        self.extension_failed(extension, best, status.unwrap_or(480), now, legs);
+    }
+
+    fn extension_failed(
+        &mut self,
+        extension: ExtensionIx,
+        as_: Failed,
+        status: u16,
+        now: Instant,
+        legs: &mut dyn Legs,
+    ) {
+        self.failures.count(as_);
+        let mut orders = Vec::new();
+        self.walk.failed(extension, as_, status, now, legs.presence(), &mut orders);
+        self.carry_out(orders, now, legs);
+    }
+
+    /// The trunk that was dialled gave nothing: the next one, or the end of this step.
+    fn dial_on(&mut self, status: u16, now: Instant, legs: &mut dyn Legs) {
+        let Some(mut dialling) = self.dialling.take() else { return };
+        match dialling.next(status, now, legs) {
+            Next::Dialled(leg, rung) => {
+                self.branches.push(Branch { leg, number: rung.leg, extension: None, ringing: false });
+                legs.note(CallFact::Rung(vec![rung]));
+                self.dialling = Some(dialling);
+            }
+            Next::Exhausted { status, full } => {
+                self.failures.full |= full;
+                let mut orders = Vec::new();
+                self.walk.dial_failed(status, now, legs.presence(), &mut orders);
+                self.carry_out(orders, now, legs);
+            }
+        }
+    }
+
+    /// Does what the walk says, until it says no more.
+    fn carry_out(&mut self, mut orders: Vec<Order>, now: Instant, legs: &mut dyn Legs) {
+        let (mut rung, mut because) = (Vec::new(), Vec::new());
+        let mut at = 0;
+        while at < orders.len() {
+            match orders[at].clone() {
+                Order::Ring(extension) => {
+                    let new = legs.ring(extension);
+                    if new.is_empty() {
+                        self.failures.unreachable = true;
+                        self.walk.failed(extension, Failed::Unreachable, 480, now, legs.presence(), &mut orders);
+                    }
+                    for (leg, ring) in new {
+                        self.branches.push(Branch {
+                            leg,
+                            number: ring.leg,
+                            extension: Some(extension),
+                            ringing: false,
+                        });
+                        rung.push(ring);
+                    }
+                }
+                Order::Enter(step) => {
+                    if let Some(Step::Ring(RingPlan { destination: Destination::Group(group), .. })) =
+                        self.plan.step(step)
+                    {
+                        legs.entered(*group);
+                    }
+                }
+                Order::Stop(extension, _) => {
+                    self.stop_branches(|branch| branch.extension == Some(extension), StopReason::PlanMovedOn, legs);
+                    self.failures.no_answer = true;
+                }
+                Order::Dial(step) => {
+                    if let Some(Step::Dial(dial)) = self.plan.step(step) {
+                        self.dialling = Some(Dialling::new(dial.clone()));
+                        self.dial_on(0, now, legs);
+                    }
+                }
+                Order::StopDial => {
+                    self.dialling = None;
+                    self.stop_branches(|branch| branch.extension.is_none(), StopReason::PlanMovedOn, legs);
+                    self.failures.no_answer = true;
+                }
+                Order::Because(reason) => {
+                    self.failures.read(&reason);
+                    because.push(reason);
+                }
+                Order::Finish(ending) => {
+                    flush(&mut rung, &mut because, legs);
+                    self.finish(&ending, legs);
+                }
+            }
+            at += 1;
+        }
+        flush(&mut rung, &mut because, legs);
+    }
+
+    fn finish(&mut self, ending: &Ending, legs: &mut dyn Legs) {
+        self.refuse(ending.status(), None, EndedBy::Router, legs);
+    }
+
+    fn refuse(&mut self, status: u16, reason: Option<bytes::Bytes>, by: EndedBy, legs: &mut dyn Legs) {
+        self.stop_branches(|_| true, StopReason::PlanMovedOn, legs);
+        legs.order(self.caller, LegOrder::Refuse { status, reason });
+        let missed = self.missed_cause(status);
+        self.over(by, status, Some(missed), legs);
+    }
+
+    fn missed_cause(&self, status: u16) -> MissedCause {
+        let seen = self.failures;
+        if seen.full || status == 503 {
+            MissedCause::Capacity
+        } else if seen.no_answer {
+            MissedCause::NoAnswer
+        } else if self.after_hours {
+            MissedCause::AfterHours
+        } else if seen.declined {
+            MissedCause::Rejected
+        } else if seen.busy {
+            MissedCause::AllBusy
+        } else if seen.unreachable {
+            MissedCause::NoneReachable
+        } else {
+            MissedCause::Rejected
+        }
+    }
+
+    fn stop_branches(&mut self, which: impl Fn(&Branch) -> bool, why: StopReason, legs: &mut dyn Legs) {
+        let mut stopped: SmallVec<[Branch; 4]> = SmallVec::new();
+        let mut at = 0;
+        while at < self.branches.len() {
+            if which(&self.branches[at]) {
+                stopped.push(self.branches.remove(at));
+            } else {
+                at += 1;
+            }
+        }
+        for branch in stopped {
+            if self.early == Some(branch.leg) {
+                self.early = None;
+            }
+            legs.order(branch.leg, LegOrder::Cancel(why));
+            legs.note(CallFact::Dropped { leg: branch.number, status: 487 });
+        }
+    }
+
+    /// In a talk, what one side says goes to the other.
+    fn hear_talker(&mut self, leg: LegKey, other: LegKey, event: LegEvent, legs: &mut dyn Legs) {
+        match event {
+            LegEvent::Ended(why) => {
+                let by = match (why.lost, leg == self.caller) {
+                    (true, _) => EndedBy::Router,
+                    (false, true) => EndedBy::Caller,
+                    (false, false) => EndedBy::Callee,
+                };
+                legs.order(other, LegOrder::End(why));
+                self.over(by, 200, None, legs);
+            }
+            LegEvent::Reoffered { session, hold } => {
+                self.note_hold(leg, hold, legs);
+                legs.order(other, LegOrder::Reoffer(session));
+            }
+            LegEvent::Reanswered(session) => legs.order(other, LegOrder::AcceptReoffer(session)),
+            LegEvent::ReofferRefused(status) => legs.order(other, LegOrder::RefuseReoffer(status)),
+            LegEvent::Acknowledged(session) => legs.order(other, LegOrder::Acknowledge(session)),
+            LegEvent::Passed(passed) => legs.order(other, LegOrder::Pass(passed)),
+            LegEvent::Reached
+            | LegEvent::Ringing(_)
+            | LegEvent::Progress(_)
+            | LegEvent::Answered(_)
+            | LegEvent::Refused(_) => {}
+        }
+    }
+
+    fn note_hold(&mut self, leg: LegKey, hold: bool, legs: &mut dyn Legs) {
+        if let Stage::Talking { number, held, .. } = &mut self.stage {
+            let (number, side) = if leg == self.caller { (0, &mut held[0]) } else { (*number, &mut held[1]) };
+            if std::mem::replace(side, hold) != hold {
+                legs.note(CallFact::Held { leg: number, held: hold });
+            }
+        }
+    }
+
+    fn over(&mut self, by: EndedBy, status: u16, missed: Option<MissedCause>, legs: &mut dyn Legs) {
+        let talk_ms = match self.stage {
+            Stage::Talking { since, .. } => u64::try_from(legs.wall().duration_since(since).as_millis()).unwrap_or(0),
+            Stage::Ringing | Stage::Over => 0,
+        };
+        if let Some(extension) = self.talker() {
+            legs.talked(extension);
+        }
+        self.stage = Stage::Over;
+        self.dialling = None;
+        let missed = missed.filter(|_| self.can_be_missed);
+        legs.note(CallFact::Ended(Ended { by, status, missed, talk_ms }));
+    }
+
+    /// Whom the caller talks with, if it is an employee.
+    pub fn talker(&self) -> Option<ExtensionIx> {
+        match self.stage {
+            Stage::Talking { extension, .. } => extension,
+            Stage::Ringing | Stage::Over => None,
+        }
+    }
+}
+
+impl Failures {
+    fn count(&mut self, failed: Failed) {
+        match failed {
+            Failed::Busy => self.busy = true,
+            Failed::Declined => self.declined = true,
+            Failed::NoAnswer => self.no_answer = true,
+            Failed::Unreachable => self.unreachable = true,
+        }
+    }
+
+    /// Who was passed without ringing is told by the walk's reasons only.
+    fn read(&mut self, reason: &Reason) {
+        if let Some(failed) = reason.failed() {
+            self.count(failed);
+        }
+    }
+}
+
+/// What a device's final answer means for its extension.
+fn failed_as(refused: &Refused) -> Failed {
+    match refused.status {
+        486 | 600 => Failed::Busy,
+        603 => Failed::Declined,
+        408 | 480 | 487 if refused.rang => Failed::NoAnswer,
+        _ => Failed::Unreachable,
+    }
+}
+
+/// INVITEs that left and turns that were taken within one instant are one fact each.
+fn flush(rung: &mut Vec<Rung>, because: &mut Vec<Reason>, legs: &mut dyn Legs) {
+    if !because.is_empty() {
+        legs.note(CallFact::Turned { because: std::mem::take(because) });
+    }
+    if !rung.is_empty() {
+        legs.note(CallFact::Rung(std::mem::take(rung)));
+    }
+}

@@ -1,0 +1,92 @@
+//! What the switch owns: tables, and nothing that acts.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hashbrown::HashMap;
+
+use crate::admission::Doorkeeper;
+use crate::call::{Leg, LegEvent, LegOrder, Line, Means, Peer};
+use crate::clock::{Instant, Now};
+use crate::config::Config;
+use crate::customer::CustomerIndex;
+use crate::key::{Arena, CallKey, LegKey, OfCall, OfLeg};
+use crate::registrar::Registrar;
+use crate::sip::Status;
+use crate::state::State;
+use crate::transaction::ServerKey;
+
+/// The core: a value that owns every call, binding and registration.
+#[derive(Debug)]
+pub struct Switch {
+    pub(super) means: Means,
+    pub(super) lines: Arena<Line, OfCall>,
+    pub(super) legs: Arena<Leg, OfLeg>,
+    /// Live legs by who is at their other end: from these, and nothing else, follows who is busy.
+    pub(super) by_peer: HashMap<Peer, Vec<LegKey>, foldhash::fast::FixedState>,
+    /// Calls in progress by DID.
+    pub(super) by_did: HashMap<Arc<str>, u32, foldhash::fast::FixedState>,
+    /// Calls in which a member waits to become free or to register.
+    pub(super) watchers: HashMap<Arc<str>, Vec<CallKey>, foldhash::fast::FixedState>,
+    pub(super) registrar: Registrar,
+    pub(super) doorkeeper: Doorkeeper,
+    pub(super) customers: Box<CustomerIndex>,
+    pub(super) state: State,
+    /// What legs have said and their calls have not heard yet.
+    pub(super) said: VecDeque<(LegKey, LegEvent)>,
+    /// Who answered, and in which call: their other phones stop ringing.
+    pub(super) taken: Vec<(Arc<str>, CallKey)>,
+    /// Who hung up or registered: calls that wait for them go on.
+    pub(super) freed: Vec<Arc<str>>,
+    /// Answers that wait until their call is on record.
+    pub(super) held: VecDeque<(Instant, Held)>,
+    pub(super) journaled: u64,
+    pub(super) guarantee_suspended: bool,
+    pub(super) pressure: bool,
+    pub(super) draining: bool,
+    pub(super) refused_for_load: u64,
+}
+
+/// An answer that waits for the journal.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) fact: u64,
+    pub(super) answer: HeldAnswer,
+}
+
+#[derive(Debug)]
+pub(super) enum HeldAnswer {
+    Order(LegKey, LegOrder),
+    Reply(ServerKey, Status, Bytes),
+}
+
+impl Switch {
+    /// An empty office under `config`. `seed` is the only chance it will ever have; `shard` is written into every tag,
+    /// branch and Call-ID.
+    pub fn new(config: Arc<Config>, seed: [u8; 32], shard: u8, now: Now) -> Switch {
+        let mut means = Means::new(config.clone(), seed, shard, now);
+        let doorkeeper = Doorkeeper::new(&config, &means.servers, &mut means.entropy);
+        Switch {
+            means,
+            lines: Default::default(),
+            legs: Default::default(),
+            by_peer: HashMap::default(),
+            by_did: HashMap::default(),
+            watchers: HashMap::default(),
+            registrar: Registrar::default(),
+            doorkeeper,
+            customers: Box::default(),
+            state: State::default(),
+            said: VecDeque::new(),
+            taken: Vec::new(),
+            freed: Vec::new(),
+            held: VecDeque::new(),
+            journaled: 0,
+            guarantee_suspended: false,
+            pressure: false,
+            draining: false,
+            refused_for_load: 0,
+        }
+    }
+}
