@@ -130,7 +130,7 @@ fn from_extension(situation: &Situation<'_>, caller: ExtensionIx) -> RoutePlan {
         Destined::Extension(called) => {
             let mut draft = Draft::new(situation, Direction::Internal);
             draft.tell(Rule::Number, Reason::InternalCall);
-            let start = draft.to_extension(*called, After::RunsOut);
+            let start = draft.step_to_extension(*called, After::RunsOut);
             draft.finish(start)
         }
         Destined::Number(number) => {
