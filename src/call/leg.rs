@@ -63,6 +63,8 @@ pub struct Leg {
     dialog: Option<Dialog>,
     anchor: Anchor,
     reoffer: Reoffer,
+    /// The ACK to the last 2xx with its CSeq, to be sent again when that comes again.
+    acked: Option<(u32, Bytes)>,
     steps: Vec<Step>,
 }
 
@@ -95,13 +97,26 @@ struct Inviting {
 #[derive(Debug, Default)]
 struct Talking {
     /// Our 2xx whose ACK has not come yet: until then we may not hang up (RFC 3261 §15).
-    unacknowledged: Option<ServerKey>,
+    unacknowledged: Option<Unacknowledged>,
     /// What waits for that ACK.
     goodbye: Option<Why>,
-    /// A 2xx held an offer; the ACK waits for the other side's answer to it.
-    owes_ack: bool,
-    /// The ACK to the last 2xx, to be sent again when that comes again.
-    ack: Option<Bytes>,
+    /// The CSeq of an INVITE of ours whose 2xx held an offer: the ACK waits for the other side's answer to it.
+    owes_ack: Option<u32>,
+}
+
+/// A 2xx of ours on its way.
+#[derive(Debug)]
+struct Unacknowledged {
+    invite: ServerKey,
+    cseq: u32,
+    /// The 2xx made an offer, so its ACK brings the answer.
+    offered: bool,
+}
+
+impl Unacknowledged {
+    fn of(invite: ServerKey, request: &Message) -> Unacknowledged {
+        Unacknowledged { invite, cseq: request.cseq().number, offered: session_of(request).is_none() }
+    }
 }
 
 /// A new session within a running talk: at most one at a time.
@@ -175,7 +190,8 @@ impl Leg {
         let flow = invitation.flow;
         let mut leg = Leg::new(key, call, number, peer, flow, tag, State::Gone);
         let wire = Wire { tag, call_id, cseq: 1, branch: means.entropy.branch() };
-        let bytes = leg.write_invite(&invitation, wire, means)?;
+        let bytes = leg.write_invite(&invitation, wire, means).inspect_err(|_| leg.close(means));
+        let bytes = bytes?;
         let (transactions, mut hand) = means.hand();
         let invite = transactions.request(User::Leg(key), flow, Method::Invite, wire.branch, bytes, &mut hand);
         leg.state = State::Inviting(Box::new(Inviting {
@@ -205,6 +221,7 @@ impl Leg {
             dialog: None,
             anchor: Anchor::default(),
             reoffer: Reoffer::None,
+            acked: None,
             steps: Vec::new(),
         }
     }
@@ -290,11 +307,13 @@ impl Leg {
                 self.cancel(reason, means);
             }
             (State::Talking(_), LegOrder::Reoffer(session)) => return self.reoffer(session, means),
-            (State::Talking(_), LegOrder::AcceptReoffer(session)) => self.accept_reoffer(session, means),
+            (State::Talking(_), LegOrder::AcceptReoffer(session)) => return self.accept_reoffer(session, means),
             (State::Talking(_), LegOrder::RefuseReoffer(status)) => self.refuse_reoffer(status, means),
             (State::Talking(_), LegOrder::Acknowledge(session)) => self.acknowledge(session, means),
             (State::Talking(_), LegOrder::Pass(passed)) => self.pass(&passed, means),
             (State::Talking(_), LegOrder::End(why)) => self.hang_up(why, means),
+            // The caller's own answer still waits: the other side may try again.
+            (State::Offered { .. }, LegOrder::Reoffer(_)) => return Some(LegEvent::ReofferRefused(491)),
             // An order that crossed an event: the leg is already past it.
             (_, _) => {}
         }
@@ -316,8 +335,9 @@ impl Leg {
         };
         self.respond(Status::OK, session.as_ref(), None, means);
         self.dialog.iter_mut().for_each(Dialog::confirm);
-        if let State::Offered { invite, .. } = self.state {
-            self.state = State::Talking(Talking { unacknowledged: Some(invite), ..Talking::default() });
+        if let State::Offered { invite, request } = &self.state {
+            let unacknowledged = Some(Unacknowledged::of(*invite, request));
+            self.state = State::Talking(Talking { unacknowledged, ..Talking::default() });
         }
         None
     }
@@ -361,7 +381,8 @@ impl Leg {
     }
 
     fn reoffer(&mut self, session: Option<Session>, means: &mut Means) -> Option<LegEvent> {
-        if !matches!(self.reoffer, Reoffer::None) {
+        let owes_ack = matches!(self.state, State::Talking(Talking { owes_ack: Some(_), .. }));
+        if owes_ack || !matches!(self.reoffer, Reoffer::None) {
             return Some(LegEvent::ReofferRefused(491));
         }
         let told = match session.as_ref().map(|session| self.outward(session, means)).transpose() {
@@ -373,11 +394,16 @@ impl Leg {
         None
     }
 
-    fn accept_reoffer(&mut self, session: Option<Session>, means: &mut Means) {
+    /// Where the peer has taken its offer back, or cannot be told the answer, the other side's 2xx is acknowledged all the
+    /// same.
+    fn accept_reoffer(&mut self, session: Option<Session>, means: &mut Means) -> Option<LegEvent> {
         let Some(session) = session.map(|session| self.outward(&session, means)).transpose().ok() else {
-            return self.refuse_reoffer(488, means);
+            self.refuse_reoffer(488, means);
+            return Some(LegEvent::Acknowledged(None));
         };
-        let Reoffer::Theirs { invite, request } = std::mem::take(&mut self.reoffer) else { return };
+        let Reoffer::Theirs { invite, request } = std::mem::take(&mut self.reoffer) else {
+            return Some(LegEvent::Acknowledged(None));
+        };
         let bytes = means.write(|writer, means| {
             let mut draft = writer.reply(&request, Status::OK, self.tag.as_str(), self.flow.remote);
             draft.header(HeaderName::Contact, contact(&self.flow, means));
@@ -386,9 +412,10 @@ impl Leg {
         });
         means.respond(invite, Status::OK, bytes);
         if let State::Talking(talking) = &mut self.state {
-            talking.unacknowledged = Some(invite);
+            talking.unacknowledged = Some(Unacknowledged::of(invite, &request));
         }
         self.note(means, false, Method::Invite, 200);
+        None
     }
 
     fn refuse_reoffer(&mut self, status: u16, means: &mut Means) {
@@ -403,9 +430,9 @@ impl Leg {
     /// The ACK that waited for the other side's answer.
     fn acknowledge(&mut self, session: Option<Session>, means: &mut Means) {
         let State::Talking(talking) = &mut self.state else { return };
-        if std::mem::take(&mut talking.owes_ack) {
+        if let Some(cseq) = talking.owes_ack.take() {
             let session = session.and_then(|session| self.outward(&session, means).ok());
-            self.send_ack(session.as_ref(), means);
+            self.send_ack(cseq, session.as_ref(), means);
         }
     }
 
@@ -424,8 +451,8 @@ impl Leg {
             talking.goodbye = Some(why);
             return;
         }
-        if std::mem::take(&mut talking.owes_ack) {
-            self.send_ack(None, means);
+        if let Some(cseq) = talking.owes_ack.take() {
+            self.send_ack(cseq, None, means);
         }
         self.refuse_reoffer(487, means);
         self.state = State::Leaving;
@@ -477,12 +504,9 @@ impl Leg {
         self.note(means, true, Method::Invite, 200);
         let ours = self.dialog.as_ref().is_some_and(|dialog| dialog.owns(response));
         if ours {
-            let ack = match &self.state {
-                State::Talking(talking) => talking.ack.clone(),
-                _ => None,
-            };
-            if let (Some(ack), Some(dialog)) = (ack, &self.dialog) {
-                means.send_on(dialog, ack);
+            let ack = self.acked.as_ref().filter(|(cseq, _)| *cseq == response.cseq().number);
+            if let (Some((_, ack)), Some(dialog)) = (ack, &self.dialog) {
+                means.send_on(dialog, ack.clone());
                 self.note(means, false, Method::Ack, 0);
             }
             return;
@@ -525,7 +549,8 @@ impl Leg {
         let target = inviting.invitation.target.clone();
         self.dialog = Dialog::from_response(response, flow, &contact(&flow, means), &target);
         let session = session_of(response);
-        self.state = State::Talking(Talking { owes_ack: true, ..Talking::default() });
+        let cseq = response.cseq().number;
+        self.state = State::Talking(Talking { owes_ack: Some(cseq), ..Talking::default() });
         if cancelled {
             // RFC 3261 §9.1: the 200 crossed our CANCEL, so the call stands and has to be hung up.
             self.hang_up(Why::default(), means);
@@ -612,7 +637,7 @@ impl Leg {
             let _ = self.anchor.inward(self.key, session, &flow, means);
         }
         if let State::Talking(talking) = &mut self.state {
-            talking.owes_ack = true;
+            talking.owes_ack = Some(response.cseq().number);
         }
         if offered {
             self.acknowledge_plainly(means);
@@ -657,7 +682,7 @@ impl Leg {
         self.reply_ok(server, request, means);
         let reason = request.header(HeaderName::Reason).map(Bytes::copy_from_slice);
         match self.state {
-            State::Talking(Talking { unacknowledged: Some(invite), .. }) => {
+            State::Talking(Talking { unacknowledged: Some(Unacknowledged { invite, .. }), .. }) => {
                 let (transactions, mut hand) = means.hand();
                 transactions.acknowledged(invite, &mut hand);
                 self.state = State::Gone;
@@ -682,6 +707,10 @@ impl Leg {
     ) -> Result<LegEvent, Refusal> {
         // RFC 3261 §14.2: one at a time, in either direction.
         match (&self.state, &self.reoffer) {
+            // Our last offer still waits for its answer.
+            (State::Talking(Talking { unacknowledged: Some(Unacknowledged { offered: true, .. }), .. }), _) => {
+                return Err(Refusal::request_pending());
+            }
             (State::Talking(_), Reoffer::None) => {}
             (State::Talking(_), Reoffer::Theirs { .. }) => {
                 return Err(Refusal::server_error(Some(crate::clock::Duration::from_secs(1 + means.entropy.below(9)))));
@@ -694,6 +723,13 @@ impl Leg {
         }
         if let Some(session) = &session {
             self.anchor.inward(self.key, session, &flow, means).map_err(|_| Refusal::not_acceptable_here())?;
+        }
+        // Whoever offers anew has heard our last answer, even where its ACK was lost.
+        if let State::Talking(talking) = &mut self.state
+            && let Some(Unacknowledged { invite, .. }) = talking.unacknowledged.take()
+        {
+            let (transactions, mut hand) = means.hand();
+            transactions.acknowledged(invite, &mut hand);
         }
         self.reoffer = Reoffer::Theirs { invite: server, request: Box::new(request) };
         let hold = session.as_ref().is_some_and(|session| Sdp::read(session).is_ok_and(|sdp| sdp.is_hold()));
@@ -729,7 +765,8 @@ impl Leg {
         }
         self.note(means, true, Method::Ack, 0);
         let State::Talking(talking) = &mut self.state else { return None };
-        let invite = talking.unacknowledged.take()?;
+        let cseq = ack.cseq().number;
+        let Unacknowledged { invite, offered, .. } = talking.unacknowledged.take_if(|ours| ours.cseq == cseq)?;
         let goodbye = talking.goodbye.take();
         let (transactions, mut hand) = means.hand();
         transactions.acknowledged(invite, &mut hand);
@@ -737,9 +774,14 @@ impl Leg {
             self.hang_up(why, means);
             return None;
         }
-        let session = session_of(ack)?;
-        let _ = self.anchor.inward(self.key, &session, &flow, means);
-        Some(LegEvent::Acknowledged(Some(session)))
+        if !offered {
+            return None;
+        }
+        let session = session_of(ack);
+        if let Some(session) = &session {
+            let _ = self.anchor.inward(self.key, session, &flow, means);
+        }
+        Some(LegEvent::Acknowledged(session))
     }
 
     /// A request of ours gets no answer, or our answer no ACK.
@@ -800,22 +842,21 @@ impl Leg {
     }
 
     fn acknowledge_plainly(&mut self, means: &mut Means) {
-        if let State::Talking(talking) = &mut self.state {
-            talking.owes_ack = false;
+        if let State::Talking(talking) = &mut self.state
+            && let Some(cseq) = talking.owes_ack.take()
+        {
+            self.send_ack(cseq, None, means);
         }
-        self.send_ack(None, means);
     }
 
-    fn send_ack(&mut self, session: Option<&Session>, means: &mut Means) {
+    fn send_ack(&mut self, cseq: u32, session: Option<&Session>, means: &mut Means) {
         let Some(dialog) = &self.dialog else { return };
         let ack = means.write(|writer, means| {
             let hop = means.hop(&dialog.flow());
-            finish(&mut dialog.ack(writer, dialog.local_cseq(), hop.view()), session)
+            finish(&mut dialog.ack(writer, cseq, hop.view()), session)
         });
         means.send_on(dialog, ack.clone());
-        if let State::Talking(talking) = &mut self.state {
-            talking.ack = Some(ack);
-        }
+        self.acked = Some((cseq, ack));
         self.note(means, false, Method::Ack, 0);
     }
 

@@ -516,7 +516,9 @@ impl Call {
                     (false, true) => EndedBy::Caller,
                     (false, false) => EndedBy::Callee,
                 };
-                legs.order(other, LegOrder::End(why));
+                // Where its own answer still waits for the disk, it has taken back its INVITE.
+                legs.order(leg, LegOrder::Refuse { status: 487, reason: None });
+                legs.order(other, LegOrder::End(Why { lost: false, ..why }));
                 self.over(by, 200, None, legs);
             }
             LegEvent::Reoffered { session, hold } => {

@@ -264,7 +264,9 @@ impl Switch {
         let caller = self.legs.reserve();
         let leg = Leg::offered(caller, line, peer.clone(), flow, server, message.clone(), &mut self.means);
         let leg = leg.and_then(|mut leg| {
-            session_of(&message).map_or(Ok(()), |session| leg.expect(&session, &mut self.means))?;
+            let expected = session_of(&message).map_or(Ok(()), |session| leg.expect(&session, &mut self.means));
+            // A leg that cannot be gives back what it holds already.
+            expected.inspect_err(|_| leg.close(&mut self.means))?;
             Ok(leg)
         });
         match leg {

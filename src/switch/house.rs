@@ -71,6 +71,10 @@ impl Legs for House<'_> {
                 LegOrder::Ring(_) | LegOrder::Progress(_) | LegOrder::Answer(_) | LegOrder::Refuse { .. }
             );
         let first_fact = self.switch.lines.get(self.line).map_or(0, |line| line.first_fact);
+        if let LegOrder::Refuse { .. } = order {
+            // What the peer has not heard yet is not said any more.
+            self.switch.held.retain(|(_, held)| !matches!(held.answer, HeldAnswer::Order(to, _) if to == leg));
+        }
         if waits && first_fact > self.switch.journaled {
             self.switch.hold(Held { fact: first_fact, answer: HeldAnswer::Order(leg, order) });
         } else {
