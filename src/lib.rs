@@ -7,6 +7,59 @@
 //! Modules stand below in floors, bottom-up. A file imports only from floors below its own, or from earlier names in its
 //! own row; `tests/floors.rs` reads this list and keeps it so. Through `switch` there is no clock, no socket, no disk and
 //! no chance but what is handed in.
+//!
+//! | floor | file | what it is |
+//! |---|---|---|
+//! | 0 | [`clock`] | two clocks as values, and the one ordered set of deadlines |
+//! | | [`entropy`] | the only source of chance: tags, branches, ids |
+//! | | [`key`] | names of rows, calls, flows |
+//! | | [`number`] | what is dialled and shown becomes E.164, by each trunk's habits |
+//! | 1 | [`sip`] | bytes become messages and messages become bytes |
+//! | 2 | [`refusal`] | a no that the peer hears |
+//! | | [`transaction`] | one request, one answer, however often the network loses it |
+//! | 3 | [`dialog`] | what two sides of a call remember of each other |
+//! | | [`session_timer`] | whether the other side is still there (RFC 4028) |
+//! | 4 | [`config`] | what the admin said, every reference resolved, every mistake found |
+//! | 5 | [`customer`] | whose number it is, among a million |
+//! | | [`host`] | our own address as each peer sees it |
+//! | | [`registrar`] | where our phones are |
+//! | | [`servers`] | what the names of trunks' servers mean |
+//! | | [`registration`] | our registrations and the health of trunks |
+//! | | [`state`] | what happens rather than is configured: away, overrides, blocks, counters |
+//! | | [`admission`] | who is at the door |
+//! | 6 | [`route`] | the decision, the timetable, the walk through it |
+//! | | [`hypothesis`] | a call that did not happen, for `explain` |
+//! | 7 | [`anchor`] | media ports and what is ordered of the relay |
+//! | | [`fact`] | what happened, in the past tense |
+//! | | [`effect`] | what the core asks of the world |
+//! | | [`call`] | a call and its legs |
+//! | 8 | [`switch`] | the door: one input, one complete reaction |
+//! | 9 | [`trace`] | ladders on a whiteboard, played against the core |
+//! | 10 | [`config_file`] | the config on disk |
+//! | | [`media`] | the relay: packets and nothing else |
+//! | | [`net`] | UDP, TCP, names |
+//! | | [`store`] | SQLite: facts, calls, customers |
+//! | 11 | [`journal`] | facts to the disk in batches, off the loop |
+//! | | [`diary`] | the log, as a diary of calls |
+//! | | [`drive`] | the only loop |
+//! | 12 | [`control`] | the local socket |
+//! | 13 | [`app`], [`cli`] | builds and joins the parts; the command line |
+//!
+//! # Dictionary
+//! One thing, one name; a new noun goes here first.
+//!
+//! - **Trunk**: a provider's SIP connection. **DID**: a public number of the company. **Extension**: an employee.
+//!   **Device**: one of an extension's phones. **HuntGroup**: members, strategy, patience, what comes after.
+//! - **Customer**: a person or company with numbers and a responsible extension. (Contact is a SIP header.)
+//! - **Binding**: what a phone registered. **Flow**: one way to a peer (RFC 5626). **Way**: a device with the flow to it.
+//! - **Situation**: everything one decision sees. **RoutePlan**: the decision; its **Step**s point at each other.
+//!   **RingPlan**: a timetable of **Slot**s. **Walk**: a plan being carried out. **Reason**: why, in a word that can be read.
+//! - **Call**: the caller's leg, the legs rung for it, the plan they follow. **Leg**: one side of a call. **Line**: a call with
+//!   what stands beside it in the switch. **Branch**: a leg that is being rung.
+//! - **Session**: an SDP as its peer sent it. **Anchor**: a leg's ports; **Endpoint**: one `m=` line of it.
+//! - **Fact**: something that happened. **Journal**: makes facts durable. **Held**: an answer that waits for its fact.
+//! - **Means**: what a leg acts with. **House**: the call's view of the switch. **Census**: what there is, counted.
+//! - **Trace**: a ladder that is a test. **Actor**: one of its scripted peers.
 #![deny(unsafe_code)]
 
 // Floor 0, words: what everything above speaks of.

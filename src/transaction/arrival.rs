@@ -6,7 +6,7 @@ use crate::sip::Status;
 /// What an arriving message is to those above. `U` is whoever uses a transaction: a leg, a registration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Arrival<U> {
-    /// A new request, neither ACK nor CANCEL. It wants exactly one final response through [`Transactions::respond`].
+    /// A new request, neither ACK nor CANCEL. It wants exactly one final response through `Transactions::respond`.
     Request(ServerKey),
     /// A CANCEL, and the INVITE it means where there is one. `cancel` wants its own answer: 200, or 481 without INVITE.
     /// An INVITE without a final response is answered 487 by its user (RFC 3261 §9.2).

@@ -17,7 +17,7 @@ pub trait Wire {
 pub struct Hand<'a, K> {
     /// What time it is.
     pub now: Now,
-    /// Where timers wait. Whoever takes a [`Timer`] out gives it to [`Transactions::on_timer`].
+    /// Where timers wait. Whoever takes a `Timer` out gives it to `Transactions::on_timer`.
     pub deadlines: &'a mut Deadlines<K>,
     /// Where messages leave.
     pub wire: &'a mut dyn Wire,

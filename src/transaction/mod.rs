@@ -6,7 +6,7 @@
 //! in `client` and `server`, the timers stand in [`timers`] as one table, who belongs to whom is said in `matching`.
 //!
 //! Nothing here waits or asks for the time: time is handed in, messages leave through a [`Wire`], timers wait in the
-//! [`Deadlines`] of whoever owns them. A transaction that is over leaves no timer and no row behind.
+//! `Deadlines` of whoever owns them. A transaction that is over leaves no timer and no row behind.
 
 mod arrival;
 mod client;
