@@ -489,6 +489,11 @@ impl Leg {
             (State::Talking(_), Method::Invite) if status.is_final() => {
                 self.hear_reoffer_answer(client, status, response, flow, means)
             }
+            // Our BYE is under way, and the peer has accepted the offer before it.
+            (State::Leaving, Method::Invite) if status.is_success() => {
+                self.send_ack(response.cseq().number, None, means);
+                None
+            }
             (State::Leaving, Method::Bye) if status.is_final() => {
                 self.state = State::Gone;
                 None
@@ -677,6 +682,7 @@ impl Leg {
     }
 
     fn hear_bye(&mut self, server: ServerKey, request: &Message, means: &mut Means) -> Option<LegEvent> {
+        self.acknowledge_plainly(means);
         // RFC 3261 §15.1.2: whatever still waits for an answer gets 487.
         self.refuse_reoffer(487, means);
         self.reply_ok(server, request, means);
