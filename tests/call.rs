@@ -1,0 +1,334 @@
+//! A call by itself: legs are keys, the house is a list of what was ordered. No SIP in here.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use huntline::call::{Call, LegEvent, LegOrder, Legs, Refused, StopReason, TrunkUnfit, Why};
+use huntline::clock::{Duration, Instant, Timestamp};
+use huntline::config::{Config, ExtensionIx, GroupIx, Nothing, TrunkIx};
+use huntline::fact::{Alarm, CallFact, MissedCause, Offered, Party, Rung, Whom};
+use huntline::key::{Arena, CallId, LegKey, OfLeg};
+use huntline::route::{Availability, Caller, Destined, DialPlan, Direction, Idle, Origin, Presence, Situation, decide};
+use huntline::state::State;
+
+const OFFICE: &str = r#"
+[site]
+numbering = { country = "49", area = "30", national_prefix = "0", international_prefix = "00" }
+[[trunk]]
+name = "provider"
+server = "sip:127.0.0.10"
+[[trunk]]
+name = "reserve"
+server = "sip:127.0.0.11"
+[[extension]]
+number = "12"
+password = "secret-12"
+[[extension]]
+number = "14"
+password = "secret-14"
+[[group]]
+name = "sales"
+strategy = "ring-all"
+members = ["12", "14"]
+patience = "20s"
+then = "refuse:unavailable"
+[[did]]
+number = "+493012340"
+open = { to = "group:sales" }
+[[did]]
+number = "+493012341"
+open = { to = ["number:+491705556677", "refuse:unavailable"] }
+[[outbound]]
+match = "+49*"
+trunks = ["provider", "reserve"]
+"#;
+
+#[test]
+fn exactly_one_wins_and_the_others_are_told_that_it_was_elsewhere() {
+    let mut story = Story::begin("+493012340");
+    assert_eq!(story.take(), ["offered", "12 rung as 1, 14 rung as 2"]);
+    story.hear(1, LegEvent::Ringing(None));
+    story.hear(2, LegEvent::Ringing(None));
+    assert_eq!(story.take(), ["1 rings", "0: Ring(None)", "2 rings"], "the caller hears ringing once");
+    story.hear(2, LegEvent::Answered(session("b")));
+    assert_eq!(
+        story.take(),
+        ["0: Answer(b)", "bridge 0 2", "answered by 2", "1: Cancel(CompletedElsewhere)", "1 dropped 487", "taken 14"]
+    );
+    story.hear(1, LegEvent::Answered(session("c")));
+    assert_eq!(story.take(), ["1: End"], "a late answer is hung up");
+    story.hear(0, LegEvent::Ended(Why::default()));
+    // Should our answer still wait for the journal, the caller who gave up hears 487 instead.
+    assert_eq!(story.take(), ["0: Refuse(487)", "2: End", "talked 14", "ended 200"]);
+}
+
+#[test]
+fn early_media_comes_from_one_phone_at_a_time() {
+    let mut story = Story::begin("+493012340");
+    story.take();
+    story.hear(2, LegEvent::Progress(session("b")));
+    assert_eq!(story.take(), ["bridge 0 2", "0: Progress(b)"]);
+    story.hear(1, LegEvent::Progress(session("c")));
+    assert_eq!(story.take(), [""; 0]);
+    story.hear(2, refused(486));
+    story.take();
+    story.hear(1, LegEvent::Progress(session("c")));
+    assert_eq!(story.take(), ["bridge 0 1", "0: Progress(c)"], "the first one is gone, so the next is heard");
+}
+
+#[test]
+fn a_caller_who_gives_up_is_missed_as_abandoned() {
+    let mut story = Story::begin("+493012340");
+    story.take();
+    story.hear(0, LegEvent::Ended(Why::default()));
+    assert_eq!(
+        story.take(),
+        [
+            "1: Cancel(CallerGone)",
+            "1 dropped 487",
+            "2: Cancel(CallerGone)",
+            "2 dropped 487",
+            "0: Refuse(487)",
+            "ended 487 missed Abandoned"
+        ]
+    );
+    assert!(story.call.is_over() && story.call.deadline().is_none());
+}
+
+#[test]
+fn the_cause_of_a_miss_is_the_best_that_can_be_said_of_the_phones() {
+    for (answers, cause) in [
+        ([486, 486], MissedCause::AllBusy),
+        ([486, 500], MissedCause::AllBusy),
+        ([603, 486], MissedCause::Rejected),
+        ([500, 404], MissedCause::NoneReachable),
+    ] {
+        let mut story = Story::begin("+493012340");
+        story.hear(1, refused(answers[0]));
+        story.take();
+        story.hear(2, refused(answers[1]));
+        let told = story.take();
+        assert_eq!(
+            told.last().map(String::as_str),
+            Some(format!("ended 480 missed {cause:?}").as_str()),
+            "{answers:?}"
+        );
+    }
+    let mut story = Story::begin("+493012340");
+    story.hear(1, refused(486));
+    story.now = story.now + Duration::from_secs(20);
+    story.take();
+    story.call.due(story.now, &mut story.house);
+    assert_eq!(story.take().last().map(String::as_str), Some("ended 480 missed NoAnswer"));
+}
+
+#[test]
+fn a_number_outside_goes_from_trunk_to_trunk_until_one_has_an_opinion() {
+    let mut story = Story::begin("+493012341");
+    assert_eq!(story.take(), ["offered", "+491705556677 rung as 1"]);
+    story.hear(1, refused(503));
+    assert_eq!(story.take(), ["1 dropped 503", "+491705556677 rung as 2"]);
+    assert_eq!(story.call.deadline(), Some(story.now + Duration::from_secs(4)), "silent for 4 s at most");
+    story.hear(2, LegEvent::Reached);
+    assert_ne!(story.call.deadline(), Some(story.now + Duration::from_secs(4)));
+    story.hear(2, refused(404));
+    let told = story.take();
+    assert_eq!(told[0], "2 dropped 404");
+    assert_eq!(told.last().map(String::as_str), Some("ended 480 missed NoneReachable"));
+}
+
+#[test]
+fn hold_is_carried_across_and_noted_once() {
+    let mut story = Story::begin("+493012340");
+    story.hear(1, LegEvent::Answered(session("b")));
+    story.take();
+    story.hear(0, LegEvent::Reoffered { session: session("a"), hold: true });
+    assert_eq!(story.take(), ["0 held true", "1: Reoffer(a)"]);
+    story.hear(1, LegEvent::Reanswered(session("b")));
+    assert_eq!(story.take(), ["0: AcceptReoffer(b)"]);
+    story.hear(0, LegEvent::Reoffered { session: session("a"), hold: true });
+    assert_eq!(story.take(), ["1: Reoffer(a)"]);
+    story.hear(1, LegEvent::ReofferRefused(488));
+    assert_eq!(story.take(), ["0: RefuseReoffer(488)"]);
+}
+
+/// A call and the house around it.
+struct Story {
+    call: Call,
+    house: House,
+    now: Instant,
+}
+
+/// What was ordered and noted, in words.
+struct House {
+    config: Arc<Config>,
+    keys: Arena<(), OfLeg>,
+    legs: Vec<LegKey>,
+    told: Vec<String>,
+}
+
+impl Story {
+    fn begin(did: &str) -> Story {
+        let loaded = Config::read(Path::new("office.toml"), OFFICE, &Nothing).expect("the office can run");
+        let config = Arc::new(loaded.config);
+        let trunk = config.trunk_by_name("provider").expect("is there");
+        let caller = Caller::outside(&config, "+491701112233", trunk);
+        let plan = decide(&Situation {
+            config: &config,
+            at: Timestamp::UNIX_EPOCH,
+            origin: Origin::Trunk(trunk),
+            caller: &caller,
+            dialled: &Destined::from_outside(&config, did, trunk),
+            customer: None,
+            state: &State::default(),
+            load: &Idle,
+            chance: 0,
+            presence: &Idle,
+        });
+        let mut house = House { config: config.clone(), keys: Arena::default(), legs: Vec::new(), told: Vec::new() };
+        let caller = house.leg().0;
+        let now = Instant::from_micros(1_000_000);
+        let id = CallId::from_bits(1);
+        let call = Call::begin(id, config, caller, Arc::new(plan), offered(), now, &mut house);
+        Story { call, house, now }
+    }
+
+    fn hear(&mut self, leg: usize, event: LegEvent) {
+        self.call.hear(self.house.legs[leg], event, self.now, &mut self.house);
+    }
+
+    fn take(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.house.told)
+    }
+}
+
+impl House {
+    fn leg(&mut self) -> (LegKey, u16) {
+        let key = self.keys.insert(());
+        self.legs.push(key);
+        (key, (self.legs.len() - 1) as u16)
+    }
+
+    fn name(&self, leg: LegKey) -> usize {
+        self.legs.iter().position(|known| *known == leg).expect("a leg of this call")
+    }
+}
+
+impl Presence for House {
+    fn of(&self, _: ExtensionIx) -> Availability {
+        Availability::Free
+    }
+}
+
+impl Legs for House {
+    fn wall(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
+    fn presence(&self) -> &dyn Presence {
+        self
+    }
+
+    fn ring(&mut self, extension: ExtensionIx) -> Vec<(LegKey, Rung)> {
+        let (key, leg) = self.leg();
+        let whom = Whom::Extension(self.config.extension(extension).number.clone());
+        vec![(key, Rung { leg, whom, device: "".into() })]
+    }
+
+    fn dial(&mut self, trunk: TrunkIx, dial: &DialPlan) -> Result<(LegKey, Rung), TrunkUnfit> {
+        let (key, leg) = self.leg();
+        let trunk = self.config.trunk(trunk).name.clone();
+        let whom = Whom::Trunk { trunk, number: dial.number.to_string().into() };
+        Ok((key, Rung { leg, whom, device: "".into() }))
+    }
+
+    fn order(&mut self, leg: LegKey, order: LegOrder) {
+        let leg = self.name(leg);
+        let text = |session: &Option<Bytes>| match session {
+            Some(session) => String::from_utf8_lossy(session).into_owned(),
+            None => "None".into(),
+        };
+        self.told.push(match order {
+            LegOrder::Ring(session) => format!("{leg}: Ring({})", text(&session)),
+            LegOrder::Progress(session) => format!("{leg}: Progress({})", text(&session)),
+            LegOrder::Answer(session) => format!("{leg}: Answer({})", text(&session)),
+            LegOrder::Refuse { status, .. } => format!("{leg}: Refuse({status})"),
+            LegOrder::Cancel(StopReason::CompletedElsewhere) => format!("{leg}: Cancel(CompletedElsewhere)"),
+            LegOrder::Cancel(why) => format!("{leg}: Cancel({why:?})"),
+            LegOrder::Reoffer(session) => format!("{leg}: Reoffer({})", text(&session)),
+            LegOrder::AcceptReoffer(session) => format!("{leg}: AcceptReoffer({})", text(&session)),
+            LegOrder::RefuseReoffer(status) => format!("{leg}: RefuseReoffer({status})"),
+            LegOrder::Acknowledge(session) => format!("{leg}: Acknowledge({})", text(&session)),
+            LegOrder::Pass(_) => format!("{leg}: Pass"),
+            LegOrder::End(_) => format!("{leg}: End"),
+        });
+    }
+
+    fn bridge(&mut self, one: LegKey, other: LegKey) {
+        self.told.push(format!("bridge {} {}", self.name(one), self.name(other)));
+    }
+
+    fn entered(&mut self, _: GroupIx) {}
+
+    fn talked(&mut self, extension: ExtensionIx) {
+        self.told.push(format!("talked {}", self.config.extension(extension).number));
+    }
+
+    fn alarm(&mut self, alarm: Alarm) {
+        self.told.push(format!("alarm {alarm:?}"));
+    }
+
+    fn note(&mut self, fact: CallFact) {
+        self.told.push(match fact {
+            CallFact::Offered(_) => "offered".into(),
+            CallFact::Rung(rung) => {
+                let name = |whom: &Whom| match whom {
+                    Whom::Extension(name) | Whom::Trunk { number: name, .. } => name.to_string(),
+                };
+                let rung: Vec<_> =
+                    rung.iter().map(|rung| format!("{} rung as {}", name(&rung.whom), rung.leg)).collect();
+                rung.join(", ")
+            }
+            CallFact::Ringing { leg } => format!("{leg} rings"),
+            CallFact::Dropped { leg, status } => format!("{leg} dropped {status}"),
+            CallFact::Turned { .. } => return,
+            CallFact::Answered { leg, .. } => format!("answered by {leg}"),
+            CallFact::Held { leg, held } => format!("{leg} held {held}"),
+            CallFact::Ended(ended) => match ended.missed {
+                Some(cause) => format!("ended {} missed {cause:?}", ended.status),
+                None => format!("ended {}", ended.status),
+            },
+            CallFact::Traced { .. } => "traced".into(),
+        });
+    }
+
+    fn taken(&mut self, extension: ExtensionIx, _: LegKey) {
+        self.told.push(format!("taken {}", self.config.extension(extension).number));
+    }
+}
+
+fn offered() -> Offered {
+    Offered {
+        direction: Direction::Inbound,
+        from: Party::default(),
+        to: Party::default(),
+        did: None,
+        source: None,
+        trunk: None,
+        customer: None,
+        emergency: false,
+        sip_call_id: String::new(),
+        because: Vec::new(),
+        considered: Vec::new(),
+        plan: String::new(),
+    }
+}
+
+fn session(name: &'static str) -> Option<Bytes> {
+    Some(Bytes::from_static(name.as_bytes()))
+}
+
+fn refused(status: u16) -> LegEvent {
+    LegEvent::Refused(Refused { status, rang: false, reason: None })
+}
