@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::{Config, Loaded, Problems, Surroundings};
+use crate::config::{Basics, Config, Loaded, Problems, Surroundings};
 
 /// Reads and checks a config file.
 ///
@@ -12,6 +12,22 @@ pub fn load(file: &Path) -> Result<Loaded, Problems> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Problems::unreadable(file, format!("this file cannot be read: {error}")))?;
     Config::read(file, &text, &Machine)
+}
+
+/// What commands need that only look: also of a config that cannot run, and then with what is wrong with it.
+///
+/// # Errors
+/// The file cannot be read, or does not even say where the data lies.
+pub fn basics(file: &Path) -> Result<(Basics, Option<Problems>), Problems> {
+    let problems = match load(file) {
+        Ok(loaded) => return Ok((loaded.config.into(), None)),
+        Err(problems) => problems,
+    };
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    match Basics::of_broken(file, &text, &Machine) {
+        Some(basics) if !text.is_empty() => Ok((basics, Some(problems))),
+        _ => Err(problems),
+    }
 }
 
 /// This machine's environment and files.

@@ -200,6 +200,25 @@ fn a_config_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_slip_in_the_config_does_not_hide_the_calls_of_the_day() {
+    let office = Office::new("slip");
+    two_calls(&office.data());
+    let calls = office.says(&["calls"]);
+    for (slip, errors) in [("\n[[group]]\nname = 7\n", "2 errors"), ("\n[[group]]\nname = \"sal", "1 error")] {
+        office.write("office.toml", &format!("{CONFIG}{slip}"));
+        let (out, err, code) = office.run(&["calls"]);
+        assert_eq!((&out, code), (&calls, 0));
+        let said = format!(
+            "huntline: office.toml cannot be followed ({errors}, `huntline check` names them); the data is in data\n"
+        );
+        assert_eq!(err, said);
+        assert_eq!(office.run(&["status"]).2, 3);
+    }
+    office.write("office.toml", &CONFIG.replace("\"Stroymarket\"", "\"Stroy"));
+    assert_eq!(office.run(&["calls"]).2, 1);
+}
+
+#[test]
 fn explain_needs_neither_database_nor_router() {
     let office = Office::new("explain");
     let call = ["explain", "--from", "8 (916) 123-45-67", "--to", "+74951234567", "--at", "2026-11-23 10:00"];

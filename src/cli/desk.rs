@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::clock::Timestamp;
-use crate::config::{Config, Loaded, Problems};
+use crate::config::{Basics, Config, Loaded, Problems};
 use crate::config_file;
 use crate::control::{self, Failure, Request};
 use crate::store::StoreError;
@@ -79,9 +79,26 @@ impl Desk {
         Ok(config)
     }
 
+    /// Where the data lies, and how times and numbers are read: what commands need that only look. A config that cannot
+    /// run does not keep them from it; standard error says so.
+    pub(super) fn basics(&self) -> Result<Basics, Trouble> {
+        let (basics, problems) = config_file::basics(&self.file)?;
+        if let Some(problems) = problems {
+            let errors = problems.errors();
+            let errors = if errors == 1 { "1 error".into() } else { format!("{errors} errors") };
+            let (file, directory) = (self.file.display(), basics.storage.directory.display());
+            // Nobody is left to hear that standard error is closed.
+            _ = writeln!(
+                std::io::stderr(),
+                "huntline: {file} cannot be followed ({errors}, `huntline check` names them); the data is in {directory}"
+            );
+        }
+        Ok(basics)
+    }
+
     /// Asks the running router.
     pub(super) fn ask(&self, request: &Request) -> Result<Value, Trouble> {
-        Ok(control::ask(&self.config()?.storage.directory, request)?)
+        Ok(control::ask(&self.basics()?.storage.directory, request)?)
     }
 }
 

@@ -71,11 +71,12 @@ pub(super) struct Explain {
 
 impl Explain {
     pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
-        let config = desk.config()?;
         if let Some(id) = self.call {
-            let detail = past(&config, id)?;
-            return if self.output.json { say_json(&detail) } else { say(&detail.decision(&config.site.timezone)) };
+            let basics = desk.basics()?;
+            let detail = past(&basics, id)?;
+            return if self.output.json { say_json(&detail) } else { say(&detail.decision(&basics.site.timezone)) };
         }
+        let config = desk.config()?;
         let typed = self.hypothesis(&config, desk)?;
         if self.live {
             let answer = desk.ask(&Request::Explain(Box::new(typed)))?;

@@ -6,6 +6,7 @@
 
 mod across;
 pub mod address;
+mod basics;
 pub mod destination;
 pub mod did;
 mod directory;
@@ -31,6 +32,7 @@ use hashbrown::HashMap;
 use sha2::{Digest, Sha256};
 
 pub use address::{Listen, Network, SipTarget};
+pub use basics::Basics;
 pub use destination::{
     Destination, Destinations, DidIx, ExtensionIx, GroupIx, RefuseAs, ScheduleIx, TrunkIx, VoicemailIx,
 };

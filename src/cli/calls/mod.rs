@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
 use crate::cli::moment::{self, Towards};
 use crate::cli::table::table;
-use crate::config::Config;
+use crate::config::Site;
 use crate::key::CallId;
 use crate::store::{CallFilter, CallRow, CallState, Reader};
 
@@ -96,16 +96,16 @@ impl Calls {
 
 impl Which {
     fn run(self, desk: &Desk) -> Result<(), Trouble> {
-        let config = desk.config()?;
-        let filter = self.filter(&config, desk)?;
-        let rows = Reader::open(&config.storage.directory)?.calls(&filter)?;
+        let basics = desk.basics()?;
+        let filter = self.filter(&basics.site, desk)?;
+        let rows = Reader::open(&basics.storage.directory)?.calls(&filter)?;
         if self.output.json {
             return say_json(&rows);
         }
         if rows.is_empty() {
             return say("no calls\n");
         }
-        let mut text = list(&rows, &config.site.timezone);
+        let mut text = list(&rows, &basics.site.timezone);
         if rows.len() == self.limit
             && let Some(last) = rows.last()
         {
@@ -114,12 +114,12 @@ impl Which {
         say(&text)
     }
 
-    fn filter(&self, config: &Config, desk: &Desk) -> Result<CallFilter, Trouble> {
+    fn filter(&self, site: &Site, desk: &Desk) -> Result<CallFilter, Trouble> {
         let moment = |flag: &str, text: &Option<String>| {
-            let read = |text: &String| moment::read(text, &config.site.timezone, desk.now, Towards::Past);
+            let read = |text: &String| moment::read(text, &site.timezone, desk.now, Towards::Past);
             text.as_ref().map(read).transpose().map_err(|why| Trouble::Usage(format!("{flag}: {why}")))
         };
-        let read = |text: &String| config.site.numbering.read(text);
+        let read = |text: &String| site.numbering.read(text);
         // A DID is kept as its `number` is written; people write it in other ways too.
         let did = |text: &String| read(text).map_or_else(|| text.clone(), |number| number.to_string());
         let number = self.number.as_ref().and_then(read);

@@ -9,7 +9,7 @@ use super::words::{result, span, who};
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
 use crate::cli::table::table;
 use crate::clock::Timestamp;
-use crate::config::Config;
+use crate::config::Basics;
 use crate::key::CallId;
 use crate::route::sentence;
 use crate::store::{CallDetail, Reader};
@@ -29,18 +29,18 @@ pub(super) struct Show {
 
 impl Show {
     pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
-        let config = desk.config()?;
-        let detail = past(&config, self.id)?;
+        let basics = desk.basics()?;
+        let detail = past(&basics, self.id)?;
         if self.output.json {
             return say_json(&detail);
         }
-        say(&detail.whole(&config.site.timezone))
+        say(&detail.whole(&basics.site.timezone))
     }
 }
 
 /// A call of the database.
-pub(crate) fn past(config: &Config, id: CallId) -> Result<CallDetail, Trouble> {
-    let detail = Reader::open(&config.storage.directory)?.call(id)?;
+pub(crate) fn past(basics: &Basics, id: CallId) -> Result<CallDetail, Trouble> {
+    let detail = Reader::open(&basics.storage.directory)?.call(id)?;
     detail.ok_or_else(|| Trouble::Wrong(format!("there is no call {id}; `huntline calls` lists them")))
 }
 
