@@ -25,11 +25,27 @@ impl<L: Ledger> Ledger for Diarist<L> {
     fn write(&mut self, facts: &[Noted]) -> Result<(), StoreError> {
         let result = self.ledger.write(facts);
         // A batch that failed comes again; the diary has it once.
-        for noted in facts.iter().filter(|noted| noted.number > self.last) {
+        for noted in facts.iter().filter(|noted| noted.number > self.last && !is_urgent(&noted.fact)) {
             write(noted);
         }
         self.last = facts.last().map_or(self.last, |noted| self.last.max(noted.number));
         result
+    }
+}
+
+/// True for what the diary says before the disk has it: that the disk is too slow is no news once it has recovered, and
+/// whoever reads the log after a kill must find it there.
+fn is_urgent(fact: &Fact) -> bool {
+    matches!(fact, Fact::Alarm(Alarm::GuaranteeSuspended))
+}
+
+/// Writes what cannot wait for the disk, on a thread of its own, as a log on the same disk may be as slow. Does nothing
+/// with any other fact: those have their turn when they are on record.
+pub fn write_if_urgent(noted: &Noted) {
+    if is_urgent(&noted.fact) {
+        let noted = noted.clone();
+        // Without a thread the record and `status` still say it.
+        _ = std::thread::Builder::new().name("alarm".into()).spawn(move || write(&noted));
     }
 }
 

@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mio::Waker;
 
 use crate::clock::{Duration, Instant, Now, Timestamp};
+use crate::diary;
 use crate::effect::Effect;
 use crate::fact::{Fact, Noted};
 use crate::journal::Journal;
@@ -263,6 +264,7 @@ impl Drive {
                 }
                 Effect::Fact(noted) => {
                     turn.noted = noted.number;
+                    diary::write_if_urgent(&noted);
                     turn.facts.push(*noted);
                 }
                 Effect::Media(order) => self.relay.order(order),
