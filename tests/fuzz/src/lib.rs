@@ -3,6 +3,9 @@
 //!
 //! A new target is a function here, a line in [`CHECKS`], a file in `fuzz_targets`, a `[[bin]]`, and a folder in `corpus`.
 
+#[path = "town/mod.rs"]
+mod town;
+
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -17,7 +20,7 @@ pub type Check = fn(&[u8]);
 
 /// Every target by the name of its corpus folder.
 pub const CHECKS: &[(&str, Check)] =
-    &[("message", message), ("framing", framing), ("uri", uri), ("sdp", sdp), ("digest", digest)];
+    &[("message", message), ("framing", framing), ("uri", uri), ("sdp", sdp), ("digest", digest), ("switch", switch)];
 
 /// A message is read or refused; what is read reads the same again; what is answered is a message.
 pub fn message(data: &[u8]) {
@@ -129,4 +132,12 @@ pub fn digest(data: &[u8]) {
         let answer = account.authorize(b"REGISTER", URI, &mut chance).remove(0).1;
         assert!(matches!(verdict(&answer), Verdict::Challenge { .. }), "{}", String::from_utf8_lossy(&answer));
     }
+}
+
+/// Whatever callers, phones and strangers do, no call, port or timer is left at rest. The first two bytes say how bad the
+/// network's luck is and how the script ends; the others are the script.
+pub fn switch(data: &[u8]) {
+    let Some((head, data)) = data.split_first_chunk::<2>() else { return };
+    let ending = if head[1] % 2 == 0 { town::Ending::Silence } else { town::Ending::Manners };
+    town::play(&town::script::read(&data[..data.len().min(16_384)]), u64::from(head[0]) + 1, ending);
 }

@@ -1,0 +1,245 @@
+//! A witness: sees everything that reaches the core and everything that leaves it, and knows what must hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use huntline::anchor::{EndpointKey, MediaOrder};
+use huntline::clock::{Duration, Instant};
+use huntline::fact::{CallFact, Fact};
+use huntline::key::CallId;
+use huntline::sip::{Message, Method};
+
+/// 64·T1.
+const PATIENCE: Duration = Duration::from_secs(32);
+
+/// What was seen so far. Every method panics where something cannot be.
+#[derive(Default)]
+pub struct Witness {
+    calls: BTreeMap<CallId, Life>,
+    open: BTreeMap<EndpointKey, u16>,
+    ever: BTreeSet<EndpointKey>,
+    failed: BTreeSet<EndpointKey>,
+    lent: BTreeSet<u16>,
+    /// Our INVITEs that began something, by Call-ID.
+    ours: BTreeMap<String, Ours>,
+    /// Every INVITE of ours, by Call-ID and CSeq, while an answer to it can find somebody.
+    invites: BTreeMap<(String, u32), Patience>,
+    /// 2xx that were heard, by Call-ID, To tag and CSeq; whether an ACK left.
+    answers: BTreeMap<(String, String, u32), bool>,
+    /// Their INVITEs, by Call-ID, branch and CSeq; whether a final response left.
+    theirs: BTreeMap<(String, String, u32), bool>,
+    /// Dialogs that ended with a BYE, from either side.
+    ended: BTreeSet<String>,
+    /// Dialogs in which both sides have heard the BYE: what comes after that finds nobody.
+    gone: BTreeSet<String>,
+    transcript: u64,
+    /// Somebody said things that no peer says: only what holds for any bytes is asked.
+    pub lenient: bool,
+}
+
+#[derive(Default)]
+struct Life {
+    answered: bool,
+    ended: bool,
+}
+
+/// How long an INVITE of ours is waited for: 64·T1 for anything at all, and as long again after a CANCEL.
+struct Patience {
+    sent: Instant,
+    heard: bool,
+    decided: bool,
+    cancelled: Option<Instant>,
+}
+
+#[derive(Default)]
+struct Ours {
+    call: String,
+    provisional: bool,
+    decided: bool,
+    cancelled: bool,
+    up: bool,
+}
+
+impl Witness {
+    /// A message reaches the core.
+    pub fn hears(&mut self, message: &Message, at: Instant) {
+        let id = message.call_id().to_owned();
+        let cseq = message.cseq().number;
+        match (message.status(), message.method()) {
+            (Some(status), Method::Invite) => {
+                let Some(patience) = self.invites.get_mut(&(id.clone(), cseq)) else { return };
+                let over = |since: Instant| at >= since + PATIENCE;
+                if !patience.decided && (patience.cancelled.is_some_and(over) || !patience.heard && over(patience.sent))
+                {
+                    return;
+                }
+                (patience.heard, patience.decided) = (true, patience.decided || status.is_final());
+                let Some(ours) = self.ours.get_mut(&id) else { return };
+                match status.class() {
+                    1 => ours.provisional = true,
+                    2 => {
+                        ours.decided = true;
+                        ours.up = !self.ended.contains(&id);
+                        let tag = message.to_tag().unwrap_or_default().to_owned();
+                        if !self.gone.contains(&id) {
+                            self.answers.entry((id, tag, cseq)).or_insert(false);
+                        }
+                    }
+                    _ => ours.decided = true,
+                }
+            }
+            (None, Method::Invite) => {
+                self.theirs.entry((id, message.branch().unwrap_or_default().to_owned(), cseq)).or_insert(false);
+            }
+            (None, Method::Bye) => {
+                self.gone.insert(id.clone());
+                self.over(id);
+            }
+            (Some(status), Method::Bye) if status.is_final() => drop(self.gone.insert(id)),
+            _ => {}
+        }
+    }
+
+    /// A message leaves the core.
+    pub fn says(&mut self, message: &Message, at: Instant) {
+        self.write(at.as_micros(), message.bytes());
+        let id = message.call_id().to_owned();
+        let cseq = message.cseq().number;
+        if message.is_request() && message.method() == Method::Invite {
+            let patience = Patience { sent: at, heard: false, decided: false, cancelled: None };
+            self.invites.entry((id.clone(), cseq)).or_insert(patience);
+        }
+        match (message.status(), message.method()) {
+            (None, Method::Invite) if message.to_tag().is_none() => {
+                let call = message.header_named("Subject").map(|subject| String::from_utf8_lossy(subject).into_owned());
+                self.ours.entry(id).or_default().call = call.unwrap_or_default();
+            }
+            (None, Method::Ack) => {
+                let tag = message.to_tag().unwrap_or_default().to_owned();
+                self.answers.entry((id, tag, cseq)).and_modify(|acked| *acked = true);
+            }
+            (None, Method::Cancel) => {
+                self.invites.entry((id.clone(), cseq)).and_modify(|patience| {
+                    patience.cancelled.get_or_insert(at);
+                });
+                self.ours.entry(id).and_modify(|ours| ours.cancelled = true);
+            }
+            (None, Method::Bye) => self.over(id),
+            (Some(status), Method::Invite) if status.is_final() => {
+                self.theirs
+                    .entry((id, message.branch().unwrap_or_default().to_owned(), cseq))
+                    .and_modify(|heard| *heard = true);
+            }
+            _ => {}
+        }
+    }
+
+    fn over(&mut self, id: String) {
+        self.ours.entry(id.clone()).and_modify(|ours| ours.up = false);
+        self.ended.insert(id);
+    }
+
+    fn write(&mut self, at: u64, bytes: &[u8]) {
+        for byte in at.to_be_bytes().iter().chain(bytes) {
+            self.transcript = (self.transcript ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+        }
+    }
+
+    /// A fact is noted.
+    pub fn notes(&mut self, fact: &Fact) {
+        let Fact::Call(id, fact) = fact else { return };
+        let life = self.calls.get_mut(id);
+        match (fact, life) {
+            (CallFact::Offered(_), None) => drop(self.calls.insert(*id, Life::default())),
+            (CallFact::Offered(_), Some(_)) => panic!("{id} is offered twice"),
+            (_, None) => panic!("{id} was never offered: {fact:?}"),
+            (CallFact::Answered { .. }, Some(life)) => {
+                assert!(!life.answered && !life.ended, "{id} is answered twice, or after its end");
+                life.answered = true;
+            }
+            (CallFact::Ended(_), Some(life)) => assert!(!std::mem::replace(&mut life.ended, true), "{id} ends twice"),
+            (CallFact::Rung(_) | CallFact::Ringing { .. }, Some(life)) => {
+                assert!(!life.ended, "{id} goes on after its end: {fact:?}");
+            }
+            (_, Some(_)) => {}
+        }
+    }
+
+    /// The core orders something about media. Returns the port that the edge is to close.
+    pub fn orders(&mut self, order: &MediaOrder) -> Option<u16> {
+        let known = |endpoint: &EndpointKey| {
+            assert!(
+                self.open.contains_key(endpoint) || self.failed.contains(endpoint),
+                "{order:?} is about an endpoint that is not open"
+            );
+        };
+        match order {
+            MediaOrder::Open { endpoint, local } => {
+                assert!(self.ever.insert(*endpoint), "{endpoint:?} is opened twice");
+                assert!(self.lent.insert(local.port()), "port {} is lent twice", local.port());
+                self.open.insert(*endpoint, local.port());
+            }
+            MediaOrder::Expect { endpoint, .. } | MediaOrder::Unbridge { endpoint } => known(endpoint),
+            MediaOrder::Bridge { a, b } => [a, b].into_iter().for_each(known),
+            MediaOrder::Close { endpoint } => {
+                known(endpoint);
+                return self.open.remove(endpoint);
+            }
+        }
+        None
+    }
+
+    /// The newest endpoint cannot be opened.
+    pub fn fails(&mut self) -> Option<(EndpointKey, u16)> {
+        let (endpoint, port) = self.open.pop_last()?;
+        self.failed.insert(endpoint);
+        self.lent.remove(&port);
+        Some((endpoint, port))
+    }
+
+    /// The edge says that a port is free.
+    pub fn closed(&mut self, port: u16) {
+        assert!(self.lent.remove(&port));
+    }
+
+    /// What holds after each reaction: of one call at most one phone is answered and not hung up.
+    pub fn is_content(&self) {
+        if self.lenient {
+            return;
+        }
+        let mut up: Vec<&str> = self.ours.values().filter(|ours| ours.up).map(|ours| ours.call.as_str()).collect();
+        up.sort_unstable();
+        let twice = up.windows(2).find(|pair| pair[0] == pair[1]);
+        assert_eq!(twice, None, "two answered phones in one call");
+    }
+
+    /// What holds at rest.
+    pub fn rests(&self) {
+        for (id, life) in &self.calls {
+            assert!(life.ended, "{id} never ended");
+        }
+        assert!(self.open.is_empty(), "ports stay open: {:?}", self.open);
+        if self.lenient {
+            return;
+        }
+        for ((id, tag, cseq), acked) in &self.answers {
+            assert!(acked, "the 2xx {cseq} of {id} to {tag} was never acknowledged");
+        }
+        for ((id, branch, cseq), answered) in &self.theirs {
+            assert!(answered, "INVITE {cseq} of {id}, branch {branch}, never got a final answer");
+        }
+        for (id, ours) in &self.ours {
+            assert!(!ours.up, "the dialog {id} of call {} was never ended", ours.call);
+            assert!(!ours.provisional || ours.decided || ours.cancelled, "{id} of call {} rings for ever", ours.call);
+        }
+    }
+
+    /// A fingerprint of every byte that left, and when.
+    pub fn transcript(&self) -> u64 {
+        self.transcript
+    }
+
+    /// How many calls there were, and how many were answered.
+    pub fn calls(&self) -> (usize, usize) {
+        (self.calls.len(), self.calls.values().filter(|life| life.answered).count())
+    }
+}

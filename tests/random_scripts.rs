@@ -1,0 +1,106 @@
+//! Random calls over a network that loses, doubles and reorders: what must hold in every one of them.
+//!
+//! Every `Offered` has one `Ended`; at rest all tables are empty; never two answered phones in one call; every 2xx is
+//! acknowledged; no phone rings for ever; every INVITE gets a final answer; no order names a port that is closed; and the
+//! same script gives the same bytes. `PROPTEST_CASES` says how many scripts are played.
+
+#[path = "fuzz/src/town/mod.rs"]
+mod town;
+
+use proptest::prelude::*;
+use town::script::{self, PHONES, Step, WHO};
+use town::{Ending, play};
+
+/// Callers and phones that act as such do, more often what makes calls than what ends them.
+fn step() -> impl Strategy<Value = Step> {
+    let phone = PHONES..WHO - 1;
+    let code = prop::sample::select(vec![486, 480, 603, 600, 404, 500, 503, 302, 408, 481, 487, 488, 699]);
+    prop_oneof![
+        4 => (0..WHO - 1, any::<u8>(), prop::bool::weighted(0.8))
+            .prop_map(|(who, to, offer)| Step::Call { who, to, offer }),
+        4 => (0..WHO - 1, any::<bool>()).prop_map(|(who, early)| Step::Ring { who, early }),
+        6 => (0..WHO - 1).prop_map(|who| Step::Answer { who }),
+        3 => (phone.clone(), code).prop_map(|(who, code)| Step::Refuse { who, code }),
+        2 => (0..WHO - 1).prop_map(|who| Step::HangUp { who }),
+        2 => (0..WHO - 1).prop_map(|who| Step::Cancel { who }),
+        3 => (0..WHO - 1, prop::bool::weighted(0.8)).prop_map(|(who, offer)| Step::Reinvite { who, offer }),
+        1 => (0..WHO - 1, prop::sample::select(vec![200, 488, 491, 481])).prop_map(|(who, code)| Step::Mood { who, code }),
+        1 => (0..WHO - 1).prop_map(|who| Step::Info { who }),
+        1 => (0..WHO - 1, any::<bool>()).prop_map(|(who, gone)| Step::Vanish { who, gone }),
+        1 => (phone, 0..2u16).prop_map(|(who, hours)| Step::Register { who, expires: hours * 3600 }),
+        1 => any::<bool>().prop_map(|stalls| Step::Journal { stalls }),
+        1 => Just(Step::Configure),
+        1 => Just(Step::PortFails),
+        8 => prop::sample::select(vec![0, 2, 20, 100, 300, 600, 2000, 8000, 21_000, 40_000]).prop_map(|ms| Step::Pass { ms }),
+    ]
+}
+
+fn network(lost: u8) -> impl Strategy<Value = Step> {
+    (0..=lost, 0..80u8, 0..700u16).prop_map(|(lost, doubled, delay_ms)| Step::Network { lost, doubled, delay_ms })
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    (
+        prop_oneof![Just(Step::Network { lost: 0, doubled: 0, delay_ms: 0 }), network(60)],
+        prop::collection::vec(step(), 1..60),
+    )
+        .prop_map(|(network, mut steps)| {
+            steps.insert(0, network);
+            steps
+        })
+}
+
+fn cases(count: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig { cases: asked.unwrap_or(count), failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(cases(60))]
+
+    #[test]
+    fn calls_over_a_bad_network_with_peers_that_say_goodbye(steps in steps(), seed: u64) {
+        play(&steps, seed, Ending::Manners);
+    }
+
+    #[test]
+    fn calls_over_a_bad_network_whose_peers_vanish_in_the_end(steps in steps(), seed: u64) {
+        play(&steps, seed, Ending::Silence);
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(12))]
+
+    #[test]
+    fn the_same_script_and_seed_give_the_same_bytes(steps in steps(), seed: u64) {
+        let transcript = || play(&steps, seed, Ending::Manners).transcript();
+        prop_assert_eq!(transcript(), transcript());
+    }
+
+    #[test]
+    fn any_bytes_are_a_script_after_which_nothing_is_left(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        play(&script::read(&bytes), 1, Ending::Silence);
+    }
+}
+
+#[test]
+fn the_scripts_reach_what_they_are_about() {
+    use Step::{Answer, Call, HangUp, Pass, Reinvite, Ring};
+    let pass = || Pass { ms: 50 };
+    let talk = [
+        Call { who: 0, to: 3, offer: true },
+        pass(),
+        Ring { who: 4, early: false },
+        pass(),
+        Answer { who: 4 },
+        pass(),
+        Reinvite { who: 0, offer: false },
+        pass(),
+        HangUp { who: 4 },
+        Call { who: 3, to: 2, offer: false },
+        pass(),
+        Answer { who: 4 },
+    ];
+    assert_eq!(play(&talk, 1, Ending::Manners).calls(), (2, 2));
+}
