@@ -33,7 +33,6 @@ use crate::switch::{Input, Question, Switch};
 pub type Answer = Box<dyn FnOnce(Result<serde_json::Value, String>) + Send>;
 
 /// What other threads have for the loop.
-#[expect(clippy::large_enum_variant, reason = "letters are few beside messages, which do not come this way")]
 pub enum Letter {
     /// An input for the core.
     Input(Box<Input>),

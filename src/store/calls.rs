@@ -185,22 +185,22 @@ impl Reader {
     pub fn call(&self, id: CallId) -> Result<Option<CallDetail>, StoreError> {
         let id = to_column(id.to_bits());
         let sql = format!("SELECT {COLUMNS} FROM call WHERE id = ?1");
-        let read = || -> rusqlite::Result<Option<(CallRow, Vec<(i64, String)>)>> {
+        let read = || -> rusqlite::Result<Option<CallDetail>> {
             let Some(row) = self.connection.query_row(&sql, params![id], call_row).optional()? else {
                 return Ok(None);
             };
+            let mut detail = CallDetail::begun(row);
             let mut facts = self.connection.prepare("SELECT at, body FROM fact WHERE call = ?1 ORDER BY seq")?;
-            let facts = facts.query_map(params![id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            Ok(Some((row, facts.collect::<rusqlite::Result<_>>()?)))
-        };
-        let Some((row, facts)) = read().map_err(self.failed("read a call"))? else { return Ok(None) };
-        let mut detail = CallDetail::begun(row);
-        for (at, body) in facts {
-            if let Ok(Fact::Call(_, step)) = serde_json::from_str(&body) {
-                detail.fold(from_micros(at), step);
+            let facts = facts.query_map(params![id], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+            for fact in facts {
+                let (at, body) = fact?;
+                if let Ok(Fact::Call(_, step)) = serde_json::from_str(&body) {
+                    detail.fold(from_micros(at), step);
+                }
             }
-        }
-        Ok(Some(detail))
+            Ok(Some(detail))
+        };
+        read().map_err(self.failed("read a call"))
     }
 }
 

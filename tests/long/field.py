@@ -1,5 +1,5 @@
 """The field on which the long runs are played: a network of its own, the router, SIPp, and what SIPp's logs say."""
-import collections, json, os, re, shutil, signal, socket, subprocess, sys, tempfile, threading, time
+import collections, datetime, json, os, re, shutil, signal, socket, subprocess, sys, tempfile, threading, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -72,6 +72,7 @@ class Router:
     def __init__(self, binary, folder, text):
         self.binary, self.folder = os.path.abspath(binary), folder
         self.path = os.path.join(folder, "huntline.toml")
+        self.log = os.path.join(folder, "router.log")
         self.write(text)
         self.process = None
 
@@ -83,7 +84,7 @@ class Router:
 
     def start(self):
         """Seconds from the start until it answers an OPTIONS."""
-        log = open(os.path.join(self.folder, "router.log"), "a")
+        log = open(self.log, "a")
         began = time.monotonic()
         self.process = subprocess.Popen([self.binary, "serve", "--config", self.path], stdin=subprocess.DEVNULL,
                                         stdout=log, stderr=log, cwd=self.folder)
@@ -206,6 +207,30 @@ def seen(path):
             elif first.startswith("CANCEL "):
                 s.cancelled = True
     return out
+
+
+class Suspended:
+    """When the router said that the disk is too slow and callers hear it before they are on record (rule 8)."""
+
+    # The alarm and the answers that wait for the disk no longer leave together, but by two threads.
+    APART = 0.3
+
+    def __init__(self, log):
+        self.spans = []
+        with open(log, errors="replace") as f:
+            for line in f:
+                line = re.sub(r"\x1b\[[0-9;]*m", "", line)
+                at = lambda: datetime.datetime.fromisoformat(line.split()[0].replace("Z", "+00:00")).timestamp()
+                if "guarantee suspended" in line:
+                    self.spans.append([at(), float("inf")])
+                elif ("the disk is on time again" in line or "INFO huntline::diary: started" in line) and self.spans:
+                    self.spans[-1][1] = min(at(), self.spans[-1][1])
+
+    def __len__(self):
+        return len(self.spans)
+
+    def at(self, t):
+        return any(begin - self.APART <= t <= end + self.APART for begin, end in self.spans)
 
 
 def trunk():
