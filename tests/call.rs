@@ -146,7 +146,7 @@ fn hold_is_carried_across_and_noted_once() {
     story.hear(0, LegEvent::Reoffered { session: session("a"), hold: true });
     assert_eq!(story.take(), ["0 held true", "1: Reoffer(a)"]);
     story.hear(1, LegEvent::Reanswered(session("b")));
-    assert_eq!(story.take(), ["0: AcceptReoffer(b)"]);
+    assert_eq!(story.take(), ["0: AcceptReoffer(b)", "bridge 0 1"]);
     story.hear(0, LegEvent::Reoffered { session: session("a"), hold: true });
     assert_eq!(story.take(), ["1: Reoffer(a)"]);
     story.hear(1, LegEvent::ReofferRefused(488));
@@ -261,6 +261,7 @@ impl Legs for House {
             LegOrder::RefuseReoffer(status) => format!("{leg}: RefuseReoffer({status})"),
             LegOrder::Acknowledge(session) => format!("{leg}: Acknowledge({})", text(&session)),
             LegOrder::Pass(_) => format!("{leg}: Pass"),
+            LegOrder::WithdrawReoffer => format!("{leg}: WithdrawReoffer"),
             LegOrder::End(_) => format!("{leg}: End"),
         });
     }

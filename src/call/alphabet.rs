@@ -31,6 +31,8 @@ pub enum LegEvent {
         /// It wants to hear nothing: hold.
         hold: bool,
     },
+    /// The peer takes back what it offered, before it was answered.
+    ReofferWithdrawn,
     /// The peer answered what [`LegOrder::Reoffer`] offered it.
     Reanswered(Option<Session>),
     /// The peer refused what [`LegOrder::Reoffer`] offered it; the old session goes on.
@@ -98,6 +100,8 @@ pub enum LegOrder {
     AcceptReoffer(Option<Session>),
     /// The refusal of what this leg reoffered.
     RefuseReoffer(u16),
+    /// The other side has taken back what this leg was to offer.
+    WithdrawReoffer,
     /// To one whose answer held an offer: the answer to that, which its ACK carries.
     Acknowledge(Option<Session>),
     /// Carry this across.

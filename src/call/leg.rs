@@ -21,7 +21,7 @@ use bytes::Bytes;
 use super::alphabet::{LegEvent, LegOrder, Passed, Refused, Session, StopReason, Why};
 use super::invitation::{ALLOW, Invitation, Wire, authorize, contact};
 use super::means::{Means, User};
-use super::session::{Anchor, Unfit};
+use super::session::{Anchor, Unfit, fits};
 use crate::clock::Instant;
 use crate::dialog::Dialog;
 use crate::entropy::Token;
@@ -63,6 +63,8 @@ pub struct Leg {
     dialog: Option<Dialog>,
     anchor: Anchor,
     reoffer: Reoffer,
+    /// How often a trunk has asked for credentials to our last request within the dialog.
+    tried: Tried,
     /// The ACK to the last 2xx with its CSeq, to be sent again when that comes again.
     acked: Option<(u32, Bytes)>,
     steps: Vec<Step>,
@@ -76,8 +78,8 @@ enum State {
     Inviting(Box<Inviting>),
     /// Both have said yes.
     Talking(Talking),
-    /// We have said goodbye and wait for the answer.
-    Leaving,
+    /// We have said goodbye, for this reason, and wait for the answer.
+    Leaving { reason: Option<Bytes> },
     /// Nothing is left to say.
     Gone,
 }
@@ -221,6 +223,7 @@ impl Leg {
             dialog: None,
             anchor: Anchor::default(),
             reoffer: Reoffer::None,
+            tried: Tried::default(),
             acked: None,
             steps: Vec::new(),
         }
@@ -270,6 +273,11 @@ impl Leg {
         matches!(self.state, State::Offered { .. } | State::Talking(_))
     }
 
+    /// True for a caller who has got no final answer yet.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self.state, State::Offered { .. })
+    }
+
     /// True once nothing is left to say; the leg can be forgotten.
     pub fn is_gone(&self) -> bool {
         matches!(self.state, State::Gone)
@@ -309,6 +317,7 @@ impl Leg {
             (State::Talking(_), LegOrder::Reoffer(session)) => return self.reoffer(session, means),
             (State::Talking(_), LegOrder::AcceptReoffer(session)) => return self.accept_reoffer(session, means),
             (State::Talking(_), LegOrder::RefuseReoffer(status)) => self.refuse_reoffer(status, means),
+            (State::Talking(_), LegOrder::WithdrawReoffer) => self.withdraw_reoffer(means),
             (State::Talking(_), LegOrder::Acknowledge(session)) => self.acknowledge(session, means),
             (State::Talking(_), LegOrder::Pass(passed)) => self.pass(&passed, means),
             (State::Talking(_), LegOrder::End(why)) => self.hang_up(why, means),
@@ -381,10 +390,16 @@ impl Leg {
     }
 
     fn reoffer(&mut self, session: Option<Session>, means: &mut Means) -> Option<LegEvent> {
-        let owes_ack = matches!(self.state, State::Talking(Talking { owes_ack: Some(_), .. }));
-        if owes_ack || !matches!(self.reoffer, Reoffer::None) {
+        // RFC 3261 §14.1: not while another INVITE is under way, in either direction.
+        let settled = matches!(self.state, State::Talking(Talking { owes_ack: None, unacknowledged: None, .. }));
+        if !settled || !matches!(self.reoffer, Reoffer::None) {
             return Some(LegEvent::ReofferRefused(491));
         }
+        self.tried = Tried::default();
+        self.send_reoffer(session, means)
+    }
+
+    fn send_reoffer(&mut self, session: Option<Session>, means: &mut Means) -> Option<LegEvent> {
         let told = match session.as_ref().map(|session| self.outward(session, means)).transpose() {
             Ok(told) => told,
             Err(refusal) => return Some(LegEvent::ReofferRefused(refusal.status().code())),
@@ -397,15 +412,21 @@ impl Leg {
     /// Where the peer has taken its offer back, or cannot be told the answer, the other side's 2xx is acknowledged all the
     /// same.
     fn accept_reoffer(&mut self, session: Option<Session>, means: &mut Means) -> Option<LegEvent> {
-        let Some(session) = session.map(|session| self.outward(&session, means)).transpose().ok() else {
+        let Reoffer::Theirs { invite, request } = &self.reoffer else {
+            return Some(LegEvent::Acknowledged(None));
+        };
+        let (invite, offered) = (*invite, session_of(request));
+        let source = self.source(invite, means);
+        let told = session.map(|session| self.outward(&session, means)).transpose();
+        // Only what is agreed moves the media: a refused offer leaves everything as it was (RFC 3261 §14.1).
+        let heard = offered.map_or(Ok(()), |offered| self.anchor.inward(self.key, &offered, &source, means));
+        let (Ok(session), Ok(())) = (told, heard) else {
             self.refuse_reoffer(488, means);
             return Some(LegEvent::Acknowledged(None));
         };
-        let Reoffer::Theirs { invite, request } = std::mem::take(&mut self.reoffer) else {
-            return Some(LegEvent::Acknowledged(None));
-        };
+        let Reoffer::Theirs { request, .. } = std::mem::take(&mut self.reoffer) else { return None };
         let bytes = means.write(|writer, means| {
-            let mut draft = writer.reply(&request, Status::OK, self.tag.as_str(), self.flow.remote);
+            let mut draft = writer.reply(&request, Status::OK, self.tag.as_str(), source.remote);
             draft.header(HeaderName::Contact, contact(&self.flow, means));
             draft.header(HeaderName::Allow, ALLOW);
             finish(&mut draft, session.as_ref())
@@ -419,12 +440,23 @@ impl Leg {
     }
 
     fn refuse_reoffer(&mut self, status: u16, means: &mut Means) {
+        if !matches!(self.reoffer, Reoffer::Theirs { .. }) {
+            return;
+        }
         let Reoffer::Theirs { invite, request } = std::mem::take(&mut self.reoffer) else { return };
         let status = Status::new(status).filter(|status| status.class() >= 3).unwrap_or(Status::NOT_ACCEPTABLE_HERE);
-        let bytes =
-            means.write(|writer, _| writer.reply(&request, status, self.tag.as_str(), self.flow.remote).finish());
+        let source = self.source(invite, means).remote;
+        let bytes = means.write(|writer, _| writer.reply(&request, status, self.tag.as_str(), source).finish());
         means.respond(invite, status, bytes);
         self.note(means, false, Method::Invite, status.code());
+    }
+
+    /// Our offer is not wanted any more. An INVITE for whose answer nobody waits may not stay open for ever.
+    fn withdraw_reoffer(&mut self, means: &mut Means) {
+        if let Reoffer::Ours { invite, .. } = &self.reoffer {
+            let (transactions, mut hand) = means.hand();
+            transactions.cancel(*invite, None, &mut hand);
+        }
     }
 
     /// The ACK that waited for the other side's answer.
@@ -455,16 +487,19 @@ impl Leg {
             self.send_ack(cseq, None, means);
         }
         self.refuse_reoffer(487, means);
-        self.state = State::Leaving;
+        self.withdraw_reoffer(means);
+        self.tried = Tried::default();
+        self.say_goodbye(why.reason, means);
+    }
+
+    fn say_goodbye(&mut self, reason: Option<Bytes>, means: &mut Means) {
         let said = self.request(Method::Bye, means, |draft| {
-            if let Some(reason) = &why.reason {
+            if let Some(reason) = &reason {
                 draft.header(HeaderName::Reason, reason);
             }
             draft.finish()
         });
-        if said.is_none() {
-            self.state = State::Gone;
-        }
+        self.state = if said.is_some() { State::Leaving { reason } } else { State::Gone };
     }
 }
 
@@ -490,12 +525,17 @@ impl Leg {
                 self.hear_reoffer_answer(client, status, response, flow, means)
             }
             // Our BYE is under way, and the peer has accepted the offer before it.
-            (State::Leaving, Method::Invite) if status.is_success() => {
+            (State::Leaving { .. }, Method::Invite) if status.is_success() => {
                 self.send_ack(response.cseq().number, None, means);
                 None
             }
-            (State::Leaving, Method::Bye) if status.is_final() => {
-                self.state = State::Gone;
+            (State::Leaving { reason }, Method::Bye) if status.is_final() => {
+                let reason = reason.take();
+                // A trunk that only asks who we are has not hung up.
+                match self.answers_challenge(response, means) {
+                    true => self.say_goodbye(reason, means),
+                    false => self.state = State::Gone,
+                }
                 None
             }
             // RFC 3261 §12.2.1.2: a peer that knows no dialog, or does not answer, has left it.
@@ -516,16 +556,7 @@ impl Leg {
             }
             return;
         }
-        // RFC 3261 §13.2.2.4: a further phone behind a proxy answered too late; it is told so politely.
-        let target = response.from().uri.to_owned();
-        let Some(mut dialog) = Dialog::from_response(response, flow, &contact(&flow, means), &target) else { return };
-        let cseq = response.cseq().number;
-        let ack = means.write(|writer, means| {
-            let hop = means.hop(&dialog.flow());
-            dialog.ack(writer, cseq, hop.view()).finish()
-        });
-        means.send_on(&dialog, ack);
-        means.request_with(User::Nobody, &mut dialog, Method::Bye, |draft, _, _| draft.finish());
+        dismiss(response, flow, means);
         self.note(means, false, Method::Ack, 0);
         self.note(means, false, Method::Bye, 0);
     }
@@ -574,9 +605,7 @@ impl Leg {
 
     fn hear_refusal(&mut self, status: Status, response: &Message, means: &mut Means) -> Option<LegEvent> {
         self.note(means, false, Method::Ack, 0);
-        if let Some(asker) = Asker::of(status.code())
-            && self.try_again(asker, response, means)
-        {
+        if self.try_again(response, means) {
             return None;
         }
         let State::Inviting(inviting) = &self.state else { return None };
@@ -587,16 +616,10 @@ impl Leg {
     }
 
     /// The trunk asks for credentials: the INVITE once more, with them (RFC 3261 §22.2).
-    fn try_again(&mut self, asker: Asker, response: &Message, means: &mut Means) -> bool {
+    fn try_again(&mut self, response: &Message, means: &mut Means) -> bool {
         let State::Inviting(mut inviting) = std::mem::replace(&mut self.state, State::Gone) else { return false };
-        let challenge = match asker {
-            Asker::Server => HeaderName::WwwAuthenticate,
-            Asker::Proxy => HeaderName::ProxyAuthenticate,
-        };
         let trunk = inviting.invitation.trunk.clone().filter(|_| !inviting.cancelled);
-        let account = trunk.and_then(|trunk| means.answerer(&trunk));
-        let known = account
-            .is_some_and(|account| account.challenged(asker, response.headers(challenge), &mut inviting.tried).is_ok());
+        let known = trunk.is_some_and(|trunk| challenged(&trunk, response, &mut inviting.tried, means));
         let wire =
             Wire { tag: self.tag, call_id: inviting.call_id, cseq: inviting.cseq + 1, branch: means.entropy.branch() };
         let bytes = known.then(|| self.write_invite(&inviting.invitation, wire, means).ok()).flatten();
@@ -621,21 +644,22 @@ impl Leg {
         flow: Flow,
         means: &mut Means,
     ) -> Option<LegEvent> {
-        let Reoffer::Ours { invite, session: offered } = &self.reoffer else { return None };
-        if *invite != client {
+        if !matches!(&self.reoffer, Reoffer::Ours { invite, .. } if *invite == client) {
             return None;
         }
-        let offered = offered.is_some();
+        let Reoffer::Ours { session: offer, .. } = std::mem::take(&mut self.reoffer) else { return None };
+        let offered = offer.is_some();
         if !status.is_success() {
             self.note(means, false, Method::Ack, 0);
-            self.reoffer = Reoffer::None;
+            if self.answers_challenge(response, means) {
+                return self.send_reoffer(offer, means);
+            }
             // RFC 3261 §14.1: these two mean that the dialog itself is gone.
             return match status.code() {
                 408 | 481 => self.lost(means),
                 status => Some(LegEvent::ReofferRefused(status)),
             };
         }
-        self.reoffer = Reoffer::None;
         self.dialog.iter_mut().for_each(|dialog| dialog.refresh(response, flow));
         let session = session_of(response);
         if let Some(session) = &session {
@@ -668,7 +692,7 @@ impl Leg {
         self.note(means, true, request.method(), 0);
         match request.method() {
             Method::Bye => Ok(self.hear_bye(server, &request, means)),
-            Method::Invite => self.hear_reoffer(server, request, flow, means).map(Some),
+            Method::Invite => self.hear_reoffer(server, request, means).map(Some),
             Method::Info => Ok(Some(self.hear_info(server, &request, means))),
             Method::Options => {
                 self.reply_ok(server, &request, means);
@@ -685,6 +709,7 @@ impl Leg {
         self.acknowledge_plainly(means);
         // RFC 3261 §15.1.2: whatever still waits for an answer gets 487.
         self.refuse_reoffer(487, means);
+        self.withdraw_reoffer(means);
         self.reply_ok(server, request, means);
         let reason = request.header(HeaderName::Reason).map(Bytes::copy_from_slice);
         match self.state {
@@ -700,17 +725,11 @@ impl Leg {
             }
             // A caller may give up with BYE in an early dialog too; its INVITE then gets 487 from the call.
             State::Offered { .. } => Some(LegEvent::Ended(Why { reason, lost: false })),
-            State::Inviting(_) | State::Leaving | State::Gone => None,
+            State::Inviting(_) | State::Leaving { .. } | State::Gone => None,
         }
     }
 
-    fn hear_reoffer(
-        &mut self,
-        server: ServerKey,
-        request: Message,
-        flow: Flow,
-        means: &mut Means,
-    ) -> Result<LegEvent, Refusal> {
+    fn hear_reoffer(&mut self, server: ServerKey, request: Message, means: &mut Means) -> Result<LegEvent, Refusal> {
         // RFC 3261 §14.2: one at a time, in either direction.
         match (&self.state, &self.reoffer) {
             // Our last offer still waits for its answer.
@@ -718,7 +737,9 @@ impl Leg {
                 return Err(Refusal::request_pending());
             }
             (State::Talking(_), Reoffer::None) => {}
-            (State::Talking(_), Reoffer::Theirs { .. }) => {
+            // RFC 5407 §3.2.3: it crosses our BYE.
+            (State::Leaving { .. } | State::Gone, _) => return Err(Refusal::call_does_not_exist()),
+            (State::Offered { .. }, _) | (State::Talking(_), Reoffer::Theirs { .. }) => {
                 return Err(Refusal::server_error(Some(crate::clock::Duration::from_secs(1 + means.entropy.below(9)))));
             }
             (_, _) => return Err(Refusal::request_pending()),
@@ -728,7 +749,7 @@ impl Leg {
             return Err(Refusal::unsupported_media_type("application/sdp"));
         }
         if let Some(session) = &session {
-            self.anchor.inward(self.key, session, &flow, means).map_err(|_| Refusal::not_acceptable_here())?;
+            fits(session).map_err(refuse_session)?;
         }
         // Whoever offers anew has heard our last answer, even where its ACK was lost.
         if let State::Talking(talking) = &mut self.state
@@ -758,7 +779,7 @@ impl Leg {
         self.note(means, false, Method::Cancel, 200);
         if let Reoffer::Theirs { .. } = self.reoffer {
             self.refuse_reoffer(487, means);
-            return None;
+            return Some(LegEvent::ReofferWithdrawn);
         }
         let reason = cancel.header(HeaderName::Reason).map(Bytes::copy_from_slice);
         matches!(self.state, State::Offered { .. }).then_some(LegEvent::Ended(Why { reason, lost: false }))
@@ -799,7 +820,7 @@ impl Leg {
                 (!cancelled).then_some(LegEvent::Refused(Refused { status: 408, rang, reason: None }))
             }
             State::Talking(_) => self.lost(means),
-            State::Leaving => {
+            State::Leaving { .. } => {
                 self.state = State::Gone;
                 None
             }
@@ -866,12 +887,48 @@ impl Leg {
         self.note(means, false, Method::Ack, 0);
     }
 
+    /// Where a request of the peer's came from: a phone may have moved since the call began.
+    fn source(&self, server: ServerKey, means: &Means) -> Flow {
+        means.transactions.flow(server).unwrap_or(self.flow)
+    }
+
+    /// A trunk asks for credentials within the dialog, or for fresh ones (RFC 3261 §22.2): true where it can get them.
+    fn answers_challenge(&mut self, response: &Message, means: &mut Means) -> bool {
+        let Peer::Trunk(trunk) = &self.peer else { return false };
+        challenged(trunk, response, &mut self.tried, means)
+    }
+
     fn reply_ok(&mut self, server: ServerKey, request: &Message, means: &mut Means) {
-        let source = means.transactions.flow(server).unwrap_or(self.flow).remote;
+        let source = self.source(server, means).remote;
         let bytes = means.write(|writer, _| writer.reply(request, Status::OK, self.tag.as_str(), source).finish());
         means.respond(server, Status::OK, bytes);
         self.note(means, false, request.method(), 200);
     }
+}
+
+/// A 2xx for which no leg waits, from a further phone behind a proxy or too late: it is told so politely
+/// (RFC 3261 §13.2.2.4).
+pub fn dismiss(response: &Message, flow: Flow, means: &mut Means) {
+    let target = response.from().uri.to_owned();
+    let Some(mut dialog) = Dialog::from_response(response, flow, &contact(&flow, means), &target) else { return };
+    let cseq = response.cseq().number;
+    let ack = means.write(|writer, means| {
+        let hop = means.hop(&dialog.flow());
+        dialog.ack(writer, cseq, hop.view()).finish()
+    });
+    means.send_on(&dialog, ack);
+    means.request_with(User::Nobody, &mut dialog, Method::Bye, |draft, _, _| draft.finish());
+}
+
+/// True where a response asks for our credentials with a trunk, and we have some that it was not shown yet.
+fn challenged(trunk: &str, response: &Message, tried: &mut Tried, means: &mut Means) -> bool {
+    let Some(asker) = response.status().and_then(|status| Asker::of(status.code())) else { return false };
+    let challenge = match asker {
+        Asker::Server => HeaderName::WwwAuthenticate,
+        Asker::Proxy => HeaderName::ProxyAuthenticate,
+    };
+    let account = means.answerer(trunk);
+    account.is_some_and(|account| account.challenged(asker, response.headers(challenge), tried).is_ok())
 }
 
 fn refuse_session(unfit: Unfit) -> Refusal {

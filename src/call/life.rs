@@ -239,11 +239,11 @@ impl Call {
             Stage::Talking { with, .. } if leg == self.caller => self.hear_talker(leg, with, event, legs),
             Stage::Talking { with, .. } if leg == with => self.hear_talker(leg, self.caller, event, legs),
             // A loser's last words: the leg itself acknowledges and hangs up what comes too late.
-            Stage::Talking { .. } | Stage::Over => {
-                if let LegEvent::Answered(_) = event {
-                    legs.order(leg, LegOrder::End(Why::default()));
-                }
-            }
+            Stage::Talking { .. } | Stage::Over => match event {
+                LegEvent::Answered(_) => legs.order(leg, LegOrder::End(Why::default())),
+                LegEvent::Reoffered { .. } => legs.order(leg, LegOrder::RefuseReoffer(481)),
+                _ => {}
+            },
         }
     }
 
@@ -261,6 +261,7 @@ impl Call {
             | LegEvent::Progress(_)
             | LegEvent::Answered(_)
             | LegEvent::Refused(_)
+            | LegEvent::ReofferWithdrawn
             | LegEvent::Reanswered(_)
             | LegEvent::ReofferRefused(_)
             | LegEvent::Acknowledged(_)
@@ -303,8 +304,11 @@ impl Call {
                 self.refused(at, &Refused { status: 480, rang: self.branches[at].ringing, reason: None }, now, legs);
             }
             LegEvent::Reoffered { .. } => legs.order(leg, LegOrder::RefuseReoffer(491)),
-            LegEvent::Reanswered(_) | LegEvent::ReofferRefused(_) | LegEvent::Acknowledged(_) | LegEvent::Passed(_) => {
-            }
+            LegEvent::ReofferWithdrawn
+            | LegEvent::Reanswered(_)
+            | LegEvent::ReofferRefused(_)
+            | LegEvent::Acknowledged(_)
+            | LegEvent::Passed(_) => {}
         }
     }
 
@@ -525,9 +529,17 @@ impl Call {
                 self.note_hold(leg, hold, legs);
                 legs.order(other, LegOrder::Reoffer(session));
             }
-            LegEvent::Reanswered(session) => legs.order(other, LegOrder::AcceptReoffer(session)),
+            LegEvent::ReofferWithdrawn => legs.order(other, LegOrder::WithdrawReoffer),
+            LegEvent::Reanswered(session) => {
+                legs.order(other, LegOrder::AcceptReoffer(session));
+                // What the offer added has no partner yet.
+                legs.bridge(self.caller, if leg == self.caller { other } else { leg });
+            }
             LegEvent::ReofferRefused(status) => legs.order(other, LegOrder::RefuseReoffer(status)),
-            LegEvent::Acknowledged(session) => legs.order(other, LegOrder::Acknowledge(session)),
+            LegEvent::Acknowledged(session) => {
+                legs.order(other, LegOrder::Acknowledge(session));
+                legs.bridge(self.caller, if leg == self.caller { other } else { leg });
+            }
             LegEvent::Passed(passed) => legs.order(other, LegOrder::Pass(passed)),
             LegEvent::Reached
             | LegEvent::Ringing(_)

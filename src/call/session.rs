@@ -125,6 +125,17 @@ impl Anchor {
     }
 }
 
+/// Whether a session can pass at all, before anything follows it.
+///
+/// # Errors
+/// See [`Unfit`]; ports are not asked for.
+pub fn fits(session: &Session) -> Result<(), Unfit> {
+    match Sdp::read(session)?.media.len() > MAX_LINES {
+        true => Err(Unfit::TooManyLines),
+        false => Ok(()),
+    }
+}
+
 /// Joins the m= lines of two legs, each with the one at the same place.
 pub fn bridge(one: (LegKey, &Anchor), other: (LegKey, &Anchor), means: &mut Means) {
     for line in 0..one.1.lines().min(other.1.lines()) {

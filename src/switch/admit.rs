@@ -20,7 +20,8 @@ use crate::sip::{HeaderName, Message, Method, Status};
 use crate::state::Counter;
 use crate::transaction::ServerKey;
 
-/// Headers of the caller's INVITE that are carried across untouched.
+/// Headers of the caller's INVITE that are carried across untouched. Who diverted a call is believed of a trunk only
+/// (RFC 5806 §9): of a phone it would be a number to call with that is not its own.
 const CARRIED: [HeaderName; 5] =
     [HeaderName::AlertInfo, HeaderName::Priority, HeaderName::Subject, HeaderName::UserToUser, HeaderName::Diversion];
 
@@ -251,7 +252,7 @@ impl Switch {
                 display,
                 session: session_of(&message),
                 max_forwards: message.max_forwards().unwrap_or(70).saturating_sub(1),
-                passed: carried(&message),
+                passed: carried(&message, origin),
             },
             did: offered.did.clone(),
             first_fact: 0,
@@ -396,9 +397,11 @@ fn can_be_carried_on(message: &Message) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn carried(message: &Message) -> Vec<(HeaderName, Bytes)> {
+fn carried(message: &Message, origin: Origin) -> Vec<(HeaderName, Bytes)> {
+    let believed = |name: &HeaderName| *name != HeaderName::Diversion || matches!(origin, Origin::Trunk(_));
     CARRIED
         .into_iter()
+        .filter(believed)
         .flat_map(|name| message.headers(name).map(move |value| (name, Bytes::copy_from_slice(value))))
         .collect()
 }

@@ -65,11 +65,10 @@ impl Legs for House<'_> {
     }
 
     fn order(&mut self, leg: LegKey, order: LegOrder) {
-        let waits = self.switch.legs.get(leg).is_some_and(|leg| leg.number() == 0)
-            && matches!(
-                order,
-                LegOrder::Ring(_) | LegOrder::Progress(_) | LegOrder::Answer(_) | LegOrder::Refuse { .. }
-            );
+        // Whatever a caller hears beyond 100 waits for the disk, in order: who hangs up after an answer that still waits
+        // is told to the caller after that answer.
+        let waits = self.switch.legs.get(leg).is_some_and(Leg::is_unanswered)
+            && !matches!(order, LegOrder::Reoffer(_) | LegOrder::Pass(_));
         let first_fact = self.switch.lines.get(self.line).map_or(0, |line| line.first_fact);
         if let LegOrder::Refuse { .. } = order {
             // What the peer has not heard yet is not said any more.
@@ -190,6 +189,7 @@ impl House<'_> {
             (None, Some(own)) => own.as_str(),
             (None, None) => account.unwrap_or(&config.site.name),
         };
+        let hidden = line.offer.direction == Direction::Outbound && line.offer.caller.anonymous;
         let named = |user: &str| Named { display: "".into(), uri: Uri::sip(user, server, None) };
         let header = match trunk.identity_to {
             IdentityHeader::From => None,
@@ -202,14 +202,18 @@ impl House<'_> {
             None | Some(Transport::Udp) => target,
             Some(stream) => target.with_param("transport", stream.as_str()),
         };
-        let hidden = line.offer.direction == Direction::Outbound && line.offer.caller.anonymous;
+        // RFC 3323 §4.1: `Privacy: id` takes back what is asserted; that From names nobody is for us to see to.
+        let from = match hidden && header.is_some() && trunk.from_user.is_none() {
+            true => Named { display: "Anonymous".into(), uri: nobody() },
+            false => named(user),
+        };
         Some(Invitation {
             to: Uri::sip(number, server, port),
             target,
             routes: Vec::new(),
             flow,
             trunk: Some(trunk.name.clone()),
-            from: named(user),
+            from,
             asserted: header.zip(own.as_deref()).map(|(header, own)| (header, named(own))),
             private: hidden,
             max_forwards: line.offer.max_forwards,
@@ -243,12 +247,17 @@ impl House<'_> {
     }
 }
 
+/// Who wants to be nobody (RFC 3323 §4.1).
+fn nobody() -> Uri {
+    Uri::sip("anonymous", Host::Name("anonymous.invalid"), None)
+}
+
 /// How the caller is shown to a phone: a number that can be dialled back.
 fn shown(line: &Line, host: Host<'_>) -> Uri {
     let caller = &line.offer.caller;
     let own = caller.extension.filter(|_| line.offer.direction == Direction::Internal);
     if caller.anonymous {
-        return Uri::sip("anonymous", Host::Name("anonymous.invalid"), None);
+        return nobody();
     }
     match (own, caller.number) {
         (Some(extension), _) => Uri::sip(&line.config.extension(extension).number, host, None),

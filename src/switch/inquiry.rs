@@ -30,8 +30,9 @@ pub(super) fn caller_from_trunk(message: &Message, trunk: TrunkIx, config: &Conf
 
 /// An employee's phone calls.
 pub(super) fn caller_from_extension(message: &Message, extension: ExtensionIx, config: &Config) -> Asker {
-    let caller = Caller { anonymous: wants_privacy(message), ..Caller::inside(config, extension) };
-    Asker { caller, display: config.extension(extension).name.clone() }
+    let anonymous = wants_privacy(message);
+    let display = if anonymous { "Anonymous".into() } else { config.extension(extension).name.clone() };
+    Asker { caller: Caller { anonymous, ..Caller::inside(config, extension) }, display }
 }
 
 /// What was dialled on this trunk.

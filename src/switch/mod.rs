@@ -127,8 +127,7 @@ impl Switch {
         for news in std::mem::take(&mut self.means.news) {
             self.means.note(Fact::from(news));
         }
-        if self.draining && self.lines.is_empty() {
-            self.draining = false;
+        if self.draining && self.lines.is_empty() && !std::mem::replace(&mut self.drained, true) {
             self.means.effects.push(Effect::Drained);
         }
     }
@@ -267,10 +266,17 @@ impl Switch {
 /// The gate: on record before it is heard.
 impl Switch {
     fn hold(&mut self, held: Held) {
-        if self.held.is_empty() {
-            self.means.deadlines.set(self.means.now.mono + PATIENCE_WITH_DISK, Timer::Gate);
+        let until = self.means.now.mono + PATIENCE_WITH_DISK;
+        self.held.push_back((until, held));
+        self.watch_gate();
+    }
+
+    /// One timer, however many answers wait.
+    fn watch_gate(&mut self) {
+        if let (false, Some((until, _))) = (self.gate_is_watched, self.held.front()) {
+            self.means.deadlines.set(*until, Timer::Gate);
+            self.gate_is_watched = true;
         }
-        self.held.push_back((self.means.now.mono + PATIENCE_WITH_DISK, held));
     }
 
     fn journaled(&mut self, number: u64) {
@@ -286,13 +292,12 @@ impl Switch {
     /// The disk is too slow: the call goes on, and everybody is told that the promise is not kept.
     fn release_late(&mut self) {
         let now = self.means.now.mono;
+        self.gate_is_watched = false;
         if self.held.iter().any(|(until, _)| *until <= now) && !std::mem::replace(&mut self.guarantee_suspended, true) {
             self.means.note(Fact::Alarm(Alarm::GuaranteeSuspended));
         }
         self.release(|until, _| until <= now);
-        if let Some((until, _)) = self.held.front() {
-            self.means.deadlines.set(*until, Timer::Gate);
-        }
+        self.watch_gate();
     }
 
     fn release(&mut self, ready: impl Fn(Instant, &Held) -> bool) {

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use crate::call::{ALLOW, Leg, User, contact};
+use crate::call::{ALLOW, Leg, User, contact, dismiss};
 use crate::effect::Effect;
 use crate::entropy::Token;
 use crate::key::{Flow, LegKey};
 use crate::refusal::Refusal;
-use crate::sip::{Fault, HeaderName, Malformed, Message, Status, Writer};
+use crate::sip::{Fault, HeaderName, Malformed, Message, Method, Status, Writer};
 use crate::transaction::{Arrival, Expired, ServerKey, Timer};
 
 use super::tables::Switch;
@@ -24,6 +24,14 @@ impl Switch {
             Arrival::Request(server) => self.request(server, flow, message),
             Arrival::Cancel { cancel, invite } => self.cancel(cancel, invite, &message),
             Arrival::Ack { invite } => self.ack(invite, flow, &message),
+            // Its call is over, and so is nobody's wish to talk.
+            Arrival::Response { user: User::Leg(leg), .. } | Arrival::AnotherAnswer { user: User::Leg(leg), .. }
+                if self.legs.get(leg).is_none() =>
+            {
+                if message.method() == Method::Invite && message.status().is_some_and(Status::is_success) {
+                    dismiss(&message, flow, &mut self.means);
+                }
+            }
             Arrival::Response { client, user: User::Leg(leg) } => {
                 self.with_leg(leg, |leg, means| leg.hear_response(client, &message, flow, means));
             }

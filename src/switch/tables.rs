@@ -41,10 +41,14 @@ pub struct Switch {
     pub(super) freed: Vec<Arc<str>>,
     /// Answers that wait until their call is on record.
     pub(super) held: VecDeque<(Instant, Held)>,
+    /// A timer waits for the first of them.
+    pub(super) gate_is_watched: bool,
     pub(super) journaled: u64,
     pub(super) guarantee_suspended: bool,
     pub(super) pressure: bool,
     pub(super) draining: bool,
+    /// It was said that the last call is over.
+    pub(super) drained: bool,
     pub(super) refused_for_load: u64,
 }
 
@@ -82,10 +86,12 @@ impl Switch {
             taken: Vec::new(),
             freed: Vec::new(),
             held: VecDeque::new(),
+            gate_is_watched: false,
             journaled: 0,
             guarantee_suspended: false,
             pressure: false,
             draining: false,
+            drained: false,
             refused_for_load: 0,
         }
     }
