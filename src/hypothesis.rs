@@ -9,11 +9,11 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::config::{Config, Dialled, ExtensionIx, TrunkIx};
+use crate::config::{Config, DeviceRule, Dialled, ExtensionIx, TrunkIx};
 use crate::customer::{Customer, Kind};
 use crate::number::PhoneNumber;
 use crate::route::{
-    Availability, Caller, Considered, Destined, Explanation, Load, Moment, Origin, Presence, Situation, explain,
+    Availability, Caller, Considered, Destined, Explanation, Load, Moment, Origin, Presence, Reason, Situation, explain,
 };
 use crate::state::{Override, State};
 
@@ -94,6 +94,10 @@ pub struct Answer {
     pub assumed: Vec<String>,
     /// Every rule in the order of decision with its outcome.
     pub order: Vec<Considered>,
+    /// The reasons that told, as the record would show them.
+    pub because: Vec<Reason>,
+    /// The steps of the plan, a line each, as the record would keep them.
+    pub plan: String,
     /// What then happens, if nobody answers.
     pub timetable: Vec<Moment>,
     /// The same as text.
@@ -147,6 +151,7 @@ impl Hypothesis {
             Destined::Extension(extension) => name(*extension),
             Destined::Number(number) => number.to_string(),
             Destined::Emergency(text) => format!("{text} (emergency)"),
+            Destined::Unreadable(text) if text.is_empty() => "no number".into(),
             Destined::Unreadable(text) => format!("{text} (no readable number)"),
         };
         let at = assumed.at.to_zoned(config.site.timezone.clone()).strftime("%a %Y-%m-%d %H:%M %Z").to_string();
@@ -166,8 +171,8 @@ impl Hypothesis {
             _ = writeln!(text, "assuming {line}");
         }
         _ = write!(text, "\n{explanation}");
-        let Explanation { order, timetable, .. } = explanation;
-        Answer { from, to, at, assumed: lines, order, timetable, text }
+        let Explanation { order, because, plan, timetable, .. } = explanation;
+        Answer { from, to, at, assumed: lines, order, because, plan, timetable, text }
     }
 }
 
@@ -216,7 +221,6 @@ impl<'a> Assumed<'a> {
         let Some(origin) = origin else { return Err(wrong) };
         let caller = match origin {
             Origin::Extension(extension) => Caller::inside(config, extension),
-            Origin::Trunk(_) if typed.from.eq_ignore_ascii_case("anonymous") => Caller::anonymous(),
             Origin::Trunk(trunk) => Caller::outside(config, &typed.from, trunk),
         };
         let dialled = match origin {
@@ -236,11 +240,14 @@ impl<'a> Assumed<'a> {
 
 impl Presence for Assumed<'_> {
     fn of(&self, extension: ExtensionIx) -> Availability {
-        if self.unreachable.contains(&extension) {
-            return Availability::Unreachable;
-        }
-        if self.busy.contains(&extension) && !self.config.extension(extension).call_waiting {
+        let entry = self.config.extension(extension);
+        if self.busy.contains(&extension) && !entry.call_waiting {
             return Availability::Busy;
+        }
+        // Mobiles are not rung yet: who has nothing else cannot be reached.
+        let only_mobiles = entry.devices.iter().all(|device| matches!(device, DeviceRule::Gsm { .. }));
+        if only_mobiles || self.unreachable.contains(&extension) {
+            return Availability::Unreachable;
         }
         self.actual.of(extension)
     }
@@ -312,8 +319,12 @@ impl Caller {
         Caller { extension: Some(extension), verbatim, ..Caller::default() }
     }
 
-    /// Whoever a trunk says is calling: the number by that trunk's habits, and the employee whose mobile it is.
+    /// Whoever a trunk says is calling: the number by that trunk's habits, and the employee whose mobile it is. No text and
+    /// `anonymous` mean somebody who withheld the number.
     pub fn outside(config: &Config, text: &str, trunk: TrunkIx) -> Caller {
+        if text.is_empty() || text.eq_ignore_ascii_case("anonymous") {
+            return Caller::anonymous();
+        }
         let number = config.site.numbering.read_from(text, config.trunk(trunk).dials);
         let extension = number.and_then(|number| config.extension_by_gsm(number));
         Caller { number, verbatim: crate::number::bare(text).as_ref().into(), anonymous: false, extension }
@@ -322,10 +333,13 @@ impl Caller {
 
 /// What was dialled as the door reads it.
 impl Destined {
-    /// By a provider.
+    /// By a provider. An account that we registered there is no number: the provider then names none.
     pub fn from_outside(config: &Config, text: &str, trunk: TrunkIx) -> Destined {
         if let Some(did) = config.did_from_trunk(text, trunk) {
             return Destined::Did(did);
+        }
+        if config.trunk(trunk).register.as_ref().is_some_and(|register| *register.user == *text) {
+            return Destined::Unreadable("".into());
         }
         match config.site.numbering.read_from(text, config.trunk(trunk).dials) {
             Some(number) => Destined::Number(number),

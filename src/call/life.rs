@@ -411,6 +411,8 @@ impl Call {
         while at < orders.len() {
             match orders[at].clone() {
                 Order::Ring(extension) => {
+                    // What its devices said when they rang before counts no more.
+                    self.tally.retain(|(of, _)| *of != extension);
                     let new = legs.ring(extension);
                     if new.is_empty() {
                         self.failures.unreachable = true;

@@ -25,6 +25,11 @@ pub struct Network {
 }
 
 impl Network {
+    /// Its first address, as it is written.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
     /// True where `address` lies within. An IPv4 address mapped into IPv6 counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let bits = |address: IpAddr| match address.to_canonical() {

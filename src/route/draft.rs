@@ -7,13 +7,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::absence::Absence;
-use super::plan::{Callee, DialPlan, Direction, Next, RingPlan, RoutePlan, Step, StepIx};
+use super::plan::{Callee, DialPlan, Direction, Next, RingPlan, RoutePlan, Slot, Step, StepIx};
 use super::reason::{Considered, Reason, Rule};
 use super::ring;
 use super::situation::{Origin, Situation};
 use crate::clock::Duration;
 use crate::config::{
-    Answer, Destination, DidIx, ExtensionIx, GroupIx, Known, OutboundRule, RefuseAs, ScheduleIx, TrunkIx,
+    Answer, Destination, DeviceRule, DidIx, ExtensionIx, GroupIx, Known, OutboundRule, RefuseAs, ScheduleIx, TrunkIx,
 };
 use crate::number::PhoneNumber;
 use crate::state::Override;
@@ -435,12 +435,13 @@ impl<'a> Draft<'a> {
         let own_time = config.extension(extension).no_answer.as_ref().map(|no_answer| no_answer.after);
         let patience = ring_time.or(own_time).unwrap_or(ring::RING_TIME);
         let destination = Destination::Extension(extension);
-        // A colleague who dials the own number has nobody to ring.
-        let itself = self.situation.origin == Origin::Extension(extension);
+        // Who calls themselves has nobody to ring, nor has who calls somebody for whom they stand in.
+        let caller = self.situation.caller.extension;
         let timetable = match present {
-            Ok(present) if !itself => ring::alone(config, present),
+            Ok(present) if caller != Some(extension) && caller != Some(present) => ring::alone(config, present),
             _ => Vec::new(),
         };
+        self.mobiles(&timetable);
         let label = config.name_of(&destination).into();
         let count = self.steps.len();
         let step = self.place(destination.clone(), after, |_| {
@@ -459,10 +460,10 @@ impl<'a> Draft<'a> {
         let step = self.place(destination.clone(), after, |draft| {
             let mut members: Vec<ExtensionIx> = Vec::new();
             for member in ring::in_order(config, group, situation.state, situation.local_day(), situation.chance) {
-                let caller = situation.origin == Origin::Extension(member);
+                let caller = situation.caller.extension;
                 match situation.present(member) {
                     // Nobody is rung twice, and nobody by the own call.
-                    Ok(present) if !caller && situation.origin != Origin::Extension(present) => {
+                    Ok(present) if caller != Some(member) && caller != Some(present) => {
                         if present != member {
                             let (absent, deputy) = (draft.name(member), draft.name(present));
                             draft.note(Rule::Plan, Reason::Deputy { absent, deputy });
@@ -479,10 +480,12 @@ impl<'a> Draft<'a> {
                 }
             }
             let entry = config.group(group);
+            let timetable = ring::timetable(config, entry, &members);
+            draft.mobiles(&timetable);
             Step::Ring(RingPlan {
                 label: config.name_of(&destination).into(),
                 who: entry.name.clone(),
-                timetable: ring::timetable(config, entry, &members),
+                timetable,
                 patience: entry.patience,
                 next: Next::default(),
                 destination,
@@ -492,6 +495,18 @@ impl<'a> Draft<'a> {
             self.open.push_back((step, Own::Group(group), after));
         }
         Some(step)
+    }
+
+    /// Mobiles of those who are rung stand in the decision; ringing them needs local media: not available yet.
+    fn mobiles(&mut self, timetable: &[Slot]) {
+        let config = self.situation.config;
+        for device in timetable.iter().flat_map(|slot| &config.extension(slot.member).devices) {
+            let DeviceRule::Gsm { number, .. } = device else { continue };
+            let found = Reason::NotAvailableYet(format!("the mobile {number}").into());
+            if !self.considered.iter().any(|known| known.found == found) {
+                self.note(Rule::Plan, found);
+            }
+        }
     }
 
     fn number(&mut self, number: PhoneNumber, after: After) -> Option<StepIx> {
@@ -530,7 +545,10 @@ impl<'a> Draft<'a> {
     /// The trunks of a rule that can carry one more call, in the rule's order.
     pub(super) fn free_trunks(&self, rule: &OutboundRule) -> Vec<TrunkIx> {
         let (config, load) = (self.situation.config, self.situation.load);
-        let free = |trunk: &TrunkIx| config.trunk(*trunk).max_calls.is_none_or(|limit| load.on_trunk(*trunk) < limit);
+        // A call that came in on a trunk takes one of its lines already.
+        let own = |trunk: TrunkIx| u32::from(self.situation.origin == Origin::Trunk(trunk));
+        let taken = |trunk: TrunkIx| load.on_trunk(trunk).saturating_add(own(trunk));
+        let free = |trunk: &TrunkIx| config.trunk(*trunk).max_calls.is_none_or(|limit| taken(*trunk) < limit);
         rule.trunks.iter().copied().filter(free).collect()
     }
 

@@ -13,7 +13,7 @@ use super::reason::{Considered, Reason, sentence};
 use super::situation::Situation;
 use super::walk::{Order, Walk};
 use crate::clock::Instant;
-use crate::config::{DeviceRule, ExtensionIx};
+use crate::config::ExtensionIx;
 
 /// A decision and its consequences, for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub struct Explanation {
     pub order: Vec<Considered>,
     /// The reasons that told, as the record will show them.
     pub because: Vec<Reason>,
+    /// The steps of the plan, a line each, as the record keeps them.
+    pub plan: String,
     /// What then happens if nobody answers. Who is busy or unreachable fails at once, and stays so.
     pub timetable: Vec<Moment>,
 }
@@ -67,6 +69,7 @@ pub fn explain(situation: &Situation<'_>) -> Explanation {
         direction: plan.direction,
         order: plan.considered.clone(),
         because: plan.because.clone(),
+        plan: plan.to_string(),
         timetable: Vec::new(),
     };
     let (mut now, mut orders) = (Instant::START, Vec::new());
@@ -91,14 +94,7 @@ fn happening(situation: &Situation<'_>, walk: &Walk, order: Order) -> Vec<Happen
         Order::Enter(_) => Vec::new(),
         Order::Because(reason) => vec![Happening::Because(reason)],
         Order::Stop(extension, _) => vec![Happening::Stops(number(extension))],
-        Order::Ring(extension) => {
-            let mobiles = config.extension(extension).devices.iter().filter_map(|device| match device {
-                DeviceRule::Gsm { number, .. } => Some(format!("the mobile {number}").into()),
-                DeviceRule::Sip | DeviceRule::Address(_) => None,
-            });
-            let mobiles = mobiles.map(|mobile| Happening::Because(Reason::NotAvailableYet(mobile)));
-            std::iter::once(Happening::Rings(number(extension))).chain(mobiles).collect()
-        }
+        Order::Ring(extension) => vec![Happening::Rings(number(extension))],
         Order::StopDial => vec![Happening::GivesUpDialling],
         Order::Dial(step) => match walk.plan().step(step) {
             Some(Step::Dial(dial)) => vec![Happening::Dials {

@@ -11,6 +11,7 @@ use crate::config::{DeviceRule, DidIx, ExtensionIx, GroupIx, IdentityHeader, Ord
 use crate::fact::{Alarm, CallFact, Fact, Rung, Whom};
 use crate::key::{CallKey, Flow, LegKey, Transport};
 use crate::route::{Availability, Callee, DialPlan, Direction, Load, Presence};
+use crate::servers::ServerName;
 use crate::sip::{HeaderName, Host, Uri};
 
 /// One call's view of the switch, while that call acts.
@@ -30,10 +31,6 @@ impl Legs for House<'_> {
 
     fn ring(&mut self, extension: ExtensionIx) -> Vec<(LegKey, Rung)> {
         let Some(line) = self.switch.lines.get(self.line) else { return Vec::new() };
-        if line.offer.caller.extension == Some(extension) {
-            // Nobody calls themselves through a group.
-            return Vec::new();
-        }
         let config = line.config.clone();
         let extension = config.extension(extension);
         let ways = self.switch.ways_to(&extension.number, &extension.devices);
@@ -337,8 +334,10 @@ impl Switch {
 
     fn way_to(&self, target: &crate::config::SipTarget) -> Option<Way> {
         let host = Host::parse(&target.host).ok()?;
-        let transport = target.transport.unwrap_or(Transport::Udp);
-        let flow = self.means.host.flow(transport, (host.ip()?, target.port.unwrap_or(5060)).into())?;
+        let name = ServerName::from(target);
+        let known = || self.means.servers.addresses(&name).first().copied();
+        let (transport, address) = name.literal().or_else(known)?;
+        let flow = self.means.host.flow(transport, address)?;
         let uri = Uri::sip(target.user.as_deref().unwrap_or_default(), host, target.port);
         Some(Way { target: uri, routes: Vec::new(), flow })
     }

@@ -21,11 +21,13 @@ pub(super) fn caller_from_trunk(message: &Message, trunk: TrunkIx, config: &Conf
     let habits = config.trunk(trunk);
     let named = habits.identity_from.iter().find_map(|header| identity(message, *header));
     let user = named.as_ref().map(|(user, _)| user.as_str()).unwrap_or_default();
-    if user.is_empty() || user.eq_ignore_ascii_case("anonymous") || wants_privacy(message) {
-        return Asker { caller: Caller::anonymous(), display: "Anonymous".into() };
-    }
-    let display = named.as_ref().map(|(_, display)| display.as_str()).unwrap_or_default();
-    Asker { caller: Caller::outside(config, user, trunk), display: display.into() }
+    let caller = if wants_privacy(message) { Caller::anonymous() } else { Caller::outside(config, user, trunk) };
+    let display = match &named {
+        _ if caller.anonymous => "Anonymous",
+        Some((_, display)) => display,
+        None => "",
+    };
+    Asker { caller, display: display.into() }
 }
 
 /// An employee's phone calls.
@@ -43,13 +45,7 @@ pub(super) fn dialled_on_trunk(message: &Message, trunk: TrunkIx, config: &Confi
         DidFrom::To => message.to().uri.user_unescaped(),
     };
     let text = text.unwrap_or_default();
-    // An account that we registered is no number: the provider names none.
-    let account = habits.register.as_ref().is_some_and(|register| *register.user == *text);
-    match Destined::from_outside(config, &text, trunk) {
-        Destined::Did(did) => Destined::Did(did),
-        _ if account => Destined::Unreadable("".into()),
-        dialled => dialled,
-    }
+    Destined::from_outside(config, &text, trunk)
 }
 
 /// The user and display name that a header gives.

@@ -19,7 +19,8 @@
 //!
 //! The first paragraph is the title, the second the setting, the rest the ladder. A peer is `provider` (the first trunk),
 //! `trunk:NAME`, or an extension's number; `15/2` is its second device, `provider.b` the side of a second call.
-//! `#` begins a comment. Lines indented by four blanks under a message are further headers, or, after one that says `--`,
+//! `explain FROM TO` asks what would happen to such a call now: the lines indented under it are the answer, and the next
+//! call must be decided so. `#` begins a comment. Lines indented by four blanks under a message are further headers, or, after one that says `--`,
 //! its body, exactly as they stand.
 
 use std::fmt;
@@ -87,6 +88,15 @@ pub enum Step {
     Fact(String),
     /// An admin does something: the words of the command.
     Admin(Vec<String>),
+    /// An admin asks what would happen to a call, and the next call is decided as the answer says.
+    Explain {
+        /// Who calls.
+        from: String,
+        /// What is dialled.
+        to: String,
+        /// The answer, line by line; blank lines do not count.
+        answer: Vec<String>,
+    },
 }
 
 /// One side of a ladder.
@@ -214,8 +224,13 @@ impl Script {
     }
 
     fn add_indented(&mut self, text: &str) -> Result<(), String> {
-        let Some(Line { step: Step::Message(spoken), .. }) = self.lines.last_mut() else {
-            return Err("an indented line belongs under a message".into());
+        let spoken = match self.lines.last_mut().map(|line| &mut line.step) {
+            Some(Step::Message(spoken)) => spoken,
+            Some(Step::Explain { answer, .. }) => {
+                answer.push(text.trim_end().to_owned());
+                return Ok(());
+            }
+            _ => return Err("an indented line belongs under a message or an `explain`".into()),
         };
         if let Some(body) = &mut spoken.body {
             body.push_str(text);
@@ -358,6 +373,12 @@ impl Step {
         }
         if let Some(command) = line.strip_prefix("admin ") {
             return Ok(Step::Admin(words(command)));
+        }
+        if let Some(call) = line.strip_prefix("explain ") {
+            return match &words(call)[..] {
+                [from, to] => Ok(Step::Explain { from: unquoted(from), to: unquoted(to), answer: Vec::new() }),
+                _ => Err("expected: explain FROM TO".into()),
+            };
         }
         let (left, right) =
             line.split_once("->").ok_or("expected `PEER -> us …`, `us -> PEER …`, `+4s`, or `fact …`")?;

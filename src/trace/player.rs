@@ -12,13 +12,15 @@ use super::diary::Diary;
 use super::notation::{Line, Peer, Script, Spoken, Step};
 use crate::anchor::{EndpointKey, MediaEvent, MediaOrder};
 use crate::clock::{Duration, Instant, Now, Timestamp};
-use crate::config::Config;
+use crate::config::{Config, Trunk};
 use crate::customer::{CustomerIndex, Entry, Kind};
 use crate::effect::Effect;
 use crate::entropy::Entropy;
-use crate::fact::Fact;
+use crate::fact::{CallFact, Fact};
+use crate::hypothesis::Hypothesis;
 use crate::key::{Flow, Transport};
 use crate::registrar::Bound;
+use crate::servers::ServerName;
 use crate::sip::{HeaderName, Message, Method};
 use crate::switch::{Input, Question, Switch};
 
@@ -70,6 +72,10 @@ struct Player {
     seen: Vec<(SocketAddr, Bytes)>,
     facts: VecDeque<String>,
     diary: Diary,
+    /// The answer to the last question, as the control socket would give it.
+    answer: Option<serde_json::Value>,
+    /// How the next call must be decided: the rules and their outcomes, and the reasons.
+    explained: Option<(serde_json::Value, serde_json::Value)>,
     entropy: Entropy,
     /// Facts that the journal has not written, while it stalls.
     stalled: Option<u64>,
@@ -101,12 +107,14 @@ impl Player {
             switch: Switch::new(config.clone(), [7; 32], 0, now),
             now,
             effects: Vec::new(),
-            us: us.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 5060).into()),
+            us: us.filter(|us| !us.ip().is_unspecified()).unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 5060).into()),
             actors: BTreeMap::new(),
             sent: VecDeque::new(),
             seen: Vec::new(),
             facts: VecDeque::new(),
             diary: Diary::default(),
+            answer: None,
+            explained: None,
             entropy: Entropy::seeded([9; 32], 0),
             stalled: None,
             scripted: scripted.collect(),
@@ -131,6 +139,8 @@ impl Player {
     }
 
     fn set_up(&mut self, script: &Script, overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+        let own = self.us.ip();
+        self.input(Input::Host { addresses: vec![(own, 8)], default: Some(own) }, overheard);
         self.input(Input::Configure(self.config.clone()), overheard);
         self.restore_bindings(&script.setting.registered, overheard);
         let mut customers = CustomerIndex::default();
@@ -245,6 +255,44 @@ impl Player {
             }
             Step::Fact(words) => self.expect_fact(words),
             Step::Admin(words) => self.admin(words, overheard),
+            Step::Explain { from, to, answer } => self.explain(from, to, answer, overheard),
+        }
+    }
+
+    /// What `explain --live` says now. The next call must be decided so.
+    fn explain(
+        &mut self,
+        from: &str,
+        to: &str,
+        expected: &[String],
+        overheard: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), String> {
+        let hypothesis = Hypothesis { from: from.into(), to: to.into(), ..Hypothesis::default() };
+        self.questions += 1;
+        let question = Question::Explain(Box::new(hypothesis));
+        self.input(Input::Question { number: self.questions, question }, overheard);
+        let answer = self.answer.take().ok_or("nothing is explained")?;
+        let text = answer["text"].as_str().unwrap_or_default();
+        let said: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+        if said != *expected {
+            return Err(format!("explain says\n    {}", said.join("\n    ")));
+        }
+        // What the walk finds before anybody rings belongs to the first fact as well.
+        let mut because = answer["because"].as_array().cloned().unwrap_or_default();
+        let first = answer["timetable"].get(0).filter(|moment| moment["after_ms"] == 0);
+        let first = first.and_then(|moment| moment["what"].as_array()).into_iter().flatten();
+        because.extend(first.filter_map(|happening| happening.get("because").cloned()));
+        self.explained = Some((answer["order"].clone(), because.into()));
+        Ok(())
+    }
+
+    /// A call is decided as it was explained before.
+    fn compare(&mut self, fact: &Fact) {
+        let Fact::Call(_, CallFact::Offered(offered)) = fact else { return };
+        let Some((order, because)) = self.explained.take() else { return };
+        let decided = (serde_json::to_value(&offered.considered), serde_json::to_value(&offered.because));
+        if !matches!(&decided, (Ok(is), Ok(why)) if *is == order && *why == because) {
+            self.broken = Some(format!("explained was\n{order}\n{because}\nand decided is\n{decided:?}"));
         }
     }
 
@@ -457,6 +505,7 @@ impl Player {
                         answers.extend(self.sent(flow, bytes));
                     }
                     Effect::Fact(noted) => {
+                        self.compare(&noted.fact);
                         let told = self.diary.tell(&noted.fact);
                         self.ladder.push(format!("{}  fact  {told}", self.clock()));
                         self.facts.push_back(told);
@@ -475,15 +524,14 @@ impl Player {
                         }
                     }
                     Effect::Resolve(name) => {
-                        let addresses = name.literal().into_iter().collect();
+                        let trunk = self.config.trunks().find(|(_, trunk)| ServerName::from(&trunk.server) == name);
+                        let named = || trunk.map(|(_, trunk)| (name.transport, address_of(trunk)));
+                        let addresses = name.literal().or_else(named).into_iter().collect();
                         answers.push_back(Input::Resolved { name, addresses });
                     }
                     Effect::Answer { answer: Err(why), .. } => self.ladder.push(format!("refused: {why}")),
-                    Effect::Media(_)
-                    | Effect::Close(_)
-                    | Effect::Discard(_)
-                    | Effect::Answer { .. }
-                    | Effect::Drained => {}
+                    Effect::Answer { answer: Ok(answer), .. } => self.answer = Some(answer),
+                    Effect::Media(_) | Effect::Close(_) | Effect::Discard(_) | Effect::Drained => {}
                 }
             }
             let Some(input) = answers.pop_front() else { return };
@@ -542,8 +590,7 @@ impl Player {
             name => self.config.trunk_by_name(name).map(|ix| (ix, self.config.trunk(ix))),
         };
         if let Some((_, trunk)) = trunk {
-            let ip = trunk.server.ip().unwrap_or(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 10)));
-            return (ip, trunk.server.port.unwrap_or(5060)).into();
+            return address_of(trunk);
         }
         match self.config.extension_by_number(name) {
             Some(ix) => (Ipv4Addr::new(127, 0, 100 + peer.device, ix.index() as u8 + 1), 5060).into(),
@@ -558,6 +605,12 @@ impl Player {
     fn clock(&self) -> String {
         format!("{:8.3}", self.now.mono.as_micros() as f64 / 1e6 - 1.0)
     }
+}
+
+/// A trunk's server: its address, or for a name the first address that its calls come from.
+fn address_of(trunk: &Trunk) -> SocketAddr {
+    let ip = trunk.server.ip().or_else(|| trunk.from.first().map(|network| network.address()));
+    (ip.unwrap_or(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 10))), trunk.server.port.unwrap_or(5060)).into()
 }
 
 fn first_line(message: &Message) -> String {
