@@ -657,6 +657,8 @@ impl Leg {
             // RFC 3261 §14.1: these two mean that the dialog itself is gone.
             return match status.code() {
                 408 | 481 => self.lost(means),
+                // These speak of us and this peer, not of the session that the other side wants.
+                401 | 407 | 503 => Some(LegEvent::ReofferRefused(500)),
                 status => Some(LegEvent::ReofferRefused(status)),
             };
         }

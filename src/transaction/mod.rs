@@ -261,7 +261,9 @@ impl<U: Copy> Transactions<U> {
         hand: &mut Hand<'_, K>,
     ) -> ServerKey {
         let invite = message.method() == Method::Invite;
-        let request = if invite { Bytes::new() } else { message.bytes().clone() };
+        // An INVITE that begins a call gets its 100 from its user, at once.
+        let by_user = invite && message.to_tag().is_none();
+        let request = if by_user { Bytes::new() } else { message.bytes().clone() };
         let key = self
             .servers
             .insert_with(|key| Server::begin(ServerKey::of(key), flow, fingerprint, origin, request, invite, hand));

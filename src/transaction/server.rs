@@ -70,7 +70,7 @@ pub(super) enum Tell {
     Ack,
     /// The final response got no ACK within 64·T1.
     Unacknowledged(Status),
-    /// RFC 4320 §4.1: the time for a 100 has come.
+    /// The time for a 100 has come (RFC 4320 §4.1, RFC 3261 §17.2.1).
     TryingIsDue,
 }
 
@@ -89,6 +89,8 @@ impl<U> Server<U> {
         if !invite {
             let _lasts = running.linger(Letter::Silence, hand);
             running.repeat(Letter::Trying, hand);
+        } else if !request.is_empty() {
+            running.repeat(Letter::Hurry, hand);
         }
         Server {
             user: None,
@@ -133,6 +135,7 @@ impl<U> Server<U> {
     ///                   INVITE up
     ///                       │      INVITE again: last 1xx again
     ///                       ▼      a minute passes: last 1xx again
+    ///                              re-INVITE, 200 ms pass: 100
     ///                ┌──────────────┐
     ///                │  Proceeding  │
     ///                └─┬──────────┬─┘
@@ -157,6 +160,10 @@ impl<U> Server<U> {
             (Proceeding, Fired(Letter::Reminder)) => {
                 self.running.again(hand);
                 self.repeat_response(hand)
+            }
+            (Proceeding, Fired(Letter::Hurry)) => {
+                self.running.again(hand);
+                (Proceeding, Tell::TryingIsDue)
             }
             (Proceeding, Respond(status, response)) if status.is_provisional() => {
                 self.send(status, response, hand);

@@ -45,6 +45,9 @@ pub enum Letter {
     Answer,
     /// INVITE server: the last 18x again, each minute, so that no proxy gives up (RFC 3261 §13.3.1.1).
     Reminder,
+    /// INVITE server within a dialog: its user has to ask somebody else first and has not answered within 200 ms; now a 100,
+    /// so that the peer stops repeating it (RFC 3261 §17.2.1).
+    Hurry,
     /// INVITE client: a cancelled INVITE gets no final response (RFC 3261 §9.1).
     Cancelled,
     /// Non-INVITE server: nothing was answered while Timer E of the peer grew to T2; now a 100 (RFC 4320 §4.1).
@@ -66,11 +69,12 @@ use Letter::*;
 const NEVER: Option<Duration> = None;
 const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
 const MINUTE: Duration = Duration::from_secs(60);
+const HURRY: Duration = Duration::from_millis(200);
 /// T1 + 2·T1 + 4·T1: the moment at which a client's Timer E is reset to T2.
 const E_REACHES_T2: Duration = Duration::from_millis(3500);
 
 /// Timer, over UDP, over a reliable transport, and then.
-const TABLE: [(Letter, Option<Duration>, Option<Duration>, Then); 17] = [
+const TABLE: [(Letter, Option<Duration>, Option<Duration>, Then); 18] = [
     (A, Some(T1), NEVER, Then::Doubles),
     (B, Some(PATIENCE), Some(PATIENCE), Then::Once),
     (D, Some(PATIENCE), AT_ONCE, Then::Once),
@@ -85,6 +89,7 @@ const TABLE: [(Letter, Option<Duration>, Option<Duration>, Then); 17] = [
     (M, Some(PATIENCE), Some(PATIENCE), Then::Once),
     (Answer, Some(T1), Some(T1), Then::DoublesToT2),
     (Reminder, Some(MINUTE), Some(MINUTE), Then::Repeats),
+    (Hurry, Some(HURRY), Some(HURRY), Then::Once),
     (Cancelled, Some(PATIENCE), Some(PATIENCE), Then::Once),
     (Trying, Some(E_REACHES_T2), Some(E_REACHES_T2), Then::Once),
     (Silence, Some(PATIENCE), Some(PATIENCE), Then::Once),
