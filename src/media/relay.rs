@@ -13,6 +13,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -31,14 +32,15 @@ use crate::clock::{Duration, Instant};
 /// DSCP "expedited forwarding" (RFC 3246, 46) as the byte that IP carries.
 const EXPEDITED: u32 = 46 << 2;
 
-/// How much one port may hold while the thread is elsewhere: about 0.5 s of audio, or a burst of video.
-const RECEIVE_BUFFER: usize = 128 * 1024;
-
 /// How many packets of one port are served before the next port has its turn.
 const BURST: usize = 16;
 
 /// How many ports one look at the system may report.
 const EVENTS: usize = 1024;
+
+/// How long orders that no packet waits for may gather: being woken for each would cost more than carrying it out. A
+/// packet that arrives brings them on, so none is treated by older orders than were given.
+const LINGER: Duration = Duration::from_millis(20);
 
 /// How often silence is looked for.
 const TICK: Duration = Duration::from_millis(250);
@@ -61,8 +63,8 @@ type Listener = Arc<dyn Fn(MediaEvent) + Send + Sync>;
 pub struct Relay {
     orders: mpsc::Sender<Order>,
     waker: Arc<Waker>,
-    /// True where the thread has been woken and has not looked at its orders since.
-    woken: Arc<AtomicBool>,
+    /// True where the thread will look at its orders within [`LINGER`].
+    awake: Arc<AtomicBool>,
     listener: Listener,
     thread: Option<JoinHandle<()>>,
 }
@@ -82,13 +84,13 @@ impl Relay {
     pub fn start(listener: impl Fn(MediaEvent) + Send + Sync + 'static) -> io::Result<Relay> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
-        let woken = Arc::new(AtomicBool::new(false));
+        let awake = Arc::new(AtomicBool::new(false));
         let (orders, ordered) = mpsc::channel();
         let listener: Listener = Arc::new(listener);
         let exchange = Exchange {
             poll,
             ordered,
-            woken: woken.clone(),
+            awake: awake.clone(),
             listener: listener.clone(),
             endpoints: Slab::new(),
             places: HashMap::new(),
@@ -98,7 +100,7 @@ impl Relay {
             clock: Clock::start(),
         };
         let thread = std::thread::Builder::new().name("relay".into()).spawn(move || exchange.run())?;
-        Ok(Relay { orders, waker, woken, listener, thread: Some(thread) })
+        Ok(Relay { orders, waker, awake, listener, thread: Some(thread) })
     }
 
     /// Carries an order out, or hands it to the thread that will. Ports are bound before this returns; where that fails,
@@ -118,9 +120,11 @@ impl Relay {
     }
 
     fn tell(&self, order: Order) {
+        // Who is bridged may speak at once, and new ports are not watched before the thread has looked.
+        let urgent = matches!(order, Order::Bridge(..) | Order::Stop);
         // Both can fail only where the thread has ended, and then there is nobody left to tell.
         let _ = self.orders.send(order);
-        if !self.woken.swap(true, Ordering::AcqRel) {
+        if !self.awake.swap(true, Ordering::AcqRel) || urgent {
             let _ = self.waker.wake();
         }
     }
@@ -144,8 +148,7 @@ fn bind_pair(local: SocketAddr) -> io::Result<[UdpSocket; 2]> {
 
 fn bind(local: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(local), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
-    // Both are wishes: a system that refuses them still relays.
-    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    // A wish: a system that refuses it still relays.
     let _ = if local.is_ipv4() { socket.set_tos_v4(EXPEDITED) } else { socket.set_tclass_v6(EXPEDITED) };
     socket.bind(&local.into())?;
     Ok(UdpSocket::from_std(socket.into()))
@@ -201,7 +204,7 @@ enum Served {
 struct Exchange {
     poll: Poll,
     ordered: mpsc::Receiver<Order>,
-    woken: Arc<AtomicBool>,
+    awake: Arc<AtomicBool>,
     listener: Listener,
     endpoints: Slab<Endpoint>,
     /// Where each endpoint is in `endpoints`.
@@ -222,7 +225,7 @@ impl Exchange {
         loop {
             let patience = match (self.ready.is_empty(), self.endpoints.is_empty()) {
                 (false, _) => Some(Duration::ZERO),
-                (true, false) => Some(next_tick - self.clock.now()),
+                (true, false) => Some(LINGER),
                 (true, true) => None,
             };
             if let Err(error) = self.poll.poll(&mut events, patience) {
@@ -232,15 +235,15 @@ impl Exchange {
                 tracing::error!(%error, "the relay cannot wait for packets and ends");
                 return;
             }
+            let now = self.clock.now();
+            if self.take_orders(now).is_break() {
+                return;
+            }
             for event in &events {
                 match event.token() {
                     WAKE => {}
                     Token(token) => self.mark_ready(token / 2, token % 2),
                 }
-            }
-            let now = self.clock.now();
-            if self.woken.swap(false, Ordering::AcqRel) && self.take_orders(now).is_break() {
-                return;
             }
             for _ in 0..self.ready.len() {
                 self.serve_next(now);
@@ -311,7 +314,17 @@ impl Exchange {
         Served::More
     }
 
-    fn take_orders(&mut self, now: Instant) -> std::ops::ControlFlow<()> {
+    /// Carries out what was ordered. Where nothing is open afterwards, the next order has to wake the thread.
+    fn take_orders(&mut self, now: Instant) -> ControlFlow<()> {
+        self.take_waiting(now)?;
+        if self.endpoints.is_empty() && self.awake.swap(false, Ordering::AcqRel) {
+            // Somebody may have found the thread awake just before.
+            self.take_waiting(now)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn take_waiting(&mut self, now: Instant) -> ControlFlow<()> {
         while let Ok(order) = self.ordered.try_recv() {
             match order {
                 Order::Opened(key, local, sockets) => self.open(key, local, sockets, now),
@@ -319,10 +332,10 @@ impl Exchange {
                 Order::Bridge(a, b) => self.bridge(a, b),
                 Order::Unbridge(key) => self.unbridge(key),
                 Order::Close(key) => self.close(key),
-                Order::Stop => return std::ops::ControlFlow::Break(()),
+                Order::Stop => return ControlFlow::Break(()),
             }
         }
-        std::ops::ControlFlow::Continue(())
+        ControlFlow::Continue(())
     }
 
     fn open(&mut self, key: EndpointKey, local: SocketAddr, sockets: [UdpSocket; 2], now: Instant) {
@@ -376,12 +389,9 @@ impl Exchange {
     fn close(&mut self, key: EndpointKey) {
         self.unbridge(key);
         let Some(place) = self.places.remove(&key) else { return };
-        let mut endpoint = self.endpoints.remove(place);
+        let endpoint = self.endpoints.remove(place);
         self.ready.retain(|(ready, _)| *ready != place);
-        for port in &mut endpoint.ports {
-            // Closing the socket would do it too; the answer is of no use.
-            let _ = self.poll.registry().deregister(&mut port.socket);
-        }
+        // A closed socket leaves the poll by itself.
         let (port, counters) = (endpoint.port, endpoint.counters);
         drop(endpoint);
         (self.listener)(MediaEvent::Closed { endpoint: key, port, counters });
