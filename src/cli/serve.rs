@@ -1,5 +1,7 @@
 //! `huntline serve`: the router itself.
 
+use std::io::IsTerminal;
+
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
@@ -22,7 +24,8 @@ pub(super) struct Serve {}
 impl Serve {
     pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
         let filter = EnvFilter::try_from_env("HUNTLINE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        let colours = std::io::stderr().is_terminal();
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
         app::serve(&desk.file).map_err(|why| Trouble::Wrong(why.to_string()))
     }
 }
