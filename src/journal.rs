@@ -110,6 +110,8 @@ struct Queue {
     weight: usize,
     /// New calls are being refused.
     pressed: bool,
+    /// The thread rests between two batches, and looks by itself when it is over.
+    resting: bool,
     /// How often a batch may still fail; set at the end.
     closing: Option<u32>,
 }
@@ -140,7 +142,7 @@ impl Journal {
             queue.weight += weight(&noted);
             queue.facts.push(noted);
         }
-        if was_empty && !queue.facts.is_empty() {
+        if was_empty && !queue.facts.is_empty() && !queue.resting {
             self.shared.wake.notify_one();
         }
         let half_full = queue.weight > self.shared.memory / 2;
@@ -180,8 +182,12 @@ impl Shared {
 
     /// Sleeps for `span`, or until the end is near. What is left of its tries.
     fn rest(&self, span: Duration) -> Option<u32> {
-        let waiting = self.wake.wait_timeout_while(self.lock(), span, |queue| queue.closing.is_none());
-        waiting.unwrap_or_else(PoisonError::into_inner).0.closing
+        let mut queue = self.lock();
+        queue.resting = true;
+        let rested = self.wake.wait_timeout_while(queue, span, |queue| queue.closing.is_none());
+        let mut queue = rested.unwrap_or_else(PoisonError::into_inner).0;
+        queue.resting = false;
+        queue.closing
     }
 }
 
