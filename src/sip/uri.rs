@@ -189,6 +189,9 @@ pub fn unescape(text: &str) -> Option<std::borrow::Cow<'_, str>> {
     String::from_utf8(octets(text).map(|octet| octet.byte).collect()).ok().map(Into::into)
 }
 
+/// How many bytes of a user [`Uri::sip`] writes, before escapes.
+pub const MOST_OF_USER: usize = 1024;
+
 /// A URI that owns its text.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Uri {
@@ -203,8 +206,10 @@ impl Uri {
     }
 
     /// `sip:user@host:port`. The user is given as it is meant and written with escapes where they are needed; an empty user
-    /// is left out.
+    /// is left out. No user is longer than [`MOST_OF_USER`]: what a caller calls itself may be a whole datagram, and written
+    /// with escapes it would be three.
     pub fn sip(user: &str, host: Host<'_>, port: Option<u16>) -> Uri {
+        let user = beginning(user, MOST_OF_USER);
         let mut text = String::with_capacity(64);
         text.push_str("sip:");
         let mut parts = Parts { port, user: 4, ..Parts::default() };
@@ -302,6 +307,15 @@ pub fn escape_user(out: &mut String, user: &str) {
 /// Writes the value of a URI header (as inside a Refer-To), escaped.
 pub fn escape_header(out: &mut String, value: &str) {
     escape(out, value, |byte| is_unreserved(byte) || matches!(byte, b'[' | b']' | b'/' | b'?' | b':' | b'+' | b'$'));
+}
+
+/// As many whole characters as fit into `most` bytes.
+fn beginning(text: &str, most: usize) -> &str {
+    if text.len() <= most {
+        return text;
+    }
+    let ends = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= most);
+    &text[..ends.last().unwrap_or(0)]
 }
 
 fn escape(out: &mut String, text: &str, may_stand: impl Fn(u8) -> bool) {
@@ -409,6 +423,16 @@ mod tests {
 
     fn uri(text: &str) -> UriRef<'_> {
         UriRef::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_caller_whose_name_is_a_whole_datagram_is_cut_where_it_is_written() {
+        let said = format!("sip:{}@office.example", "ж".repeat(15_000));
+        let user = uri(&said).user_unescaped().unwrap().into_owned();
+        assert_eq!(user.len(), 30_000);
+        let written = Uri::sip(&user, Host::Name("office.example"), Some(5060));
+        assert_eq!(written.view().user_unescaped().unwrap(), "ж".repeat(512));
+        assert_eq!((written.view().host_str(), written.view().port()), ("office.example", Some(5060)));
     }
 
     #[test]
