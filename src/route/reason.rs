@@ -141,6 +141,8 @@ pub enum Reason {
     AlreadyTried(Arc<str>),
     /// What a later version brings; until then the call ends with 480.
     NotAvailableYet(Arc<str>),
+    /// The INVITE itself is what we cannot carry on: with this answer.
+    CannotBeCarriedOn(Arc<str>),
     /// The plan is over.
     RunsOut,
 }
@@ -213,6 +215,7 @@ impl fmt::Display for Reason {
             Reason::FallsTo(to) => write!(f, "falls to {to}"),
             Reason::AlreadyTried(to) => write!(f, "{to} was tried before"),
             Reason::NotAvailableYet(what) => write!(f, "{what} is not available yet"),
+            Reason::CannotBeCarriedOn(answer) => write!(f, "the request cannot be carried on: {answer}"),
             Reason::RunsOut => f.write_str("nobody left to ring"),
         }
     }

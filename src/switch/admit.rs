@@ -11,11 +11,11 @@ use crate::admission::{Admission, Known};
 use crate::call::{ALLOW, Call, Ladder, Leg, Line, Offer, Peer, session_of};
 use crate::config::ExtensionIx;
 use crate::customer::Customer;
-use crate::fact::{Alarm, Fact, KnownCustomer, Offered, Party};
+use crate::fact::{Alarm, CallFact, Ended, EndedBy, Fact, KnownCustomer, MissedCause, Offered, Party};
 use crate::key::{CallId, CallKey, Flow};
 use crate::refusal::Refusal;
 use crate::registrar::BindingChange;
-use crate::route::{Caller, Destined, Origin, Reason, RoutePlan, Situation, decide};
+use crate::route::{Caller, Destined, Direction, Origin, Reason, RoutePlan, Situation, decide};
 use crate::sip::{HeaderName, Message, Method, Status};
 use crate::state::Counter;
 use crate::transaction::ServerKey;
@@ -150,9 +150,6 @@ impl Switch {
 
     /// A call begins.
     fn invite(&mut self, server: ServerKey, flow: Flow, message: Message, origin: Origin) {
-        if let Err(refusal) = can_be_carried_on(&message) {
-            return self.refuse(server, &message, &refusal);
-        }
         let config = self.means.config.clone();
         let text = message.request_uri().and_then(|uri| uri.user_unescaped()).unwrap_or_default().into_owned();
         let (asker, dialled) = match origin {
@@ -171,7 +168,37 @@ impl Switch {
         }
         self.trying(server, &message);
         let (plan, offered) = self.decide(&asker, &dialled, origin, &message);
+        if let Err(refusal) = can_be_carried_on(&message) {
+            return self.refuse_on_record(server, &message, &plan, offered, &refusal);
+        }
         self.begin(Beginning { server, flow, message, origin, asker, plan, offered, dialled });
+    }
+
+    /// An INVITE that cannot be carried on is a call all the same: it is on record before its refusal is heard.
+    fn refuse_on_record(
+        &mut self,
+        server: ServerKey,
+        message: &Message,
+        plan: &RoutePlan,
+        mut offered: Offered,
+        refusal: &Refusal,
+    ) {
+        let id = CallId::new(self.means.now.wall, self.means.entropy.u64());
+        let missable = plan.direction == Direction::Inbound && offered.from.extension.is_none() && !plan.is_blocked();
+        let cause = match refusal.status() {
+            Status::SERVER_INTERNAL_ERROR => MissedCause::Capacity,
+            _ => MissedCause::Rejected,
+        };
+        let status = refusal.status().code();
+        offered.because = vec![Reason::CannotBeCarriedOn(refusal.to_string().into())];
+        self.means.note(Fact::Call(id, CallFact::Offered(Box::new(offered))));
+        let ended = Ended { by: EndedBy::Router, status, missed: missable.then_some(cause), talk_ms: 0 };
+        let fact = self.means.note(Fact::Call(id, CallFact::Ended(ended)));
+        let Some(bytes) = self.refusal_to(server, message, refusal) else { return };
+        match fact > self.journaled {
+            true => self.hold(Held { fact, answer: HeldAnswer::Reply(server, refusal.status(), bytes) }),
+            false => self.means.respond(server, refusal.status(), bytes),
+        }
     }
 
     /// RFC 3261 §8.2.6.1: so that the caller stops repeating the INVITE.
@@ -275,7 +302,7 @@ impl Switch {
             Err(refusal) => {
                 self.legs.remove(caller);
                 self.lines.remove(line);
-                return self.refuse(server, &message, &refusal);
+                return self.refuse_on_record(server, &message, &plan, offered, &refusal);
             }
         }
         self.by_peer.entry(peer).or_default().push(caller);

@@ -191,10 +191,16 @@ impl Switch {
 
     /// Refuses a request.
     pub(super) fn refuse(&mut self, server: ServerKey, request: &Message, refusal: &Refusal) {
+        if let Some(bytes) = self.refusal_to(server, request, refusal) {
+            self.means.respond(server, refusal.status(), bytes);
+        }
+    }
+
+    /// The refusal of a request, written; `None` once nobody waits for it.
+    pub(super) fn refusal_to(&mut self, server: ServerKey, request: &Message, refusal: &Refusal) -> Option<Bytes> {
         let tag = self.means.entropy.tag();
-        let Some(flow) = self.means.transactions.flow(server) else { return };
-        let bytes = self.means.write(|writer, _| write_refusal(refusal, writer, request, tag.as_str(), flow.remote));
-        self.means.respond(server, refusal.status(), bytes);
+        let flow = self.means.transactions.flow(server)?;
+        Some(self.means.write(|writer, _| write_refusal(refusal, writer, request, tag.as_str(), flow.remote)))
     }
 
     /// Refuses a request for which there is no transaction.
