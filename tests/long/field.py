@@ -82,12 +82,14 @@ class Router:
             f.write(text)
         os.replace(self.path + ".new", self.path)
 
-    def start(self):
-        """Seconds from the start until it answers an OPTIONS."""
+    def start(self, die_at=None):
+        """Seconds from the start until it answers an OPTIONS. `die_at` is a point of the journal at which it shall kill
+        itself, such as "before_commit:12"; builds without debug assertions take no notice."""
         log = open(self.log, "a")
         began = time.monotonic()
+        more = {"HUNTLINE_DIE_AT": die_at} if die_at else {}
         self.process = subprocess.Popen([self.binary, "serve", "--config", self.path], stdin=subprocess.DEVNULL,
-                                        stdout=log, stderr=log, cwd=self.folder)
+                                        stdout=log, stderr=log, cwd=self.folder, env={**os.environ, **more})
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         s.bind((ASKER, 0))
         s.settimeout(0.02)
@@ -107,6 +109,13 @@ class Router:
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+    def died(self, limit):
+        """Waits until it has killed itself; False where it has not within `limit` seconds."""
+        try:
+            return self.process.wait(limit) == -signal.SIGKILL
+        except subprocess.TimeoutExpired:
+            return False
 
     def reload(self):
         self.process.send_signal(signal.SIGHUP)
