@@ -45,8 +45,8 @@ pub fn write(choices: &mut Choices) -> String {
     for group in 0..GROUPS {
         self::group(choices, group, must_end, &mut text);
     }
-    for did in 0..2 {
-        shared(choices, DIDS[did], must_end, &mut text);
+    for did in &DIDS[..2] {
+        shared(choices, did, must_end, &mut text);
     }
     let _ = writeln!(text, "[[did]]\nnumber = \"{}\"\npersonal = \"{}\"", DIDS[2], 10 + choices.below(PEOPLE));
     let caller_id = if choices.once_in(2) { format!("caller_id = \"{}\"\n", DIDS[0]) } else { String::new() };

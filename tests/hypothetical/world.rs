@@ -202,7 +202,7 @@ impl World {
         }
         match self.trunk_at(flow.remote) {
             Some(trunk) => *load.trunks.entry(trunk).or_default() += 1,
-            None => _ = self.busy.extend(self.extension_at(flow.remote)),
+            None => self.busy.extend(self.extension_at(flow.remote)),
         }
         self.load = load;
         self.respond(flow, &invite, 200);

@@ -1,0 +1,349 @@
+//! What a leg's peer says, and what its call hears of it.
+
+use bytes::Bytes;
+
+use super::super::alphabet::{LegEvent, Passed, Refused, Why};
+use super::super::invitation::{ALLOW, Wire, contact};
+use super::super::means::{Means, User};
+use super::super::session::fits;
+use super::{Leg, Reoffer, State, Talking, Unacknowledged, challenged, dismiss, refuse_session, session_of};
+use crate::dialog::Dialog;
+use crate::key::Flow;
+use crate::refusal::Refusal;
+use crate::sip::sdp::Sdp;
+use crate::sip::{HeaderName, Message, Method, Status};
+use crate::transaction::{ClientKey, ServerKey};
+
+/// What the peer says.
+impl Leg {
+    /// A response to a request of ours.
+    pub fn hear_response(
+        &mut self,
+        client: ClientKey,
+        response: &Message,
+        flow: Flow,
+        means: &mut Means,
+    ) -> Option<LegEvent> {
+        let status = response.status()?;
+        self.note(means, true, response.method(), status.code());
+        match (&mut self.state, response.method()) {
+            (State::Inviting(inviting), Method::Invite) if inviting.invite == client => match status.class() {
+                1 => self.hear_progress(status, response, flow, means),
+                2 => self.hear_answer(response, flow, means),
+                _ => self.hear_refusal(status, response, means),
+            },
+            (State::Talking(_), Method::Invite) if status.is_final() => {
+                self.hear_reoffer_answer(client, status, response, flow, means)
+            }
+            // Our BYE is under way, and the peer has accepted the offer before it.
+            (State::Leaving { .. }, Method::Invite) if status.is_success() => {
+                self.send_ack(response.cseq().number, None, means);
+                None
+            }
+            (State::Leaving { reason }, Method::Bye) if status.is_final() => {
+                let reason = reason.take();
+                // A trunk that only asks who we are has not hung up.
+                match self.answers_challenge(response, means) {
+                    true => self.say_goodbye(reason, means),
+                    false => self.state = State::Gone,
+                }
+                None
+            }
+            // RFC 3261 §12.2.1.2: a peer that knows no dialog, or does not answer, has left it.
+            (State::Talking(_), _) if matches!(status.code(), 408 | 481) => self.lost(means),
+            (_, _) => None,
+        }
+    }
+
+    /// A 2xx to an INVITE that was answered before: the same again, or another phone's.
+    pub fn hear_another_answer(&mut self, response: &Message, flow: Flow, means: &mut Means) {
+        self.note(means, true, Method::Invite, 200);
+        let ours = self.dialog.as_ref().is_some_and(|dialog| dialog.owns(response));
+        if ours {
+            let ack = self.acked.as_ref().filter(|(cseq, _)| *cseq == response.cseq().number);
+            if let (Some((_, ack)), Some(dialog)) = (ack, &self.dialog) {
+                means.send_on(dialog, ack.clone());
+                self.note(means, false, Method::Ack, 0);
+            }
+            return;
+        }
+        dismiss(response, flow, means);
+        self.note(means, false, Method::Ack, 0);
+        self.note(means, false, Method::Bye, 0);
+    }
+
+    fn hear_progress(&mut self, status: Status, response: &Message, flow: Flow, means: &mut Means) -> Option<LegEvent> {
+        let State::Inviting(inviting) = &mut self.state else { return None };
+        let first = !std::mem::replace(&mut inviting.reached, true);
+        if status == Status::TRYING {
+            return first.then_some(LegEvent::Reached);
+        }
+        inviting.rang |= status == Status::RINGING;
+        let session = session_of(response);
+        if let Some(session) = &session {
+            // Early media that we cannot read is not heard; the answer will say more.
+            let _ = self.anchor.inward(self.key, session, &flow, means);
+        }
+        Some(match status {
+            Status::RINGING => LegEvent::Ringing(session),
+            _ => LegEvent::Progress(session),
+        })
+    }
+
+    fn hear_answer(&mut self, response: &Message, flow: Flow, means: &mut Means) -> Option<LegEvent> {
+        let State::Inviting(inviting) = &self.state else { return None };
+        let (cancelled, offered) = (inviting.cancelled, inviting.invitation.session.is_some());
+        let target = inviting.invitation.target.clone();
+        self.dialog = Dialog::from_response(response, flow, &contact(&flow, means), &target);
+        let session = session_of(response);
+        let cseq = response.cseq().number;
+        self.state = State::Talking(Talking { owes_ack: Some(cseq), ..Talking::default() });
+        if cancelled {
+            // RFC 3261 §9.1: the 200 crossed our CANCEL, so the call stands and has to be hung up.
+            self.hang_up(Why::default(), means);
+            return None;
+        }
+        let unfit = session.as_ref().and_then(|session| self.anchor.inward(self.key, session, &flow, means).err());
+        if unfit.is_some() {
+            self.hang_up(Why::default(), means);
+            return Some(LegEvent::Refused(Refused { status: 488, rang: false, reason: None }));
+        }
+        if offered {
+            self.acknowledge_plainly(means);
+        }
+        Some(LegEvent::Answered(session))
+    }
+
+    fn hear_refusal(&mut self, status: Status, response: &Message, means: &mut Means) -> Option<LegEvent> {
+        self.note(means, false, Method::Ack, 0);
+        if self.try_again(response, means) {
+            return None;
+        }
+        let State::Inviting(inviting) = &self.state else { return None };
+        let (rang, cancelled) = (inviting.rang, inviting.cancelled);
+        self.state = State::Gone;
+        let reason = response.header(HeaderName::Reason).map(Bytes::copy_from_slice);
+        (!cancelled).then(|| LegEvent::Refused(Refused { status: status.code(), rang, reason }))
+    }
+
+    /// The trunk asks for credentials: the INVITE once more, with them (RFC 3261 §22.2).
+    fn try_again(&mut self, response: &Message, means: &mut Means) -> bool {
+        let State::Inviting(mut inviting) = std::mem::replace(&mut self.state, State::Gone) else { return false };
+        let trunk = inviting.invitation.trunk.clone().filter(|_| !inviting.cancelled);
+        let known = trunk.is_some_and(|trunk| challenged(&trunk, response, &mut inviting.tried, means));
+        let wire =
+            Wire { tag: self.tag, call_id: inviting.call_id, cseq: inviting.cseq + 1, branch: means.entropy.branch() };
+        let bytes = known.then(|| self.write_invite(&inviting.invitation, wire, means).ok()).flatten();
+        let Some(bytes) = bytes else {
+            self.state = State::Inviting(inviting);
+            return false;
+        };
+        inviting.cseq = wire.cseq;
+        let (transactions, mut hand) = means.hand();
+        inviting.invite =
+            transactions.request(User::Leg(self.key), self.flow, Method::Invite, wire.branch, bytes, &mut hand);
+        self.state = State::Inviting(inviting);
+        self.note(means, false, Method::Invite, 0);
+        true
+    }
+
+    fn hear_reoffer_answer(
+        &mut self,
+        client: ClientKey,
+        status: Status,
+        response: &Message,
+        flow: Flow,
+        means: &mut Means,
+    ) -> Option<LegEvent> {
+        if !matches!(&self.reoffer, Reoffer::Ours { invite, .. } if *invite == client) {
+            return None;
+        }
+        let Reoffer::Ours { session: offer, .. } = std::mem::take(&mut self.reoffer) else { return None };
+        let offered = offer.is_some();
+        if !status.is_success() {
+            self.note(means, false, Method::Ack, 0);
+            if self.answers_challenge(response, means) {
+                return self.send_reoffer(offer, means);
+            }
+            // RFC 3261 §14.1: these two mean that the dialog itself is gone.
+            return match status.code() {
+                408 | 481 => self.lost(means),
+                // These speak of us and this peer, not of the session that the other side wants.
+                401 | 407 | 503 => Some(LegEvent::ReofferRefused(500)),
+                status => Some(LegEvent::ReofferRefused(status)),
+            };
+        }
+        self.dialog.iter_mut().for_each(|dialog| dialog.refresh(response, flow));
+        let session = session_of(response);
+        if let Some(session) = &session {
+            let _ = self.anchor.inward(self.key, session, &flow, means);
+        }
+        if let State::Talking(talking) = &mut self.state {
+            talking.owes_ack = Some(response.cseq().number);
+        }
+        if offered {
+            self.acknowledge_plainly(means);
+        }
+        Some(LegEvent::Reanswered(session))
+    }
+
+    /// A request within the leg's dialog, neither ACK nor CANCEL. `None` with a refusal is answered by the switch.
+    ///
+    /// # Errors
+    /// What the peer is to hear instead.
+    pub fn hear_request(
+        &mut self,
+        server: ServerKey,
+        request: Message,
+        flow: Flow,
+        means: &mut Means,
+    ) -> Result<Option<LegEvent>, Refusal> {
+        let dialog = self.dialog.as_mut().filter(|dialog| dialog.owns(&request));
+        let dialog = dialog.ok_or(Refusal::call_does_not_exist())?;
+        dialog.accept(&request, flow)?;
+        means.transactions.set_user(server, User::Leg(self.key));
+        self.note(means, true, request.method(), 0);
+        match request.method() {
+            Method::Bye => Ok(self.hear_bye(server, &request, means)),
+            Method::Invite => self.hear_reoffer(server, request, means).map(Some),
+            Method::Info => Ok(Some(self.hear_info(server, &request, means))),
+            Method::Options => {
+                self.reply_ok(server, &request, means);
+                Ok(None)
+            }
+            Method::Notify => Err(Refusal::call_does_not_exist()),
+            Method::Subscribe => Err(Refusal::new(Status::BAD_EVENT)),
+            Method::Other => Err(Refusal::new(Status::NOT_IMPLEMENTED).with(HeaderName::Allow, ALLOW)),
+            _ => Err(Refusal::method_not_allowed(ALLOW)),
+        }
+    }
+
+    fn hear_bye(&mut self, server: ServerKey, request: &Message, means: &mut Means) -> Option<LegEvent> {
+        self.acknowledge_plainly(means);
+        // RFC 3261 §15.1.2: whatever still waits for an answer gets 487.
+        self.refuse_reoffer(487, means);
+        self.withdraw_reoffer(means);
+        self.reply_ok(server, request, means);
+        let reason = request.header(HeaderName::Reason).map(Bytes::copy_from_slice);
+        match self.state {
+            State::Talking(Talking { unacknowledged: Some(Unacknowledged { invite, .. }), .. }) => {
+                let (transactions, mut hand) = means.hand();
+                transactions.acknowledged(invite, &mut hand);
+                self.state = State::Gone;
+                Some(LegEvent::Ended(Why { reason, lost: false }))
+            }
+            State::Talking(_) => {
+                self.state = State::Gone;
+                Some(LegEvent::Ended(Why { reason, lost: false }))
+            }
+            // A caller may give up with BYE in an early dialog too; its INVITE then gets 487 from the call.
+            State::Offered { .. } => Some(LegEvent::Ended(Why { reason, lost: false })),
+            State::Inviting(_) | State::Leaving { .. } | State::Gone => None,
+        }
+    }
+
+    fn hear_reoffer(&mut self, server: ServerKey, request: Message, means: &mut Means) -> Result<LegEvent, Refusal> {
+        // RFC 3261 §14.2: one at a time, in either direction.
+        match (&self.state, &self.reoffer) {
+            // Our last offer still waits for its answer.
+            (State::Talking(Talking { unacknowledged: Some(Unacknowledged { offered: true, .. }), .. }), _) => {
+                return Err(Refusal::request_pending());
+            }
+            (State::Talking(_), Reoffer::None) => {}
+            // RFC 5407 §3.2.3: it crosses our BYE.
+            (State::Leaving { .. } | State::Gone, _) => return Err(Refusal::call_does_not_exist()),
+            (State::Offered { .. }, _) | (State::Talking(_), Reoffer::Theirs { .. }) => {
+                return Err(Refusal::server_error(Some(crate::clock::Duration::from_secs(1 + means.entropy.below(9)))));
+            }
+            (_, _) => return Err(Refusal::request_pending()),
+        }
+        let session = session_of(&request);
+        if session.is_none() && !request.body().is_empty() {
+            return Err(Refusal::unsupported_media_type("application/sdp"));
+        }
+        if let Some(session) = &session {
+            fits(session).map_err(refuse_session)?;
+        }
+        // Whoever offers anew has heard our last answer, even where its ACK was lost.
+        if let State::Talking(talking) = &mut self.state
+            && let Some(Unacknowledged { invite, .. }) = talking.unacknowledged.take()
+        {
+            let (transactions, mut hand) = means.hand();
+            transactions.acknowledged(invite, &mut hand);
+        }
+        self.reoffer = Reoffer::Theirs { invite: server, request: Box::new(request) };
+        let hold = session.as_ref().is_some_and(|session| Sdp::read(session).is_ok_and(|sdp| sdp.is_hold()));
+        Ok(LegEvent::Reoffered { session, hold })
+    }
+
+    fn hear_info(&mut self, server: ServerKey, request: &Message, means: &mut Means) -> LegEvent {
+        self.reply_ok(server, request, means);
+        let copy = |name| request.header(name).map(Bytes::copy_from_slice);
+        LegEvent::Passed(Passed {
+            content_type: copy(HeaderName::ContentType).unwrap_or_default(),
+            body: request.body_bytes(),
+            package: request.header_named("Info-Package").map(Bytes::copy_from_slice),
+        })
+    }
+
+    /// The caller takes the INVITE back (RFC 3261 §9.2). The CANCEL itself is answered by the switch.
+    pub fn hear_cancel(&mut self, cancel: &Message, means: &mut Means) -> Option<LegEvent> {
+        self.note(means, true, Method::Cancel, 0);
+        self.note(means, false, Method::Cancel, 200);
+        if let Reoffer::Theirs { .. } = self.reoffer {
+            self.refuse_reoffer(487, means);
+            return Some(LegEvent::ReofferWithdrawn);
+        }
+        let reason = cancel.header(HeaderName::Reason).map(Bytes::copy_from_slice);
+        matches!(self.state, State::Offered { .. }).then_some(LegEvent::Ended(Why { reason, lost: false }))
+    }
+
+    /// The peer acknowledges our 2xx.
+    pub fn hear_ack(&mut self, ack: &Message, flow: Flow, means: &mut Means) -> Option<LegEvent> {
+        if !self.dialog.as_ref().is_some_and(|dialog| dialog.owns(ack)) {
+            return None;
+        }
+        self.note(means, true, Method::Ack, 0);
+        let State::Talking(talking) = &mut self.state else { return None };
+        let cseq = ack.cseq().number;
+        let Unacknowledged { invite, offered, .. } = talking.unacknowledged.take_if(|ours| ours.cseq == cseq)?;
+        let goodbye = talking.goodbye.take();
+        let (transactions, mut hand) = means.hand();
+        transactions.acknowledged(invite, &mut hand);
+        if let Some(why) = goodbye {
+            self.hang_up(why, means);
+            return None;
+        }
+        if !offered {
+            return None;
+        }
+        let session = session_of(ack);
+        if let Some(session) = &session {
+            let _ = self.anchor.inward(self.key, session, &flow, means);
+        }
+        Some(LegEvent::Acknowledged(session))
+    }
+
+    /// A request of ours gets no answer, or our answer no ACK.
+    pub fn hear_silence(&mut self, client: Option<ClientKey>, means: &mut Means) -> Option<LegEvent> {
+        match &self.state {
+            State::Inviting(inviting) if client == Some(inviting.invite) => {
+                let (rang, cancelled) = (inviting.rang, inviting.cancelled);
+                self.state = State::Gone;
+                (!cancelled).then_some(LegEvent::Refused(Refused { status: 408, rang, reason: None }))
+            }
+            State::Talking(_) => self.lost(means),
+            State::Leaving { .. } => {
+                self.state = State::Gone;
+                None
+            }
+            State::Offered { .. } | State::Inviting(_) | State::Gone => None,
+        }
+    }
+
+    /// The peer is not there any more. It is told goodbye all the same, in case it hears.
+    fn lost(&mut self, means: &mut Means) -> Option<LegEvent> {
+        self.hang_up(Why { reason: None, lost: true }, means);
+        Some(LegEvent::Ended(Why { reason: None, lost: true }))
+    }
+}

@@ -1,0 +1,415 @@
+//! One side of a call: SIP in, [`LegEvent`]s out; [`LegOrder`]s in, SIP out.
+//!
+//! ```text
+//!   the caller's leg                              a leg that we ring
+//!
+//!   Offered ──Refuse──► Gone                      Inviting ──3xx–6xx──► Gone
+//!      │ Answer                                      │  │ Cancel
+//!      ▼                                         2xx │  ▼
+//!   Talking ◄─────────────────────────────────────── ┤  Inviting, cancelled ──487──► Gone
+//!      │ BYE from the peer ──► Gone                  │  │ 2xx: the peer was faster
+//!      │ End                                         │  ▼
+//!      └──────────────► Leaving ◄────────────────────┴──┘  ──200, timeout──► Gone
+//! ```
+//!
+//! A leg writes and reads everything its peer can hear, and nothing else: it never knows whom its call talks with.
+
+mod hear;
+mod obey;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::alphabet::{Session, Why};
+use super::invitation::{Invitation, Wire, authorize, contact};
+use super::means::{Means, User};
+use super::session::{Anchor, Unfit};
+use crate::clock::Instant;
+use crate::dialog::Dialog;
+use crate::entropy::Token;
+use crate::key::{CallKey, Flow, LegKey};
+use crate::refusal::Refusal;
+use crate::sip::digest::{Asker, Tried};
+use crate::sip::{Draft, HeaderName, Message, Method, Status};
+use crate::transaction::{ClientKey, ServerKey};
+
+/// Who is at the other end of a leg.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Peer {
+    /// An employee's phone.
+    Extension(Arc<str>),
+    /// A trunk.
+    Trunk(Arc<str>),
+}
+
+impl Peer {
+    /// The extension's number, or the trunk's name.
+    pub fn name(&self) -> &Arc<str> {
+        match self {
+            Peer::Extension(name) | Peer::Trunk(name) => name,
+        }
+    }
+}
+
+/// One side of a call.
+#[derive(Debug)]
+pub struct Leg {
+    key: LegKey,
+    call: CallKey,
+    number: u16,
+    peer: Peer,
+    flow: Flow,
+    tag: Token,
+    state: State,
+    dialog: Option<Dialog>,
+    anchor: Anchor,
+    reoffer: Reoffer,
+    /// How often a trunk has asked for credentials to our last request within the dialog.
+    tried: Tried,
+    /// The ACK to the last 2xx with its CSeq, to be sent again when that comes again.
+    acked: Option<(u32, Bytes)>,
+    steps: Vec<Step>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The caller waits for an answer.
+    Offered { invite: ServerKey, request: Box<Message> },
+    /// The peer is being rung.
+    Inviting(Box<Inviting>),
+    /// Both have said yes.
+    Talking(Talking),
+    /// We have said goodbye, for this reason, and wait for the answer.
+    Leaving { reason: Option<Bytes> },
+    /// Nothing is left to say.
+    Gone,
+}
+
+#[derive(Debug)]
+struct Inviting {
+    invite: ClientKey,
+    invitation: Invitation,
+    call_id: Token,
+    cseq: u32,
+    tried: Tried,
+    reached: bool,
+    rang: bool,
+    cancelled: bool,
+}
+
+#[derive(Debug, Default)]
+struct Talking {
+    /// Our 2xx whose ACK has not come yet: until then we may not hang up (RFC 3261 §15).
+    unacknowledged: Option<Unacknowledged>,
+    /// What waits for that ACK.
+    goodbye: Option<Why>,
+    /// The CSeq of an INVITE of ours whose 2xx held an offer: the ACK waits for the other side's answer to it.
+    owes_ack: Option<u32>,
+}
+
+/// A 2xx of ours on its way.
+#[derive(Debug)]
+struct Unacknowledged {
+    invite: ServerKey,
+    cseq: u32,
+    /// The 2xx made an offer, so its ACK brings the answer.
+    offered: bool,
+}
+
+impl Unacknowledged {
+    fn of(invite: ServerKey, request: &Message) -> Unacknowledged {
+        Unacknowledged { invite, cseq: request.cseq().number, offered: session_of(request).is_none() }
+    }
+}
+
+/// A new session within a running talk: at most one at a time.
+#[derive(Debug, Default)]
+enum Reoffer {
+    #[default]
+    None,
+    /// The peer has offered, and waits.
+    Theirs { invite: ServerKey, request: Box<Message> },
+    /// We have offered.
+    Ours { invite: ClientKey, session: Option<Session> },
+}
+
+/// A message on this leg, for the ladder.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// When.
+    pub at: Instant,
+    /// Which of all messages, where several come at once.
+    pub serial: u32,
+    /// From the peer to us.
+    pub inward: bool,
+    /// The method, of the request or of what a response answers.
+    pub method: Method,
+    /// 0 for a request.
+    pub status: u16,
+}
+
+/// How many messages of one leg are kept for the ladder.
+const KEPT: usize = 200;
+
+impl Leg {
+    /// The caller's leg: an INVITE came in and was let in.
+    ///
+    /// # Errors
+    /// 400 where nobody could speak back to it.
+    pub fn offered(
+        key: LegKey,
+        call: CallKey,
+        peer: Peer,
+        flow: Flow,
+        invite: ServerKey,
+        request: Message,
+        means: &mut Means,
+    ) -> Result<Leg, Refusal> {
+        let tag = means.entropy.tag();
+        let dialog = Dialog::from_request(&request, flow, tag, &contact(&flow, means))?;
+        let state = State::Offered { invite, request: Box::new(request) };
+        let mut leg = Leg::new(key, call, 0, peer, flow, tag, state);
+        leg.dialog = Some(dialog);
+        leg.note(means, true, Method::Invite, 0);
+        leg.note(means, false, Method::Invite, 100);
+        means.transactions.set_user(invite, User::Leg(key));
+        means.dialogs.insert(tag, key);
+        Ok(leg)
+    }
+
+    /// A leg that is rung. Its INVITE leaves at once.
+    ///
+    /// # Errors
+    /// Where the session cannot pass (no port, unreadable): 488 or 500, as if the peer had said so.
+    pub fn invited(
+        key: LegKey,
+        call: CallKey,
+        number: u16,
+        peer: Peer,
+        invitation: Invitation,
+        means: &mut Means,
+    ) -> Result<Leg, Refusal> {
+        let (tag, call_id) = (means.entropy.tag(), means.entropy.sip_call_id());
+        let flow = invitation.flow;
+        let mut leg = Leg::new(key, call, number, peer, flow, tag, State::Gone);
+        let wire = Wire { tag, call_id, cseq: 1, branch: means.entropy.branch() };
+        let bytes = leg.write_invite(&invitation, wire, means).inspect_err(|_| leg.close(means));
+        let bytes = bytes?;
+        let (transactions, mut hand) = means.hand();
+        let invite = transactions.request(User::Leg(key), flow, Method::Invite, wire.branch, bytes, &mut hand);
+        leg.state = State::Inviting(Box::new(Inviting {
+            invite,
+            invitation,
+            call_id,
+            cseq: 1,
+            tried: Tried::default(),
+            reached: false,
+            rang: false,
+            cancelled: false,
+        }));
+        leg.note(means, false, Method::Invite, 0);
+        means.dialogs.insert(tag, key);
+        Ok(leg)
+    }
+
+    fn new(key: LegKey, call: CallKey, number: u16, peer: Peer, flow: Flow, tag: Token, state: State) -> Leg {
+        Leg {
+            key,
+            call,
+            number,
+            peer,
+            flow,
+            tag,
+            state,
+            dialog: None,
+            anchor: Anchor::default(),
+            reoffer: Reoffer::None,
+            tried: Tried::default(),
+            acked: None,
+            steps: Vec::new(),
+        }
+    }
+
+    /// The caller's session, read: packets of the caller are expected from there.
+    ///
+    /// # Errors
+    /// 488 for what cannot be read, 500 where no port is free.
+    pub fn expect(&mut self, session: &Session, means: &mut Means) -> Result<(), Refusal> {
+        let flow = self.flow;
+        self.anchor.inward(self.key, session, &flow, means).map_err(refuse_session)
+    }
+
+    /// Its call.
+    pub fn call(&self) -> CallKey {
+        self.call
+    }
+
+    /// Its number within the call; the caller's is 0.
+    pub fn number(&self) -> u16 {
+        self.number
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// The ports of its media.
+    pub fn anchor(&self) -> &Anchor {
+        &self.anchor
+    }
+
+    /// What was said on it so far.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The flow on which its peer speaks.
+    pub fn flow(&self) -> Flow {
+        self.dialog.as_ref().map_or(self.flow, Dialog::flow)
+    }
+
+    /// True where the one at the other end cannot take another call: talking, or dialling. Ringing is not busy.
+    pub fn is_busy(&self) -> bool {
+        matches!(self.state, State::Offered { .. } | State::Talking(_))
+    }
+
+    /// True for a caller who has got no final answer yet.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self.state, State::Offered { .. })
+    }
+
+    /// True once nothing is left to say; the leg can be forgotten.
+    pub fn is_gone(&self) -> bool {
+        matches!(self.state, State::Gone)
+    }
+
+    /// Gives back what the leg holds, when it is forgotten.
+    pub fn close(&mut self, means: &mut Means) {
+        self.anchor.close(self.key, means);
+        means.dialogs.remove(&self.tag);
+    }
+
+    fn note(&mut self, means: &mut Means, inward: bool, method: Method, status: u16) {
+        if self.steps.len() < KEPT {
+            means.messages = means.messages.wrapping_add(1);
+            self.steps.push(Step { at: means.now.mono, serial: means.messages, inward, method, status });
+        }
+    }
+}
+
+/// What both directions need.
+impl Leg {
+    fn outward(&mut self, session: &Session, means: &mut Means) -> Result<Session, Refusal> {
+        self.anchor.outward(self.key, session, &self.flow, means).map_err(refuse_session)
+    }
+
+    fn write_invite(&mut self, invitation: &Invitation, wire: Wire, means: &mut Means) -> Result<Bytes, Refusal> {
+        let session = invitation.session.as_ref().map(|session| self.outward(session, means)).transpose()?;
+        Ok(means.write(|writer, means| invitation.write(wire, session.as_ref(), writer, means)))
+    }
+
+    /// A request of ours within the dialog.
+    fn request(
+        &mut self,
+        method: Method,
+        means: &mut Means,
+        write: impl FnOnce(&mut Draft<'_>) -> Bytes,
+    ) -> Option<ClientKey> {
+        let dialog = self.dialog.as_mut()?;
+        let trunk = match &self.peer {
+            Peer::Trunk(trunk) => Some(trunk.clone()),
+            Peer::Extension(_) => None,
+        };
+        let client = means.request_with(User::Leg(self.key), dialog, method, |draft, target, means| {
+            if let Some(trunk) = &trunk {
+                authorize(draft, trunk, method, target, means);
+            }
+            write(draft)
+        });
+        self.note(means, false, method, 0);
+        Some(client)
+    }
+
+    fn acknowledge_plainly(&mut self, means: &mut Means) {
+        if let State::Talking(talking) = &mut self.state
+            && let Some(cseq) = talking.owes_ack.take()
+        {
+            self.send_ack(cseq, None, means);
+        }
+    }
+
+    fn send_ack(&mut self, cseq: u32, session: Option<&Session>, means: &mut Means) {
+        let Some(dialog) = &self.dialog else { return };
+        let ack = means.write(|writer, means| {
+            let hop = means.hop(&dialog.flow());
+            finish(&mut dialog.ack(writer, cseq, hop.view()), session)
+        });
+        means.send_on(dialog, ack.clone());
+        self.acked = Some((cseq, ack));
+        self.note(means, false, Method::Ack, 0);
+    }
+
+    /// Where a request of the peer's came from: a phone may have moved since the call began.
+    fn source(&self, server: ServerKey, means: &Means) -> Flow {
+        means.transactions.flow(server).unwrap_or(self.flow)
+    }
+
+    /// A trunk asks for credentials within the dialog, or for fresh ones (RFC 3261 §22.2): true where it can get them.
+    fn answers_challenge(&mut self, response: &Message, means: &mut Means) -> bool {
+        let Peer::Trunk(trunk) = &self.peer else { return false };
+        challenged(trunk, response, &mut self.tried, means)
+    }
+
+    fn reply_ok(&mut self, server: ServerKey, request: &Message, means: &mut Means) {
+        let source = self.source(server, means).remote;
+        let bytes = means.write(|writer, _| writer.reply(request, Status::OK, self.tag.as_str(), source).finish());
+        means.respond(server, Status::OK, bytes);
+        self.note(means, false, request.method(), 200);
+    }
+}
+
+/// A 2xx for which no leg waits, from a further phone behind a proxy or too late: it is told so politely
+/// (RFC 3261 §13.2.2.4).
+pub fn dismiss(response: &Message, flow: Flow, means: &mut Means) {
+    let target = response.from().uri.to_owned();
+    let Some(mut dialog) = Dialog::from_response(response, flow, &contact(&flow, means), &target) else { return };
+    let cseq = response.cseq().number;
+    let ack = means.write(|writer, means| {
+        let hop = means.hop(&dialog.flow());
+        dialog.ack(writer, cseq, hop.view()).finish()
+    });
+    means.send_on(&dialog, ack);
+    means.request_with(User::Nobody, &mut dialog, Method::Bye, |draft, _, _| draft.finish());
+}
+
+/// True where a response asks for our credentials with a trunk, and we have some that it was not shown yet.
+fn challenged(trunk: &str, response: &Message, tried: &mut Tried, means: &mut Means) -> bool {
+    let Some(asker) = response.status().and_then(|status| Asker::of(status.code())) else { return false };
+    let challenge = match asker {
+        Asker::Server => HeaderName::WwwAuthenticate,
+        Asker::Proxy => HeaderName::ProxyAuthenticate,
+    };
+    let account = means.answerer(trunk);
+    account.is_some_and(|account| account.challenged(asker, response.headers(challenge), tried).is_ok())
+}
+
+fn refuse_session(unfit: Unfit) -> Refusal {
+    match unfit {
+        Unfit::NoPort => Refusal::server_error(None),
+        Unfit::Unreadable(_) | Unfit::TooManyLines => Refusal::not_acceptable_here(),
+    }
+}
+
+/// The session that a message carries.
+pub fn session_of(message: &Message) -> Option<Session> {
+    message.sdp().map(|sdp| message.bytes().slice_ref(sdp))
+}
+
+fn finish(draft: &mut Draft<'_>, session: Option<&Session>) -> Bytes {
+    match session {
+        Some(session) => draft.finish_with("application/sdp", session),
+        None => draft.finish(),
+    }
+}

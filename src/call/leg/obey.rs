@@ -1,0 +1,227 @@
+//! What its call orders a leg to do, and how the peer hears it.
+
+use bytes::Bytes;
+
+use super::super::alphabet::{LegEvent, LegOrder, Passed, Session, StopReason, Why};
+use super::super::invitation::{ALLOW, contact};
+use super::super::means::Means;
+use super::{Leg, Reoffer, State, Talking, Unacknowledged, finish, session_of};
+use crate::dialog::Dialog;
+use crate::sip::digest::Tried;
+use crate::sip::{HeaderName, Method, Status};
+
+/// Orders from the call.
+impl Leg {
+    /// Does what the call says. An event comes back where it cannot be done.
+    pub fn obey(&mut self, order: LegOrder, means: &mut Means) -> Option<LegEvent> {
+        match (&mut self.state, order) {
+            (State::Offered { .. }, LegOrder::Ring(session)) => self.progress(Status::RINGING, session, means),
+            (State::Offered { .. }, LegOrder::Progress(session)) => {
+                self.progress(Status::SESSION_PROGRESS, session, means);
+            }
+            (State::Offered { .. }, LegOrder::Answer(session)) => return self.answer(session, means),
+            (State::Offered { .. }, LegOrder::Refuse { status, reason }) => self.refuse(status, reason, means),
+            (State::Offered { .. }, LegOrder::End(why)) => self.refuse(480, why.reason, means),
+            (State::Inviting(_), LegOrder::Cancel(why)) => self.cancel(Some(stop_reason(why)), means),
+            (State::Inviting(_), LegOrder::End(why)) => {
+                let reason = why.reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
+                self.cancel(reason, means);
+            }
+            (State::Talking(_), LegOrder::Reoffer(session)) => return self.reoffer(session, means),
+            (State::Talking(_), LegOrder::AcceptReoffer(session)) => return self.accept_reoffer(session, means),
+            (State::Talking(_), LegOrder::RefuseReoffer(status)) => self.refuse_reoffer(status, means),
+            (State::Talking(_), LegOrder::WithdrawReoffer) => self.withdraw_reoffer(means),
+            (State::Talking(_), LegOrder::Acknowledge(session)) => self.acknowledge(session, means),
+            (State::Talking(_), LegOrder::Pass(passed)) => self.pass(&passed, means),
+            (State::Talking(_), LegOrder::End(why)) => self.hang_up(why, means),
+            // The caller's own answer still waits: the other side may try again.
+            (State::Offered { .. }, LegOrder::Reoffer(_)) => return Some(LegEvent::ReofferRefused(491)),
+            // An order that crossed an event: the leg is already past it.
+            (_, _) => {}
+        }
+        None
+    }
+
+    fn progress(&mut self, status: Status, session: Option<Session>, means: &mut Means) {
+        let session = session.and_then(|session| self.outward(&session, means).ok());
+        self.respond(status, session.as_ref(), None, means);
+    }
+
+    fn answer(&mut self, session: Option<Session>, means: &mut Means) -> Option<LegEvent> {
+        let session = match session.map(|session| self.outward(&session, means)).transpose() {
+            Ok(session) => session,
+            Err(refusal) => {
+                self.refuse(refusal.status().code(), None, means);
+                return Some(LegEvent::Ended(Why { reason: None, lost: true }));
+            }
+        };
+        self.respond(Status::OK, session.as_ref(), None, means);
+        self.dialog.iter_mut().for_each(Dialog::confirm);
+        if let State::Offered { invite, request } = &self.state {
+            let unacknowledged = Some(Unacknowledged::of(*invite, request));
+            self.state = State::Talking(Talking { unacknowledged, ..Talking::default() });
+        }
+        None
+    }
+
+    pub(super) fn refuse(&mut self, status: u16, reason: Option<Bytes>, means: &mut Means) {
+        let status = Status::new(status).filter(|status| status.is_final()).unwrap_or(Status::TEMPORARILY_UNAVAILABLE);
+        self.respond(status, None, reason.as_ref(), means);
+        self.state = State::Gone;
+    }
+
+    /// A response to the caller's INVITE.
+    fn respond(&mut self, status: Status, session: Option<&Session>, reason: Option<&Bytes>, means: &mut Means) {
+        let State::Offered { invite, request } = &self.state else { return };
+        let bytes = means.write(|writer, means| {
+            let mut draft = writer.reply(request, status, self.tag.as_str(), self.flow.remote);
+            if status.class() < 3 {
+                draft.header(HeaderName::Contact, contact(&self.flow, means));
+                draft.header(HeaderName::Allow, ALLOW);
+            }
+            if let Some(reason) = reason {
+                draft.header(HeaderName::Reason, reason);
+            }
+            if status == Status::SERVICE_UNAVAILABLE {
+                draft.header(HeaderName::RetryAfter, "5");
+            }
+            finish(&mut draft, session)
+        });
+        means.respond(*invite, status, bytes);
+        self.note(means, false, Method::Invite, status.code());
+    }
+
+    fn cancel(&mut self, reason: Option<&str>, means: &mut Means) {
+        let State::Inviting(inviting) = &mut self.state else { return };
+        if std::mem::replace(&mut inviting.cancelled, true) {
+            return;
+        }
+        let invite = inviting.invite;
+        let (transactions, mut hand) = means.hand();
+        transactions.cancel(invite, reason, &mut hand);
+        self.note(means, false, Method::Cancel, 0);
+    }
+
+    fn reoffer(&mut self, session: Option<Session>, means: &mut Means) -> Option<LegEvent> {
+        // RFC 3261 §14.1: not while another INVITE is under way, in either direction.
+        let settled = matches!(self.state, State::Talking(Talking { owes_ack: None, unacknowledged: None, .. }));
+        if !settled || !matches!(self.reoffer, Reoffer::None) {
+            return Some(LegEvent::ReofferRefused(491));
+        }
+        self.tried = Tried::default();
+        self.send_reoffer(session, means)
+    }
+
+    pub(super) fn send_reoffer(&mut self, session: Option<Session>, means: &mut Means) -> Option<LegEvent> {
+        let told = match session.as_ref().map(|session| self.outward(session, means)).transpose() {
+            Ok(told) => told,
+            Err(refusal) => return Some(LegEvent::ReofferRefused(refusal.status().code())),
+        };
+        let invite = self.request(Method::Invite, means, |draft| finish(draft, told.as_ref()))?;
+        self.reoffer = Reoffer::Ours { invite, session };
+        None
+    }
+
+    /// Where the peer has taken its offer back, or cannot be told the answer, the other side's 2xx is acknowledged all the
+    /// same.
+    fn accept_reoffer(&mut self, session: Option<Session>, means: &mut Means) -> Option<LegEvent> {
+        let Reoffer::Theirs { invite, request } = &self.reoffer else {
+            return Some(LegEvent::Acknowledged(None));
+        };
+        let (invite, offered) = (*invite, session_of(request));
+        let source = self.source(invite, means);
+        let told = session.map(|session| self.outward(&session, means)).transpose();
+        // Only what is agreed moves the media: a refused offer leaves everything as it was (RFC 3261 §14.1).
+        let heard = offered.map_or(Ok(()), |offered| self.anchor.inward(self.key, &offered, &source, means));
+        let (Ok(session), Ok(())) = (told, heard) else {
+            self.refuse_reoffer(488, means);
+            return Some(LegEvent::Acknowledged(None));
+        };
+        let Reoffer::Theirs { request, .. } = std::mem::take(&mut self.reoffer) else { return None };
+        let bytes = means.write(|writer, means| {
+            let mut draft = writer.reply(&request, Status::OK, self.tag.as_str(), source.remote);
+            draft.header(HeaderName::Contact, contact(&self.flow, means));
+            draft.header(HeaderName::Allow, ALLOW);
+            finish(&mut draft, session.as_ref())
+        });
+        means.respond(invite, Status::OK, bytes);
+        if let State::Talking(talking) = &mut self.state {
+            talking.unacknowledged = Some(Unacknowledged::of(invite, &request));
+        }
+        self.note(means, false, Method::Invite, 200);
+        None
+    }
+
+    pub(super) fn refuse_reoffer(&mut self, status: u16, means: &mut Means) {
+        if !matches!(self.reoffer, Reoffer::Theirs { .. }) {
+            return;
+        }
+        let Reoffer::Theirs { invite, request } = std::mem::take(&mut self.reoffer) else { return };
+        let status = Status::new(status).filter(|status| status.class() >= 3).unwrap_or(Status::NOT_ACCEPTABLE_HERE);
+        let source = self.source(invite, means).remote;
+        let bytes = means.write(|writer, _| writer.reply(&request, status, self.tag.as_str(), source).finish());
+        means.respond(invite, status, bytes);
+        self.note(means, false, Method::Invite, status.code());
+    }
+
+    /// Our offer is not wanted any more. An INVITE for whose answer nobody waits may not stay open for ever.
+    pub(super) fn withdraw_reoffer(&mut self, means: &mut Means) {
+        if let Reoffer::Ours { invite, .. } = &self.reoffer {
+            let (transactions, mut hand) = means.hand();
+            transactions.cancel(*invite, None, &mut hand);
+        }
+    }
+
+    /// The ACK that waited for the other side's answer.
+    pub(super) fn acknowledge(&mut self, session: Option<Session>, means: &mut Means) {
+        let State::Talking(talking) = &mut self.state else { return };
+        if let Some(cseq) = talking.owes_ack.take() {
+            let session = session.and_then(|session| self.outward(&session, means).ok());
+            self.send_ack(cseq, session.as_ref(), means);
+        }
+    }
+
+    fn pass(&mut self, passed: &Passed, means: &mut Means) {
+        self.request(Method::Info, means, |draft| {
+            if let Some(package) = &passed.package {
+                draft.header_named("Info-Package", package);
+            }
+            draft.finish_with(&String::from_utf8_lossy(&passed.content_type), &passed.body)
+        });
+    }
+
+    pub(super) fn hang_up(&mut self, why: Why, means: &mut Means) {
+        let State::Talking(talking) = &mut self.state else { return };
+        if talking.unacknowledged.is_some() && !why.lost {
+            talking.goodbye = Some(why);
+            return;
+        }
+        if let Some(cseq) = talking.owes_ack.take() {
+            self.send_ack(cseq, None, means);
+        }
+        self.refuse_reoffer(487, means);
+        self.withdraw_reoffer(means);
+        self.tried = Tried::default();
+        self.say_goodbye(why.reason, means);
+    }
+
+    pub(super) fn say_goodbye(&mut self, reason: Option<Bytes>, means: &mut Means) {
+        let said = self.request(Method::Bye, means, |draft| {
+            if let Some(reason) = &reason {
+                draft.header(HeaderName::Reason, reason);
+            }
+            draft.finish()
+        });
+        self.state = if said.is_some() { State::Leaving { reason } } else { State::Gone };
+    }
+}
+
+/// RFC 3326: so that no phone shows a missed call for one that was answered elsewhere.
+fn stop_reason(why: StopReason) -> &'static str {
+    match why {
+        StopReason::CompletedElsewhere => "SIP;cause=200;text=\"Call completed elsewhere\"",
+        StopReason::CallerGone => "SIP;cause=487;text=\"Request Terminated\"",
+        StopReason::PlanMovedOn => "SIP;cause=480;text=\"No answer\"",
+        StopReason::Taken => "SIP;cause=486;text=\"Busy\"",
+    }
+}
