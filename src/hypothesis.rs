@@ -349,14 +349,13 @@ impl Destined {
 
     /// By an employee.
     pub fn from_inside(config: &Config, text: &str) -> Destined {
-        match config.dialled(text) {
-            Dialled::Emergency(text) => Destined::Emergency(text),
-            Dialled::Extension(extension) => Destined::Extension(extension),
-            Dialled::Number(number) => match config.did_by_number(number) {
-                Some(did) => Destined::Did(did),
-                None => Destined::Number(number),
-            },
-            Dialled::Unreadable(text) => Destined::Unreadable(text),
+        match (config.dialled(text), config.did_from_inside(text)) {
+            (Dialled::Emergency(text), _) => Destined::Emergency(text),
+            (Dialled::Extension(extension), _) => Destined::Extension(extension),
+            // A DID of our own never leaves the house, however it is written.
+            (_, Some(did)) => Destined::Did(did),
+            (Dialled::Number(number), None) => Destined::Number(number),
+            (Dialled::Unreadable(text), None) => Destined::Unreadable(text),
         }
     }
 }

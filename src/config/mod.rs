@@ -168,6 +168,14 @@ impl Config {
         verbatim.or_else(|| self.did_by_number(read()?))
     }
 
+    /// The DID an employee means by `text`: matched verbatim first, then read with the site's numbering. Emergency numbers
+    /// and extensions come before it.
+    pub fn did_from_inside(&self, text: &str) -> Option<DidIx> {
+        let text = crate::number::bare(text);
+        let verbatim = self.by.verbatim_dids.get(&*text).copied();
+        verbatim.or_else(|| self.did_by_number(self.site.numbering.read(&text)?))
+    }
+
     /// The group of this name.
     pub fn group_by_name(&self, name: &str) -> Option<GroupIx> {
         self.by.groups.get(name).copied()
