@@ -34,6 +34,8 @@ pub struct Call {
     walk: Walk,
     stage: Stage,
     branches: SmallVec<[Branch; 4]>,
+    /// Legs that were told to stop, with whom they rang: what they say last may still count.
+    stopped: SmallVec<[(LegKey, ExtensionIx); 4]>,
     dialling: Option<Dialling>,
     early: Option<LegKey>,
     rang: bool,
@@ -119,6 +121,7 @@ impl Call {
             walk,
             stage: Stage::Ringing,
             branches: SmallVec::new(),
+            stopped: SmallVec::new(),
             dialling: None,
             early: None,
             rang: false,
@@ -271,10 +274,7 @@ impl Call {
 
     fn hear_branch(&mut self, leg: LegKey, event: LegEvent, now: Instant, legs: &mut dyn Legs) {
         let Some(at) = self.branches.iter().position(|branch| branch.leg == leg) else {
-            if let LegEvent::Answered(_) = event {
-                legs.order(leg, LegOrder::End(Why::default()));
-            }
-            return;
+            return self.hear_stopped(leg, &event, now, legs);
         };
         match event {
             LegEvent::Reached => {
@@ -309,6 +309,21 @@ impl Call {
             | LegEvent::ReofferRefused(_)
             | LegEvent::Acknowledged(_)
             | LegEvent::Passed(_) => {}
+        }
+    }
+
+    /// The last words of a leg that was told to stop while others ring on. A 603 that crossed our CANCEL is a person's no.
+    fn hear_stopped(&mut self, leg: LegKey, event: &LegEvent, now: Instant, legs: &mut dyn Legs) {
+        match event {
+            LegEvent::Answered(_) => legs.order(leg, LegOrder::End(Why::default())),
+            LegEvent::Refused(Refused { status: 603, .. }) => {
+                let stopped = self.stopped.iter().find(|(stopped, _)| *stopped == leg).map(|(_, extension)| *extension);
+                if let Some(extension) = stopped {
+                    self.stop_branches(|branch| branch.extension == Some(extension), StopReason::PlanMovedOn, legs);
+                    self.extension_failed(extension, Failed::Declined, 603, now, legs);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -508,6 +523,7 @@ impl Call {
             if self.early == Some(branch.leg) {
                 self.early = None;
             }
+            self.stopped.extend(branch.extension.map(|extension| (branch.leg, extension)));
             legs.order(branch.leg, LegOrder::Cancel(why));
             legs.note(CallFact::Dropped { leg: branch.number, status: 487 });
         }

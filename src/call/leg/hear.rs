@@ -123,7 +123,9 @@ impl Leg {
         let (rang, cancelled) = (inviting.rang, inviting.cancelled);
         self.state = State::Gone;
         let reason = response.header(HeaderName::Reason).map(Bytes::copy_from_slice);
-        (!cancelled).then(|| LegEvent::Refused(Refused { status: status.code(), rang, reason }))
+        // Whoever is cancelled has nothing to say any more, unless a person said no at that very moment.
+        let counts = !cancelled || status == Status::DECLINE;
+        counts.then(|| LegEvent::Refused(Refused { status: status.code(), rang, reason }))
     }
 
     /// The trunk asks for credentials: the INVITE once more, with them (RFC 3261 §22.2).
