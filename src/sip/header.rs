@@ -14,8 +14,8 @@ use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
 
 use super::lex::{
-    Elements, Params, Read, Unreadable, around, ascii, blanks, blanks1, is_blank, number, params, quoted, token,
-    trimmed, unquoted, whole,
+    Elements, Params, Read, Unreadable, around, ascii, blanks, blanks1, is_blank, leading_params, number, params,
+    quoted, token, trimmed, unquoted, whole,
 };
 use super::method::Method;
 use super::uri::{Host, UriRef};
@@ -139,6 +139,15 @@ impl<'a> Via<'a> {
     /// Reads one Via. The version is not looked at, so that another version can be answered 505.
     pub fn read(value: &'a [u8]) -> Result<Via<'a>, Unreadable> {
         whole(via, value)
+    }
+
+    /// Reads a Via as far as that goes: at least `SIP/2.0/UDP host`, then parameters up to the first that is unreadable.
+    /// With it the piece of `value` that was read.
+    pub(super) fn leading(value: &'a [u8]) -> Option<(Via<'a>, &'a [u8])> {
+        let sender = value.iter().position(|byte| *byte == b';').unwrap_or(value.len());
+        let params = leading_params(&value[sender..]);
+        let via = Via { params, ..Via::read(&value[..sender]).ok()? };
+        Some((via, trimmed(&value[..sender + params.as_bytes().len()])))
     }
 
     /// The branch, where there is one that is not empty.

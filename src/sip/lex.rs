@@ -107,6 +107,15 @@ pub(crate) fn params(input: &[u8]) -> Read<'_, Params<'_>> {
     Ok((rest, Params { text: &input[..length] }))
 }
 
+/// As [`params`], up to the first that is unreadable.
+pub(crate) fn leading_params(input: &[u8]) -> Params<'_> {
+    let mut rest = input;
+    while let Ok((after, _)) = preceded(around(';'), generic_param).parse(rest) {
+        rest = after;
+    }
+    Params { text: &input[..input.len() - rest.len()] }
+}
+
 /// The parameters of a header value, read on demand; their form was checked when the value was read.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Params<'a> {
@@ -200,6 +209,11 @@ impl<'a> Elements<'a> {
     /// The elements of `value`; none where it is empty.
     pub fn of(value: &'a [u8]) -> Elements<'a> {
         Elements { rest: Some(value).filter(|value| !trimmed(value).is_empty()) }
+    }
+
+    /// What was not parted yet, trimmed.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        trimmed(self.rest.unwrap_or_default())
     }
 }
 

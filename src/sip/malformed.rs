@@ -55,11 +55,5 @@ impl std::error::Error for Malformed {}
 fn is_answerable(head: &Head) -> bool {
     let start = head.start.read(&head.bytes);
     let is_response = start.get(..4).is_some_and(|begin| begin.eq_ignore_ascii_case(b"SIP/"));
-    !is_response && !start.starts_with(b"ACK ") && head.values(HeaderName::Via).next().is_some_and(names_its_sender)
-}
-
-/// A Via that is at least `SIP/2.0/UDP host`, whatever its parameters are.
-fn names_its_sender(via: &[u8]) -> bool {
-    let end = via.iter().position(|byte| *byte == b';').unwrap_or(via.len());
-    Via::read(&via[..end]).is_ok()
+    !is_response && !start.starts_with(b"ACK ") && head.values(HeaderName::Via).next().and_then(Via::leading).is_some()
 }

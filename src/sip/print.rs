@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::head::Head;
 use super::header::{NameAddr, Via};
-use super::lex::{is_param_value, is_token};
+use super::lex::{Elements, is_param_value, is_token};
 use super::malformed::Malformed;
 use super::message::Message;
 use super::method::Method;
@@ -161,12 +161,7 @@ impl Draft<'_> {
     /// Via, From, To, Call-ID and CSeq of a request, as its response carries them. Of a request that was not understood,
     /// whatever is there.
     fn echo(&mut self, request: &Head, to_tag: &str, source: SocketAddr) {
-        for (index, via) in request.values(HeaderName::Via).enumerate() {
-            match Via::read(via) {
-                Ok(read) if index == 0 => self.header_with(HeaderName::Via, |line| stamp(line, via, &read, source)),
-                _ => self.header(HeaderName::Via, via),
-            };
-        }
+        self.echo_vias(request, source);
         if let Some(from) = request.header(HeaderName::From) {
             self.header(HeaderName::From, from);
         }
@@ -183,6 +178,20 @@ impl Draft<'_> {
             if let Some(value) = request.header(name) {
                 self.header(name, value);
             }
+        }
+    }
+
+    /// The top Via by itself, because it is stamped, and only as far as it can be read: an answer whose Via nobody reads
+    /// finds nobody. The others line by line as they came: parted at their commas, a line of nothing but commas would make
+    /// an answer many times as large as its request.
+    fn echo_vias(&mut self, request: &Head, source: SocketAddr) {
+        let mut lines = request.headers(HeaderName::Via).skip_while(|line| line.is_empty());
+        let mut vias = Elements::of(lines.next().unwrap_or_default());
+        if let Some((top, text)) = vias.next().and_then(Via::leading) {
+            self.header_with(HeaderName::Via, |line| stamp(line, text, &top, source));
+        }
+        for line in std::iter::once(vias.rest()).chain(lines).filter(|line| !line.is_empty()) {
+            self.header(HeaderName::Via, line);
         }
     }
 
@@ -482,11 +491,38 @@ mod tests {
             answer.contains("\r\nTo: <sip:12@us>;tag=t\r\nCall-ID: call-1\r\nCSeq: 7 BYE\r\nContent-Length: 0\r\n\r\n")
         );
         let without = refuse("OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/UDP h;;,\r\nTo: \"x\r\n\r\n".into()).unwrap();
-        let expected =
-            "SIP/2.0 400 Unreadable Via\r\nVia: SIP/2.0/UDP h;;\r\nVia: \r\nTo: \"x\r\nContent-Length: 0\r\n\r\n";
+        let expected = "SIP/2.0 400 Unreadable Via\r\nVia: SIP/2.0/UDP h;received=10.0.0.5\r\nTo: \"x\r\nContent-Length: 0\r\n\r\n";
         assert_eq!(without, expected);
         assert_eq!(refuse(INVITE.replace("INVITE", "ACK").replace("7 ACK", "x ACK")), None);
         assert_eq!(refuse(INVITE.replace("INVITE sip:12@us SIP/2.0", "SIP/2.0 700 No")), None);
         assert_eq!(refuse(INVITE.replace("Via", "Vie").replace("v:", "w:")), None);
+    }
+
+    /// The Via lines of the refusal of a BYE with these Vias.
+    fn refused_vias(vias: &str) -> Vec<String> {
+        let bytes = Bytes::from(format!("BYE sip:h SIP/2.0\r\n{vias}\r\nFrom: sip:a@h\r\n\r\n"));
+        let malformed = Message::parse(bytes).unwrap_err();
+        let answer = Writer::default().refuse(&malformed, "t", "10.0.0.5:5080".parse().unwrap()).unwrap();
+        text(&answer).lines().filter(|line| line.starts_with("Via:")).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn an_unreadable_top_via_is_repeated_as_far_as_it_can_be_read() {
+        for (via, repeated) in [
+            ("h;branch=z9hG4bK1;", "h;branch=z9hG4bK1;received=10.0.0.5"),
+            ("h;rport;branch=z9hG4bK1;;x", "h;branch=z9hG4bK1;received=10.0.0.5;rport=5080"),
+            ("10.0.0.5:5060 ;;branch=z9hG4bK1", "10.0.0.5:5060"),
+            ("h;branch=z9hG4bK1 x;rport", "h;branch=z9hG4bK1;received=10.0.0.5"),
+            ("h;a=\"b;branch=z9hG4bK1", "h;a=;received=10.0.0.5"),
+        ] {
+            assert_eq!(refused_vias(&format!("Via: SIP/2.0/UDP {via}")), [format!("Via: SIP/2.0/UDP {repeated}")]);
+        }
+    }
+
+    #[test]
+    fn the_vias_below_the_top_one_keep_their_lines_so_that_no_answer_outgrows_its_request() {
+        let vias = format!("v: \r\nv: SIP/2.0/UDP h;rport;x{}, SIP/2.0/TCP b\r\nv: \r\nVia: ;c, d", ",".repeat(500));
+        let below = format!("Via: {}, SIP/2.0/TCP b", ",".repeat(499));
+        assert_eq!(refused_vias(&vias), ["Via: SIP/2.0/UDP h;x;received=10.0.0.5;rport=5080", &below, "Via: ;c, d"]);
     }
 }

@@ -20,7 +20,7 @@ use huntline::effect::Effect;
 use huntline::fact::Fact;
 use huntline::key::{Flow, Transport};
 use huntline::registrar::Bound;
-use huntline::sip::{Message, Method};
+use huntline::sip::{Fault, HeaderName, Malformed, Message, Method};
 use huntline::switch::{Input, Switch};
 
 use peer::Peer;
@@ -79,6 +79,8 @@ struct Town {
     stalled: Option<u64>,
     config: usize,
     calls: usize,
+    /// What leaves now answers something that was no message.
+    refusing: bool,
     witness: Witness,
 }
 
@@ -131,6 +133,7 @@ impl Town {
             stalled: None,
             config: 0,
             calls: 0,
+            refusing: false,
             witness: Witness::default(),
         };
         town.input(Input::Configure(config.clone()));
@@ -313,7 +316,11 @@ impl Town {
                 self.witness.hears(&message, self.now.mono);
                 self.input(Input::Message { flow, message });
             }
-            Err(malformed) => self.input(Input::Malformed { flow, malformed }),
+            Err(malformed) => {
+                self.refusing = true;
+                self.input(Input::Malformed { flow, malformed });
+                self.refusing = false;
+            }
         }
     }
 
@@ -362,6 +369,7 @@ impl Town {
         let message = Message::parse(bytes.clone());
         let message = match message {
             Ok(message) => message,
+            Err(malformed) if self.refusing && finds_its_way(&malformed) => return,
             Err(malformed) => panic!("we send what we cannot read: {malformed:?}\n{}", String::from_utf8_lossy(&bytes)),
         };
         self.witness.says(&message, self.now.mono);
@@ -405,6 +413,17 @@ impl Town {
         ];
         assert_eq!(left, [0; 7], "left over: {census:?}");
         self.witness.rests();
+    }
+}
+
+/// A refusal of what was no message repeats what was there, so it may be as hard to read; but never in its first line, its
+/// top Via or its framing, which bring it home.
+pub fn finds_its_way(refusal: &Malformed) -> bool {
+    use HeaderName::{CSeq, CallId, From, To};
+    match refusal.fault {
+        Fault::Missing(name) | Fault::Unreadable(name) => matches!(name, From | To | CallId | CSeq),
+        Fault::TooManyVias | Fault::TooManyHeaders | Fault::TooLarge => true,
+        _ => false,
     }
 }
 
