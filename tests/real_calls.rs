@@ -1,17 +1,19 @@
 //! Real phones and a real provider around the router: who rang from when to when, and who heard whom.
 //!
-//! Needs baresip, SIPp, tcpdump, Kamailio and a network namespace (see `real/`); where they are missing every story is
+//! Needs baresip, Linphone, SIPp, tcpdump, Kamailio and a network namespace (see `real/`); where they are missing every story is
 //! reported as not run, by name. The scripted peers of `traces.rs` are held to be true because these are.
 
 mod real;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use real::linphone::Linphone;
 use real::namespace::{self, Ground};
 use real::office::{Office, named};
 use real::phone::Phone;
 use real::provider;
+use real::tone;
 use real::wire::{Ending, Ring, Seen, Sip};
-use std::net::Ipv4Addr;
+use real::witness::{SOON, accepts, assert_at_once, assert_hear, assert_hears};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 use toml_edit::{Array, DocumentMut, value};
@@ -27,16 +29,11 @@ const STORIES: &[(&str, Story)] = &[
     ("A known customer reaches the one responsible, and nobody else rings", sticky),
     ("A caller who gives up is followed at once: the phone stops ringing", gives_up),
     ("Colleagues call each other, one holds the other and comes back, and both hear again", hold),
+    ("Linphone calls, holds, comes back and is called: both hear each other each time", softphone),
     ("After SIGKILL the phones ring as before, without registering again", after_a_kill),
     ("A dialled number leaves through the trunk, and both sides hear each other", outbound),
 ];
 
-/// What a person would call at once, in hearing.
-const AT_ONCE: Duration = Duration::from_millis(100);
-/// Packets of 20 ms that make a tone surely heard.
-const A_WORD: usize = 25;
-/// What no step of a story should need.
-const SOON: Duration = Duration::from_secs(10);
 /// How far a timetable's entry may be off on a busy machine.
 const PUNCTUAL: Duration = Duration::from_millis(50);
 /// A customer nobody knows, and one of the office's numbers as the provider writes it.
@@ -81,13 +78,13 @@ fn instruments() {
 
     ivan.dial(&format!("sip:202@{router}"));
     vasyl.answer_after(Duration::from_millis(200));
-    assert_hear(&office, (ivan.address, ivan.hertz), (vasyl.address, vasyl.hertz));
+    assert_hear(&office, ivan.voice(), vasyl.voice());
     ivan.hang_up();
     vasyl.is_left(SOON);
 
     let call = office.provider.call(&office, CUSTOMER, "201", Duration::from_millis(1500));
     ivan.answer_after(Duration::ZERO);
-    assert_hear(&office, (office.provider.address, provider::HERTZ), (ivan.address, ivan.hertz));
+    assert_hear(&office, office.provider.voice(), ivan.voice());
     call.went_well(SOON);
     ivan.is_left(SOON);
 
@@ -102,7 +99,7 @@ fn ring_all() {
     let [_, mut vasyl, _] = phones;
     let call = office.provider.call(&office, CUSTOMER, BILLBOARD, Duration::from_secs(1));
     vasyl.answer_after(Duration::from_millis(1500));
-    assert_hear(&office, (office.provider.address, provider::HERTZ), (vasyl.address, vasyl.hertz));
+    assert_hear(&office, office.provider.voice(), vasyl.voice());
     call.went_well(SOON);
     vasyl.is_left(SOON);
     assert_at_once(vasyl.heard_tone(provider::HERTZ));
@@ -128,7 +125,7 @@ fn sequential() {
     ivan.rings(SOON);
     ivan.hang_up();
     vasyl.answer_after(Duration::from_millis(500));
-    assert_hear(&office, (office.provider.address, provider::HERTZ), (vasyl.address, vasyl.hertz));
+    assert_hear(&office, office.provider.voice(), vasyl.voice());
     call.went_well(SOON);
 
     assert_recorded(&office);
@@ -145,7 +142,7 @@ fn escalating() {
     let [_, _, mut dmytro] = phones;
     let call = office.provider.call(&office, CUSTOMER, BILLBOARD, Duration::from_secs(1));
     dmytro.answer_after(Duration::from_millis(700));
-    assert_hear(&office, (office.provider.address, provider::HERTZ), (dmytro.address, dmytro.hertz));
+    assert_hear(&office, office.provider.voice(), dmytro.voice());
     call.went_well(SOON);
 
     assert_recorded(&office);
@@ -173,7 +170,7 @@ fn sticky() {
 
     let call = office.provider.call(&office, CUSTOMER, BILLBOARD, Duration::from_secs(1));
     vasyl.answer_after(Duration::from_millis(500));
-    assert_hear(&office, (office.provider.address, provider::HERTZ), (vasyl.address, vasyl.hertz));
+    assert_hear(&office, office.provider.voice(), vasyl.voice());
     call.went_well(SOON);
     assert_recorded(&office);
     assert_eq!(extensions(&rings(&office)), ["202"]);
@@ -206,16 +203,43 @@ fn hold() {
     let [mut ivan, mut vasyl] = ["201", "202"].map(|extension| register(&office, extension));
     ivan.dial("202");
     vasyl.answer_after(Duration::from_millis(300));
-    assert_hear(&office, (ivan.address, ivan.hertz), (vasyl.address, vasyl.hertz));
+    assert_hear(&office, ivan.voice(), vasyl.voice());
     ivan.hold();
     let held = accepts(&office, vasyl.address, "recvonly", Duration::ZERO);
     ivan.resume();
     let back = accepts(&office, vasyl.address, "sendrecv", held);
     for (speaker, listener) in [(&ivan, &vasyl), (&vasyl, &ivan)] {
-        assert_hears(&office, listener.address, (speaker.address, speaker.hertz), back);
+        assert_hears(&office, listener.address, speaker.voice(), back);
     }
     vasyl.hang_up();
     ivan.is_left(SOON);
+}
+
+fn softphone() {
+    let office = Office::open("softphone", |_| {});
+    let mut reception = Linphone::register(&office, "200", "change-me-200", 1050.0);
+    let mut ivan = register(&office, "201");
+    let talk = reception.dial("201");
+    ivan.answer_after(Duration::from_millis(300));
+    assert_hear(&office, reception.voice(), ivan.voice());
+    reception.hold(talk);
+    let held = accepts(&office, ivan.address, "recvonly", Duration::ZERO);
+    reception.resume(talk);
+    let back = accepts(&office, ivan.address, "sendrecv", held);
+    for (speaker, listener) in [(reception.voice(), ivan.address), (ivan.voice(), reception.address)] {
+        assert_hears(&office, listener, speaker, back);
+    }
+    reception.hang_up(talk);
+    ivan.is_left(SOON);
+
+    ivan.dial("200");
+    let talk = reception.rings(SOON);
+    reception.answer(talk);
+    assert_hear(&office, ivan.voice(), reception.voice());
+    ivan.hang_up();
+    reception.is_left(talk);
+    let heard = tone::first_ms(&reception.heard(), ivan.hertz);
+    assert!(heard.is_some(), "Linphone's own recording has nobody's voice");
 }
 
 fn after_a_kill() {
@@ -226,7 +250,7 @@ fn after_a_kill() {
     let [_, mut vasyl, _] = phones;
     let call = office.provider.call(&office, CUSTOMER, BILLBOARD, Duration::from_secs(1));
     vasyl.answer_after(Duration::from_millis(300));
-    assert_hear(&office, (office.provider.address, provider::HERTZ), (vasyl.address, vasyl.hertz));
+    assert_hear(&office, office.provider.voice(), vasyl.voice());
     call.went_well(SOON);
     assert_eq!(extensions(&rings(&office)), ["201", "202", "203"]);
     let registers = office.wire.look(|seen| seen.sip.iter().filter(|m| m.method() == Some("REGISTER")).count());
@@ -237,14 +261,10 @@ fn outbound() {
     let office = Office::open("outbound", |_| {});
     let mut ivan = register(&office, "201");
     ivan.dial("89035556677");
-    assert_hear(&office, (ivan.address, ivan.hertz), (office.provider.address, provider::HERTZ));
+    assert_hear(&office, ivan.voice(), office.provider.voice());
     ivan.hang_up();
     let trunk = office.provider.address;
-    let bye = |seen: &Seen| {
-        seen.sip
-            .iter()
-            .any(|m| *m.from.ip() == trunk && m.status() == Some(200) && m.cseq().is_some_and(|c| c.1 == "BYE"))
-    };
+    let bye = |seen: &Seen| seen.sip.iter().any(|m| *m.from.ip() == trunk && m.answers(200, "BYE"));
     office.wire.wait(SOON, |seen| bye(seen).then_some(())).expect("the provider is hung up on");
     assert_at_once(ivan.heard_tone(provider::HERTZ));
     let invite = office.wire.look(|seen| {
@@ -299,53 +319,4 @@ fn assert_elsewhere(loser: &Ring, answered: Duration) {
 fn assert_recorded(office: &Office) {
     let calls = office.ask_json(&["calls"]);
     assert_eq!(calls.as_array().map(Vec::len), Some(1), "{calls}");
-}
-
-/// The phone's own recording has the tone from its beginning.
-fn assert_at_once(heard: Option<usize>) {
-    assert!(heard.is_some_and(|ms| ms <= AT_ONCE.as_millis() as usize), "heard after {heard:?} ms of the recording");
-}
-
-/// When this address accepted a re-INVITE whose answer has this direction.
-fn accepts(office: &Office, address: Ipv4Addr, direction: &str, after: Duration) -> Duration {
-    let line = format!("a={direction}\r\n");
-    let accepts = |m: &&Sip| {
-        *m.from.ip() == address && m.at > after && m.status() == Some(200) && m.cseq().is_some_and(|c| c.1 == "INVITE")
-    };
-    let at = office.wire.wait(SOON, |seen| {
-        let mut answers = seen.sip.iter().filter(accepts).filter(|m| m.text.contains(&line));
-        answers.next().map(|m| m.at)
-    });
-    at.unwrap_or_else(|| panic!("{address} never answered with {direction}"))
-}
-
-/// Since this moment the speaker's tone reaches the listener: from its first packet on, at once, and for a while.
-///
-/// "At once" counts from that moment or from the speaker's first packet, whichever is later: how fast SIPp takes a breath
-/// is not the router's business.
-fn assert_hears(office: &Office, listener: Ipv4Addr, (speaker, hertz): (Ipv4Addr, f64), since: Duration) {
-    let word = office.wire.wait(Duration::from_secs(3), |seen| {
-        let spoken = seen.tone(hertz, since).find(|packet| *packet.from.ip() == speaker)?;
-        let heard: Vec<_> = seen.tone(hertz, since).filter(|packet| *packet.to.ip() == listener).collect();
-        (heard.len() >= A_WORD).then(|| ((spoken.at, spoken.sequence), (heard[0].at, heard[0].sequence)))
-    });
-    let (spoken, heard) = word.unwrap_or_else(|| panic!("{listener} did not hear {hertz} Hz"));
-    assert_eq!(spoken.1, heard.1, "{listener} missed the first syllable of {speaker} (sequence numbers)");
-    let delay = heard.0 - spoken.0;
-    assert!(delay <= AT_ONCE, "{listener} heard {speaker} with a delay of {delay:?}");
-}
-
-/// Each of the two hears the other at once, from the moment on in which the second one's 200 OK was on the wire.
-fn assert_hear(office: &Office, caller: (Ipv4Addr, f64), answerer: (Ipv4Addr, f64)) {
-    let answered = office.wire.wait(SOON, |seen| answered_by(seen, answerer.0)).expect("a 200 OK from the answerer");
-    assert_hears(office, answerer.0, caller, answered);
-    assert_hears(office, caller.0, answerer, answered);
-}
-
-/// When this address sent the first 200 OK to the latest INVITE that it accepted.
-fn answered_by(seen: &Seen, address: Ipv4Addr) -> Option<Duration> {
-    let yes =
-        |m: &&Sip| *m.from.ip() == address && m.status() == Some(200) && m.cseq().is_some_and(|c| c.1 == "INVITE");
-    let last = seen.sip.iter().rfind(yes)?;
-    seen.sip.iter().find(|m| yes(m) && m.header("Call-ID") == last.header("Call-ID")).map(|m| m.at)
 }

@@ -2,13 +2,14 @@
 //! believed.
 //!
 //! Everything lives in a network namespace that [`namespace::enter`] makes, and ends with it. [`Office`] is one company
-//! in its own /24: the router under test at `.1`, the provider (SIPp) at `.10`, and a baresip phone at the address of
-//! its extension (`.201` for 201). All of them are processes with addresses of one kernel, so one capture of `lo` sees
+//! in its own /24: the router under test at `.1`, the provider (SIPp) at `.10`, and a phone, baresip or Linphone, at the
+//! address of its extension (`.201` for 201). All of them are processes with addresses of one kernel, so one capture of `lo` sees
 //! every packet with one clock.
 
 // Real programs run on the machine's clock.
 #![allow(clippy::disallowed_methods)]
 
+pub mod linphone;
 pub mod namespace;
 pub mod office;
 pub mod phone;
@@ -16,3 +17,4 @@ pub mod process;
 pub mod provider;
 pub mod tone;
 pub mod wire;
+pub mod witness;

@@ -11,6 +11,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("ip", "iproute2"),
     ("tcpdump", "tcpdump"),
     ("baresip", "baresip-core"),
+    ("linphonec", "linphone-cli"),
     ("sipp", "sip-tester"),
     ("kamailio", "kamailio"),
 ];

@@ -3,6 +3,7 @@
 use super::office::Office;
 use super::process::Process;
 use super::tone;
+use super::witness::{SOON, Voice};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
@@ -12,8 +13,6 @@ use std::time::{Duration, Instant};
 
 /// Where a phone's own control connection listens.
 const CONTROL: u16 = 4444;
-/// What baresip may take for anything that is not a person's patience.
-const SOON: Duration = Duration::from_secs(10);
 /// Where Debian keeps baresip's modules, by architecture.
 const MODULES: [&str; 4] = [
     "/usr/lib/baresip/modules",
@@ -115,6 +114,11 @@ impl Phone {
     /// Dials a number, as its user types it.
     pub fn dial(&mut self, number: &str) {
         self.command("dial", number);
+    }
+
+    /// Where it is heard, and what it says.
+    pub fn voice(&self) -> Voice {
+        (self.address, self.hertz)
     }
 
     /// Waits for the end of its call.

@@ -1,7 +1,7 @@
 //! A program that ends when the story ends, and whose output can be waited for line by line.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 pub struct Process {
     name: String,
     child: Child,
+    input: Option<ChildStdin>,
     output: Arc<Output>,
 }
 
@@ -24,8 +25,20 @@ impl Process {
     /// # Panics
     /// When it cannot be started.
     pub fn start(name: &str, command: &mut Command) -> Process {
+        Process::start_with(name, command, Stdio::null())
+    }
+
+    /// Starts a program that is [told](Process::tell) what to do.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_told(name: &str, command: &mut Command) -> Process {
+        Process::start_with(name, command, Stdio::piped())
+    }
+
+    fn start_with(name: &str, command: &mut Command, input: Stdio) -> Process {
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -37,7 +50,17 @@ impl Process {
             let output = output.clone();
             std::thread::spawn(move || output.read(end));
         }
-        Process { name: name.into(), child, output }
+        let input = child.stdin.take();
+        Process { name: name.into(), child, input, output }
+    }
+
+    /// Gives it a line of input.
+    ///
+    /// # Panics
+    /// When it does not listen (any more).
+    pub fn tell(&mut self, line: &str) {
+        let input = self.input.as_mut().unwrap_or_else(|| panic!("{} has no input", self.name));
+        input.write_all(format!("{line}\n").as_bytes()).unwrap_or_else(|e| panic!("{}: {e}", self.name));
     }
 
     /// Waits for the first line that contains this text and returns it.
@@ -45,21 +68,36 @@ impl Process {
     /// # Panics
     /// When both outputs ended, or the time is over, without it.
     pub fn says(&self, text: &str, within: Duration) -> String {
+        self.says_after(0, &[text], within).1
+    }
+
+    /// Waits for the first line after so many that contains all of these; returns how many lines were said up to it,
+    /// and it.
+    ///
+    /// # Panics
+    /// When both outputs ended, or the time is over, without it.
+    pub fn says_after(&self, lines_before: usize, words: &[&str], within: Duration) -> (usize, String) {
         let end = Instant::now() + within;
         let mut lines = self.output.lines.lock().unwrap();
         loop {
-            if let Some(line) = lines.0.iter().find(|line| line.contains(text)) {
-                return line.clone();
+            let mut news = lines.0.iter().enumerate().skip(lines_before);
+            if let Some((i, line)) = news.find(|(_, line)| words.iter().all(|word| line.contains(word))) {
+                return (i + 1, line.clone());
             }
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() || lines.1 == 2 {
                 let why = if lines.1 == 2 { "ended" } else { "went on" };
                 let said = lines.0.join("\n");
                 drop(lines);
-                panic!("{} {why} without saying {text:?}; it said:\n{said}", self.name);
+                panic!("{} {why} without saying {words:?}; it said:\n{said}", self.name);
             }
             lines = self.output.news.wait_timeout(lines, left).unwrap().0;
         }
+    }
+
+    /// How many lines it has said so far.
+    pub fn lines(&self) -> usize {
+        self.output.lines.lock().unwrap().0.len()
     }
 
     /// Everything said so far.

@@ -3,6 +3,7 @@
 use super::office::Office;
 use super::process::Process;
 use super::tone;
+use super::witness::Voice;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
@@ -36,6 +37,11 @@ impl Provider {
         command.args(["-i", address, "-mi", address, "-p", "5060", "-mp", "40000"]);
         let callee = Process::start("the provider's SIPp", &mut command);
         Provider { address: address.parse().unwrap(), _callee: callee }
+    }
+
+    /// Where it is heard, and what it says, on whichever call.
+    pub fn voice(&self) -> Voice {
+        (self.address, HERTZ)
     }
 
     /// A customer with this number dials that one; once answered, talks for so long and hangs up.

@@ -209,6 +209,11 @@ impl Sip {
         self.first_line().strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok()
     }
 
+    /// Whether it is a response with this code to a request of this method.
+    pub fn answers(&self, code: u16, method: &str) -> bool {
+        self.status() == Some(code) && self.cseq().is_some_and(|(_, of)| of == method)
+    }
+
     /// A header's first value; compact names are not looked for.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.text.lines().skip(1).take_while(|line| !line.is_empty()).find_map(|line| {

@@ -1,0 +1,62 @@
+//! What a story may claim afterwards: who heard whom, and since when.
+
+use super::office::Office;
+use super::wire::{Seen, Sip};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+/// Somebody who can be heard: where, and saying what.
+pub type Voice = (Ipv4Addr, f64);
+
+/// What no step of a story should need.
+pub const SOON: Duration = Duration::from_secs(10);
+/// What a person would call at once, in hearing.
+const AT_ONCE: Duration = Duration::from_millis(100);
+/// Packets of 20 ms that make a tone surely heard.
+const A_WORD: usize = 25;
+
+/// The phone's own recording has the tone from its beginning.
+pub fn assert_at_once(heard: Option<usize>) {
+    assert!(heard.is_some_and(|ms| ms <= AT_ONCE.as_millis() as usize), "heard after {heard:?} ms of the recording");
+}
+
+/// When this address accepted a re-INVITE whose answer has this direction.
+pub fn accepts(office: &Office, address: Ipv4Addr, direction: &str, after: Duration) -> Duration {
+    let line = format!("a={direction}\r\n");
+    let accepts = |m: &&Sip| *m.from.ip() == address && m.at > after && m.answers(200, "INVITE");
+    let at = office.wire.wait(SOON, |seen| {
+        let mut answers = seen.sip.iter().filter(accepts).filter(|m| m.text.contains(&line));
+        answers.next().map(|m| m.at)
+    });
+    at.unwrap_or_else(|| panic!("{address} never answered with {direction}"))
+}
+
+/// Since this moment the speaker's tone reaches the listener: from its first packet on, at once, and for a while.
+///
+/// "At once" counts from that moment or from the speaker's first packet, whichever is later: how fast SIPp takes a breath
+/// is not the router's business.
+pub fn assert_hears(office: &Office, listener: Ipv4Addr, (speaker, hertz): Voice, since: Duration) {
+    let word = office.wire.wait(Duration::from_secs(3), |seen| {
+        let spoken = seen.tone(hertz, since).find(|packet| *packet.from.ip() == speaker)?;
+        let heard: Vec<_> = seen.tone(hertz, since).filter(|packet| *packet.to.ip() == listener).collect();
+        (heard.len() >= A_WORD).then(|| ((spoken.at, spoken.sequence), (heard[0].at, heard[0].sequence)))
+    });
+    let (spoken, heard) = word.unwrap_or_else(|| panic!("{listener} did not hear {hertz} Hz"));
+    assert_eq!(spoken.1, heard.1, "{listener} missed the first syllable of {speaker} (sequence numbers)");
+    let delay = heard.0 - spoken.0;
+    assert!(delay <= AT_ONCE, "{listener} heard {speaker} with a delay of {delay:?}");
+}
+
+/// Each of the two hears the other at once, from the moment on in which the second one's 200 OK was on the wire.
+pub fn assert_hear(office: &Office, caller: Voice, answerer: Voice) {
+    let answered = office.wire.wait(SOON, |seen| answered_by(seen, answerer.0)).expect("a 200 OK from the answerer");
+    assert_hears(office, answerer.0, caller, answered);
+    assert_hears(office, caller.0, answerer, answered);
+}
+
+/// When this address sent the first 200 OK to the latest INVITE that it accepted.
+fn answered_by(seen: &Seen, address: Ipv4Addr) -> Option<Duration> {
+    let yes = |m: &&Sip| *m.from.ip() == address && m.answers(200, "INVITE");
+    let last = seen.sip.iter().rfind(yes)?;
+    seen.sip.iter().find(|m| yes(m) && m.header("Call-ID") == last.header("Call-ID")).map(|m| m.at)
+}
