@@ -17,7 +17,7 @@ mod session;
 pub use alphabet::{LegEvent, LegOrder, Legs, Passed, Refused, Session, StopReason, TrunkUnfit, Why};
 pub use invitation::{ALLOW, Invitation, Named, contact};
 pub use ladder::Ladder;
-pub use leg::{Leg, Peer, dismiss, session_of};
+pub use leg::{DialogNames, DialogState, Leg, Peer, dismiss, session_of};
 pub use life::Call;
 pub use line::{Line, Offer};
 pub use means::{Means, Timer, User};

@@ -545,6 +545,12 @@ mod tests {
             Replaces { call_id: "98732@sip.example.com", to_tag: "ff87ff", from_tag: "r33th4x0r", early_only: true };
         assert_eq!(replaces, expected);
         assert!(Replaces::read(b"98732;from-tag=1").is_err());
+        let refer_to =
+            NameAddr::read(b"<sip:14@h?Replaces=98732%40sip.example.com%3Bto-tag%3Dff87ff%3Bfrom-tag%3Dr33>").unwrap();
+        let within = refer_to.uri.header("replaces").unwrap();
+        let expected =
+            Replaces { call_id: "98732@sip.example.com", to_tag: "ff87ff", from_tag: "r33", early_only: false };
+        assert_eq!(Replaces::read(within.as_bytes()).unwrap(), expected);
         assert!(Replaces::read(b"98732;to-tag=1;from-tag=").is_err());
     }
 

@@ -162,13 +162,14 @@ impl Switch {
             }
         };
         let emergency = matches!(dialled, Destined::Emergency(_));
+        let replaced = if emergency { Ok(None) } else { self.replaced(&message, origin) };
         if let Some(refusal) = self.closed_for_calls().filter(|_| !emergency) {
             self.refused_for_load += 1;
             return self.refuse(server, &message, &refusal);
         }
         self.trying(server, &message);
         let (plan, offered) = self.decide(&asker, &dialled, origin, &message);
-        if let Err(refusal) = can_be_carried_on(&message) {
+        if let Err(refusal) = can_be_carried_on(&message).and(replaced) {
             return self.refuse_on_record(server, &message, &plan, offered, &refusal);
         }
         self.begin(Beginning { server, flow, message, origin, asker, plan, offered, dialled });
@@ -386,6 +387,7 @@ fn is_for_us(message: &Message) -> Result<(), Refusal> {
         .chain(message.values(HeaderName::ProxyRequire))
         .map(|value| String::from_utf8_lossy(value).into_owned())
         .filter(|option| !(message.method() == Method::Register && is_registration_option(option)))
+        .filter(|option| !(message.method() == Method::Invite && option.eq_ignore_ascii_case("replaces")))
         .collect();
     if !required.is_empty() && message.method() != Method::Cancel {
         return Err(Refusal::bad_extension(required.join(", ")));

@@ -14,8 +14,10 @@ mod answers;
 mod house;
 mod input;
 mod inquiry;
+mod pickup;
 mod questions;
 mod receive;
+mod replaces;
 mod tables;
 
 use std::collections::VecDeque;

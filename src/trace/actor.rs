@@ -203,6 +203,11 @@ impl Actor {
         Bytes::from(text)
     }
 
+    /// What its dialog is called, for a hole of the notation: the Call-ID, its tag, ours.
+    pub(super) fn names(&self) -> [(&'static str, &str); 3] {
+        [("call-id", &self.call_id), ("tag", &self.tag), ("our-tag", &self.their_tag)]
+    }
+
     /// It hears a message of ours.
     pub(super) fn hear(&mut self, message: &Message) {
         let method = message.method_name().to_owned();

@@ -21,7 +21,8 @@
 //! `trunk:NAME`, or an extension's number; `15/2` is its second device, `provider.b` the side of a second call.
 //! `explain FROM TO` asks what would happen to such a call now: the lines indented under it are the answer, and the next
 //! call must be decided so. `#` begins a comment. Lines indented by four blanks under a message are further headers, or, after one that says `--`,
-//! its body, exactly as they stand.
+//! its body, exactly as they stand but for their holes: `{14 call-id}`, `{14 tag}` and `{14 our-tag}` are what the dialog
+//! with 14 is called.
 
 use std::fmt;
 

@@ -232,6 +232,7 @@ impl Player {
         match &line.step {
             Step::Message(spoken) if spoken.inward => {
                 self.check_nothing_unsaid()?;
+                let spoken = &self.filled(spoken);
                 for peer in &spoken.peers {
                     let bytes = {
                         let us = self.us;
@@ -325,12 +326,27 @@ impl Player {
         let Some(sent) = found.and_then(|at| self.sent.remove(at)) else {
             return Err(format!("nothing is sent to {peer}; expected {}", wanted(spoken)));
         };
-        self.check(&sent, peer, spoken)?;
+        // What it hears may be what a hole in the same line is filled with.
         if let Some(actor) = self.actors.get_mut(peer) {
             actor.hear(&sent.message);
         }
+        self.check(&sent, peer, &self.filled(spoken))?;
         self.seen.push((address, sent.message.bytes().clone()));
         Ok(())
+    }
+
+    /// The line with its holes filled.
+    fn filled(&self, spoken: &Spoken) -> Spoken {
+        let mut filled = spoken.clone();
+        let values = filled.headers.iter_mut().map(|(_, value)| value).chain(filled.body.as_mut());
+        for value in values.filter(|value| value.contains('{')) {
+            for (peer, actor) in &self.actors {
+                for (name, known) in actor.names() {
+                    *value = value.replace(&format!("{{{peer} {name}}}"), known);
+                }
+            }
+        }
+        filled
     }
 
     fn check(&self, sent: &Sent, peer: &Peer, spoken: &Spoken) -> Result<(), String> {

@@ -79,6 +79,9 @@ impl Leg {
             return first.then_some(LegEvent::Reached);
         }
         inviting.rang |= status == Status::RINGING;
+        if inviting.early.is_none() {
+            inviting.early = response.to_tag().map(Box::from);
+        }
         let session = session_of(response);
         if let Some(session) = &session {
             // Early media that we cannot read is not heard; the answer will say more.

@@ -16,11 +16,13 @@
 
 mod hear;
 mod obey;
+mod seen;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use self::seen::{DialogNames, DialogState};
 use super::alphabet::{Session, Why};
 use super::invitation::{Invitation, Wire, authorize, contact};
 use super::means::{Means, User};
@@ -61,6 +63,8 @@ pub struct Leg {
     peer: Peer,
     flow: Flow,
     tag: Token,
+    /// We have invited the peer.
+    invited: bool,
     state: State,
     dialog: Option<Dialog>,
     anchor: Anchor,
@@ -70,6 +74,8 @@ pub struct Leg {
     /// The ACK to the last 2xx with its CSeq, to be sent again when that comes again.
     acked: Option<(u32, Bytes)>,
     steps: Vec<Step>,
+    /// A caller has heard a provisional response with our tag.
+    said_provisional: bool,
 }
 
 #[derive(Debug)]
@@ -94,6 +100,8 @@ struct Inviting {
     cseq: u32,
     tried: Tried,
     reached: bool,
+    /// The tag of the first peer that said one; behind a proxy there may be more.
+    early: Option<Box<str>>,
     rang: bool,
     cancelled: bool,
 }
@@ -193,6 +201,7 @@ impl Leg {
         let (tag, call_id) = (means.entropy.tag(), means.entropy.sip_call_id());
         let flow = invitation.flow;
         let mut leg = Leg::new(key, call, number, peer, flow, tag, State::Gone);
+        leg.invited = true;
         let wire = Wire { tag, call_id, cseq: 1, branch: means.entropy.branch() };
         let bytes = leg.write_invite(&invitation, wire, means).inspect_err(|_| leg.close(means));
         let bytes = bytes?;
@@ -205,6 +214,7 @@ impl Leg {
             cseq: 1,
             tried: Tried::default(),
             reached: false,
+            early: None,
             rang: false,
             cancelled: false,
         }));
@@ -221,6 +231,7 @@ impl Leg {
             peer,
             flow,
             tag,
+            invited: false,
             state,
             dialog: None,
             anchor: Anchor::default(),
@@ -228,6 +239,7 @@ impl Leg {
             tried: Tried::default(),
             acked: None,
             steps: Vec::new(),
+            said_provisional: false,
         }
     }
 

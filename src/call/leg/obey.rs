@@ -88,6 +88,7 @@ impl Leg {
             finish(&mut draft, session)
         });
         means.respond(*invite, status, bytes);
+        self.said_provisional |= status.is_provisional();
         self.note(means, false, Method::Invite, status.code());
     }
 
