@@ -37,6 +37,8 @@ pub enum Admission {
     Extension(ExtensionIx),
     /// Nobody knows yet: answer 401 with these WWW-Authenticate values, without a transaction's memory where possible.
     Challenge(SmallVec<[String; 2]>),
+    /// An employee's phone that says it is somebody else.
+    Impostor(ExtensionIx),
     /// Somebody who may not do this.
     Refused(Refusal),
 }
@@ -74,6 +76,20 @@ pub struct Known<'a> {
     pub trunks: &'a Trunks,
     /// The phones.
     pub registrar: &'a Registrar,
+}
+
+impl Known<'_> {
+    /// The trunk that a request without a dialog, no REGISTER, is from: steps 1 to 3.
+    pub fn trunk(&self, message: &Message, flow: &Flow) -> Option<TrunkIx> {
+        let user = message.request_uri().and_then(|uri| uri.user());
+        let at_server = self.trunks.server_at(flow.remote, user);
+        let from_there = || self.trunks.who_is(flow.remote.ip(), user).filter(|_| !self.speaks_as_phone(message, flow));
+        at_server.or_else(from_there)
+    }
+
+    fn speaks_as_phone(&self, message: &Message, flow: &Flow) -> bool {
+        message.has(HeaderName::Authorization) || self.registrar.is_bound_at(flow.remote)
+    }
 }
 
 impl Doorkeeper {
@@ -126,15 +142,11 @@ impl Doorkeeper {
         if message.method() == Method::Register {
             return self.prove(message, known.config, now);
         }
-        let user = message.request_uri().and_then(|uri| uri.user());
-        if let Some(trunk) = known.trunks.server_at(flow.remote, user) {
+        if let Some(trunk) = known.trunk(message, flow) {
             return Admission::Trunk(trunk);
         }
-        if message.has(HeaderName::Authorization) || known.registrar.is_bound_at(flow.remote) {
+        if known.speaks_as_phone(message, flow) {
             return self.prove(message, known.config, now);
-        }
-        if let Some(trunk) = known.trunks.who_is(flow.remote.ip(), user) {
-            return Admission::Trunk(trunk);
         }
         if let Some(extension) = self.fixed_at(flow.remote.ip(), message, known.config) {
             return Admission::Extension(extension);
@@ -170,7 +182,7 @@ impl Doorkeeper {
                 true => Admission::Extension(ix),
                 false => {
                     self.counts.impostors += 1;
-                    Admission::Refused(Refusal::forbidden().because("This Account Is Not Who It Says"))
+                    Admission::Impostor(ix)
                 }
             },
             Verdict::Challenge { stale, because } => {

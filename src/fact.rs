@@ -311,6 +311,12 @@ pub enum Alarm {
         /// True: it began; false: it is over.
         on: bool,
     },
+    /// So many calls were refused for overload without a record of their own, because writing them down would have added
+    /// to it.
+    Unrecorded {
+        /// How many.
+        calls: u64,
+    },
     /// A trunk named a readable number that is no DID of ours; it went to `default_did`.
     UnknownDid {
         /// The trunk.

@@ -109,6 +109,7 @@ impl Door {
             Admission::Trunk(trunk) => format!("trunk {}", self.config.trunk(trunk).name),
             Admission::Extension(extension) => format!("extension {}", self.config.extension(extension).number),
             Admission::Challenge(_) => "challenge".to_owned(),
+            Admission::Impostor(_) => "403".to_owned(),
             Admission::Refused(refusal) => refusal.status().code().to_string(),
         }
     }

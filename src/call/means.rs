@@ -45,6 +45,8 @@ pub enum Timer {
     Trunk(crate::registration::Due),
     /// Answers that waited 250 ms for the journal leave without it.
     Gate,
+    /// Calls that were shed without a record of their own are counted.
+    Shed,
 }
 
 impl From<Purpose> for User {

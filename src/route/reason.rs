@@ -143,6 +143,8 @@ pub enum Reason {
     NotAvailableYet(Arc<str>),
     /// The INVITE itself is what we cannot carry on: with this answer.
     CannotBeCarriedOn(Arc<str>),
+    /// There is no time for a new call: for this reason.
+    Shed(Arc<str>),
     /// The plan is over.
     RunsOut,
 }
@@ -216,6 +218,7 @@ impl fmt::Display for Reason {
             Reason::AlreadyTried(to) => write!(f, "{to} was tried before"),
             Reason::NotAvailableYet(what) => write!(f, "{what} is not available yet"),
             Reason::CannotBeCarriedOn(answer) => write!(f, "the request cannot be carried on: {answer}"),
+            Reason::Shed(why) => write!(f, "no new calls now: {why}"),
             Reason::RunsOut => f.write_str("nobody left to ring"),
         }
     }

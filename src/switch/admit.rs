@@ -11,11 +11,11 @@ use crate::admission::{Admission, Known};
 use crate::call::{ALLOW, Call, Ladder, Leg, Line, Offer, Peer, session_of};
 use crate::config::ExtensionIx;
 use crate::customer::Customer;
-use crate::fact::{Alarm, CallFact, Ended, EndedBy, Fact, KnownCustomer, MissedCause, Offered, Party};
+use crate::fact::{Alarm, Fact, KnownCustomer, Offered, Party};
 use crate::key::{CallId, CallKey, Flow};
 use crate::refusal::Refusal;
 use crate::registrar::BindingChange;
-use crate::route::{Caller, Destined, Direction, Origin, Reason, RoutePlan, Situation, decide};
+use crate::route::{Caller, Destined, Origin, Reason, RoutePlan, Situation, decide};
 use crate::sip::{HeaderName, Message, Method, Status};
 use crate::state::Counter;
 use crate::transaction::ServerKey;
@@ -27,7 +27,10 @@ const CARRIED: [HeaderName; 5] =
 
 impl Switch {
     pub(super) fn admit(&mut self, server: ServerKey, flow: Flow, message: Message) {
-        if let Err(refusal) = is_for_us(&message) {
+        // RFC 3261 §8.2 has who it is come first; an INVITE of somebody we know is then refused on record.
+        if message.method() != Method::Invite
+            && let Err(refusal) = is_for_us(&message)
+        {
             return self.refuse(server, &message, &refusal);
         }
         let (config, now) = (self.means.config.clone(), self.means.now.mono);
@@ -42,6 +45,13 @@ impl Switch {
                 }
             }),
             Admission::Refused(refusal) => self.refuse(server, &message, &refusal),
+            Admission::Impostor(extension) => {
+                let refusal = Refusal::forbidden().because("This Account Is Not Who It Says");
+                match message.method() {
+                    Method::Invite => self.invite(server, flow, message, Origin::Extension(extension), Err(refusal)),
+                    _ => self.refuse(server, &message, &refusal),
+                }
+            }
             Admission::Trunk(trunk) => self.welcome(server, flow, message, Origin::Trunk(trunk)),
             Admission::Extension(extension) => {
                 self.seen(extension, &message, flow);
@@ -53,7 +63,7 @@ impl Switch {
     /// A request from somebody we know.
     fn welcome(&mut self, server: ServerKey, flow: Flow, message: Message, origin: Origin) {
         match (message.method(), origin) {
-            (Method::Invite, _) => self.invite(server, flow, message, origin),
+            (Method::Invite, _) => self.invite(server, flow, message, origin, Ok(())),
             (Method::Register, Origin::Extension(extension)) => self.register(server, flow, &message, extension),
             (Method::Subscribe | Method::Publish, _) => self.refuse(server, &message, &Refusal::new(Status::BAD_EVENT)),
             (Method::Notify | Method::Bye | Method::Info | Method::Update | Method::Prack, _) => {
@@ -148,58 +158,21 @@ impl Switch {
         }
     }
 
-    /// A call begins.
-    fn invite(&mut self, server: ServerKey, flow: Flow, message: Message, origin: Origin) {
-        let config = self.means.config.clone();
-        let text = message.request_uri().and_then(|uri| uri.user_unescaped()).unwrap_or_default().into_owned();
-        let (asker, dialled) = match origin {
-            Origin::Trunk(trunk) => (
-                inquiry::caller_from_trunk(&message, trunk, &config),
-                inquiry::dialled_on_trunk(&message, trunk, &config),
-            ),
-            Origin::Extension(extension) => {
-                (inquiry::caller_from_extension(&message, extension, &config), Destined::from_inside(&config, &text))
-            }
-        };
+    /// A call begins, or is refused for what was found at the door.
+    fn invite(&mut self, server: ServerKey, flow: Flow, message: Message, origin: Origin, found: Result<(), Refusal>) {
+        let (asker, dialled) = inquiry::read(&message, origin, &self.means.config);
         let emergency = matches!(dialled, Destined::Emergency(_));
         let replaced = if emergency { Ok(None) } else { self.replaced(&message, origin) };
-        if let Some(refusal) = self.closed_for_calls().filter(|_| !emergency) {
-            self.refused_for_load += 1;
-            return self.refuse(server, &message, &refusal);
+        if let Some(why) = self.closed_for_calls().filter(|_| !emergency) {
+            return self.shed(server, &message, origin, why);
         }
         self.trying(server, &message);
         let (plan, offered) = self.decide(&asker, &dialled, origin, &message);
-        if let Err(refusal) = can_be_carried_on(&message).and(replaced) {
+        let fit = found.and_then(|()| is_for_us(&message)).and_then(|()| can_be_carried_on(&message));
+        if let Err(refusal) = fit.and(replaced) {
             return self.refuse_on_record(server, &message, &plan, offered, &refusal);
         }
         self.begin(Beginning { server, flow, message, origin, asker, plan, offered, dialled });
-    }
-
-    /// An INVITE that cannot be carried on is a call all the same: it is on record before its refusal is heard.
-    fn refuse_on_record(
-        &mut self,
-        server: ServerKey,
-        message: &Message,
-        plan: &RoutePlan,
-        mut offered: Offered,
-        refusal: &Refusal,
-    ) {
-        let id = CallId::new(self.means.now.wall, self.means.entropy.u64());
-        let missable = plan.direction == Direction::Inbound && offered.from.extension.is_none() && !plan.is_blocked();
-        let cause = match refusal.status() {
-            Status::SERVER_INTERNAL_ERROR => MissedCause::Capacity,
-            _ => MissedCause::Rejected,
-        };
-        let status = refusal.status().code();
-        offered.because = vec![Reason::CannotBeCarriedOn(refusal.to_string().into())];
-        self.means.note(Fact::Call(id, CallFact::Offered(Box::new(offered))));
-        let ended = Ended { by: EndedBy::Router, status, missed: missable.then_some(cause), talk_ms: 0 };
-        let fact = self.means.note(Fact::Call(id, CallFact::Ended(ended)));
-        let Some(bytes) = self.refusal_to(server, message, refusal) else { return };
-        match fact > self.journaled {
-            true => self.hold(Held { fact, answer: HeldAnswer::Reply(server, refusal.status(), bytes) }),
-            false => self.means.respond(server, refusal.status(), bytes),
-        }
     }
 
     /// RFC 3261 §8.2.6.1: so that the caller stops repeating the INVITE.
@@ -216,7 +189,13 @@ impl Switch {
     }
 
     /// Gathers what the decision sees, and decides.
-    fn decide(&mut self, asker: &Asker, dialled: &Destined, origin: Origin, message: &Message) -> (RoutePlan, Offered) {
+    pub(super) fn decide(
+        &mut self,
+        asker: &Asker,
+        dialled: &Destined,
+        origin: Origin,
+        message: &Message,
+    ) -> (RoutePlan, Offered) {
         let chance = self.means.entropy.u64();
         let config = self.means.config.clone();
         let customer = self.customer_of(&asker.caller);

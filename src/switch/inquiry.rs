@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::config::{Config, DidFrom, ExtensionIx, IdentityHeader, TrunkIx};
-use crate::route::{Caller, Destined};
+use crate::route::{Caller, Destined, Origin};
 use crate::sip::header::{NameAddr, privacy};
 use crate::sip::{HeaderName, Message};
 
@@ -16,8 +16,19 @@ pub(super) struct Asker {
     pub(super) display: Arc<str>,
 }
 
+/// Who calls from there, and what was dialled.
+pub(super) fn read(message: &Message, origin: Origin, config: &Config) -> (Asker, Destined) {
+    match origin {
+        Origin::Trunk(trunk) => (caller_from_trunk(message, trunk, config), dialled_on_trunk(message, trunk, config)),
+        Origin::Extension(extension) => {
+            let text = message.request_uri().and_then(|uri| uri.user_unescaped()).unwrap_or_default();
+            (caller_from_extension(message, extension, config), Destined::from_inside(config, &text))
+        }
+    }
+}
+
 /// Who calls through this trunk: the first of its identity headers that names somebody.
-pub(super) fn caller_from_trunk(message: &Message, trunk: TrunkIx, config: &Config) -> Asker {
+fn caller_from_trunk(message: &Message, trunk: TrunkIx, config: &Config) -> Asker {
     let habits = config.trunk(trunk);
     let named = habits.identity_from.iter().find_map(|header| identity(message, *header));
     let user = named.as_ref().map(|(user, _)| user.as_str()).unwrap_or_default();
@@ -31,14 +42,14 @@ pub(super) fn caller_from_trunk(message: &Message, trunk: TrunkIx, config: &Conf
 }
 
 /// An employee's phone calls.
-pub(super) fn caller_from_extension(message: &Message, extension: ExtensionIx, config: &Config) -> Asker {
+fn caller_from_extension(message: &Message, extension: ExtensionIx, config: &Config) -> Asker {
     let anonymous = wants_privacy(message);
     let display = if anonymous { "Anonymous".into() } else { config.extension(extension).name.clone() };
     Asker { caller: Caller { anonymous, ..Caller::inside(config, extension) }, display }
 }
 
 /// What was dialled on this trunk.
-pub(super) fn dialled_on_trunk(message: &Message, trunk: TrunkIx, config: &Config) -> Destined {
+fn dialled_on_trunk(message: &Message, trunk: TrunkIx, config: &Config) -> Destined {
     let habits = config.trunk(trunk);
     let text = match habits.did_from {
         DidFrom::RequestUri => message.request_uri().and_then(|uri| uri.user_unescaped()),

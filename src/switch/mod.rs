@@ -17,6 +17,7 @@ mod inquiry;
 mod pickup;
 mod questions;
 mod receive;
+mod refused;
 mod replaces;
 mod tables;
 
@@ -80,6 +81,7 @@ impl Switch {
             Input::Pressure(on) => {
                 if std::mem::replace(&mut self.pressure, on) != on {
                     self.means.note(Fact::Alarm(Alarm::Pressure { on }));
+                    self.shed.make_room();
                 }
             }
             Input::Media(event) => self.media(event),
@@ -107,6 +109,7 @@ impl Switch {
             Timer::Binding(due) => self.binding_due(due),
             Timer::Trunk(due) => self.means.with_trunks(|trunks, ground| trunks.due(due, ground)),
             Timer::Gate => self.release_late(),
+            Timer::Shed => self.shed_is_due(),
         }
     }
 
@@ -130,6 +133,7 @@ impl Switch {
             self.means.note(Fact::from(news));
         }
         if self.draining && self.lines.is_empty() && !std::mem::replace(&mut self.drained, true) {
+            self.count_shed();
             self.means.effects.push(Effect::Drained);
         }
     }

@@ -99,7 +99,7 @@ impl Switch {
             call_timers: self.means.deadlines.len() - standing_timers,
             noted: self.means.noted,
             journaled: self.journaled,
-            refused_for_load: self.refused_for_load,
+            refused_for_load: self.shed.total,
         }
     }
 

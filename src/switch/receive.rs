@@ -12,6 +12,7 @@ use crate::refusal::Refusal;
 use crate::sip::{Fault, HeaderName, Malformed, Message, Method, Status, Writer};
 use crate::transaction::{Arrival, Expired, ServerKey, Timer};
 
+use super::refused::Overload;
 use super::tables::Switch;
 
 impl Switch {
@@ -45,8 +46,8 @@ impl Switch {
                 self.means.with_trunks(|trunks, ground| trunks.answered(asked, &message, ground));
             }
             Arrival::NoRoom => {
-                self.refused_for_load += 1;
-                self.reply_statelessly(flow, &message, &overloaded());
+                self.reply_statelessly(flow, &message, &Overload::Requests.refusal());
+                self.shed_without_transaction(flow, &message);
             }
             Arrival::Response { user: User::Nobody, .. }
             | Arrival::AnotherAnswer { .. }
@@ -220,16 +221,6 @@ impl Switch {
                 .header(HeaderName::Accept, "application/sdp");
         });
     }
-
-    /// Whether this is no time for a new call.
-    pub(super) fn closed_for_calls(&self) -> Option<Refusal> {
-        (self.draining || self.pressure || self.means.transactions.is_full()).then(overloaded)
-    }
-}
-
-/// RFC 3261 §21.5.4: come back in a few seconds.
-fn overloaded() -> Refusal {
-    Refusal::new(Status::SERVICE_UNAVAILABLE).with(HeaderName::RetryAfter, "5")
 }
 
 fn write_refusal(refusal: &Refusal, writer: &mut Writer, request: &Message, tag: &str, source: SocketAddr) -> Bytes {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hashbrown::HashMap;
 
+use super::refused::Shed;
 use crate::admission::Doorkeeper;
 use crate::call::{Leg, LegEvent, LegOrder, Line, Means, Peer};
 use crate::clock::{Instant, Now};
@@ -49,7 +50,7 @@ pub struct Switch {
     pub(super) draining: bool,
     /// It was said that the last call is over.
     pub(super) drained: bool,
-    pub(super) refused_for_load: u64,
+    pub(super) shed: Shed,
 }
 
 /// An answer that waits for the journal.
@@ -92,7 +93,7 @@ impl Switch {
             pressure: false,
             draining: false,
             drained: false,
-            refused_for_load: 0,
+            shed: Shed::default(),
         }
     }
 }

@@ -112,6 +112,7 @@ fn tell_alarm(alarm: &Alarm) -> String {
         Alarm::GuaranteeSuspended => "guarantee suspended".into(),
         Alarm::GuaranteeRestored => "guarantee restored".into(),
         Alarm::Pressure { on } => format!("pressure {}", if *on { "on" } else { "off" }),
+        Alarm::Unrecorded { calls } => format!("{calls} calls shed without a record"),
         Alarm::UnknownDid { trunk, number } => format!("{trunk} named {number}, which is no DID"),
         Alarm::Emergency { extension, number } => format!("{extension} dialled {number}"),
         Alarm::TrunksExhausted { number } => format!("no trunk takes {number}"),
