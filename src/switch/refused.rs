@@ -5,8 +5,6 @@
 //! not wait for a disk; its record follows, while there is room for it: so many in a while, and no more than once as many
 //! while the journal is full. What is not recorded by itself is counted, and the count is a fact.
 
-use std::collections::VecDeque;
-
 use super::inquiry;
 use super::tables::{Held, HeldAnswer, Switch};
 use crate::admission::Known;
@@ -47,28 +45,6 @@ impl Overload {
             Overload::Requests => "too many requests at once",
         };
         Reason::Shed(why.into())
-    }
-}
-
-/// What became of calls that were shed.
-#[derive(Debug, Default)]
-pub(super) struct Shed {
-    /// Since the start.
-    pub(super) total: u64,
-    /// On record by themselves, within this window.
-    recorded: usize,
-    /// Not on record by themselves, since the last count.
-    uncounted: u64,
-    /// A timer waits for the window's end.
-    watched: bool,
-    /// The Call-IDs of those that were refused without a transaction, the last ones: their repetitions come in anew.
-    lately: VecDeque<Box<str>>,
-}
-
-impl Shed {
-    /// A new window, or a journal whose memory has just become full or free: as many again may be recorded.
-    pub(super) fn make_room(&mut self) {
-        self.recorded = 0;
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hashbrown::HashMap;
 
-use super::refused::Shed;
 use crate::admission::Doorkeeper;
 use crate::call::{Leg, LegEvent, LegOrder, Line, Means, Peer};
 use crate::clock::{Instant, Now};
@@ -64,6 +63,28 @@ pub(super) struct Held {
 pub(super) enum HeldAnswer {
     Order(LegKey, LegOrder),
     Reply(ServerKey, Status, Bytes),
+}
+
+/// What became of calls that were shed.
+#[derive(Debug, Default)]
+pub(super) struct Shed {
+    /// Since the start.
+    pub(super) total: u64,
+    /// On record by themselves, within this window of time.
+    pub(super) recorded: usize,
+    /// Not on record by themselves, since the last count.
+    pub(super) uncounted: u64,
+    /// A timer waits for the window's end.
+    pub(super) watched: bool,
+    /// The Call-IDs of those that were refused without a transaction, the last ones: their repetitions come in anew.
+    pub(super) lately: VecDeque<Box<str>>,
+}
+
+impl Shed {
+    /// A new window, or a journal whose memory has just become full or free: as many again may be recorded.
+    pub(super) fn make_room(&mut self) {
+        self.recorded = 0;
+    }
 }
 
 impl Switch {
