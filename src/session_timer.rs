@@ -6,7 +6,7 @@
 use crate::clock::Duration;
 use crate::refusal::Refusal;
 use crate::sip::header::{self, Refresher, SessionExpires};
-use crate::sip::{HeaderName, Message};
+use crate::sip::{Draft, HeaderName, Message};
 
 /// No session interval may be shorter (RFC 4028 §4).
 pub const LEAST: Duration = Duration::from_secs(90);
@@ -125,11 +125,39 @@ impl SessionTimer {
         SessionExpires { seconds: whole(self.interval), refresher: Some(refresher) }
     }
 
+    /// Writes into our 2xx what we agree to. Where the peer is to refresh, it must know of timers (RFC 4028 §9).
+    pub fn agree(self, draft: &mut Draft<'_>) {
+        if self.refresher == By::Them {
+            draft.header(HeaderName::Require, "timer");
+        }
+        say(self.in_response(), draft);
+    }
+
     /// The Session-Expires of our 2xx. Where it names `uac`, the 2xx also says `Require: timer` (RFC 4028 §9).
     pub fn in_response(self) -> SessionExpires {
         let refresher = if self.refresher == By::Us { Refresher::Uas } else { Refresher::Uac };
         SessionExpires { seconds: whole(self.interval), refresher: Some(refresher) }
     }
+}
+
+/// Writes into an INVITE or UPDATE of ours what was agreed on, or else what we propose (RFC 4028 §7.1, §7.4).
+pub fn ask(timer: Option<SessionTimer>, habits: Habits, draft: &mut Draft<'_>) {
+    let proposed = SessionExpires { seconds: whole(habits.interval), refresher: None };
+    say(timer.map_or(proposed, SessionTimer::in_request), draft);
+    if habits.least > LEAST {
+        draft.number(HeaderName::MinSe, whole(habits.least));
+    }
+}
+
+fn say(expires: SessionExpires, draft: &mut Draft<'_>) {
+    draft.header_with(HeaderName::SessionExpires, |value| {
+        value.number(expires.seconds);
+        match expires.refresher {
+            Some(Refresher::Uac) => value.param("refresher", "uac"),
+            Some(Refresher::Uas) => value.param("refresher", "uas"),
+            None => value,
+        };
+    });
 }
 
 fn seconds(seconds: u32) -> Duration {

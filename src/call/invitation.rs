@@ -9,10 +9,11 @@ use super::means::Means;
 use crate::dialog::Hop;
 use crate::entropy::Token;
 use crate::key::Flow;
+use crate::session_timer::{self, Habits};
 use crate::sip::{Draft, HeaderName, Host, Method, Uri, Writer};
 
 /// Methods that we take, as Allow says them.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, UPDATE, OPTIONS, INFO, REGISTER";
 
 /// Everything an INVITE says, before it is written. Kept until it is answered, for the trunk that asks for credentials.
 #[derive(Clone, Debug)]
@@ -61,6 +62,8 @@ pub struct Wire {
     pub cseq: u32,
     /// The branch.
     pub branch: Token,
+    /// How often the session is to be refreshed.
+    pub habits: Habits,
 }
 
 impl Invitation {
@@ -91,7 +94,8 @@ impl Invitation {
         if self.private {
             draft.header(HeaderName::Privacy, "id");
         }
-        draft.header(HeaderName::Allow, ALLOW);
+        draft.header(HeaderName::Allow, ALLOW).header(HeaderName::Supported, "timer");
+        session_timer::ask(None, wire.habits, &mut draft);
         for (name, value) in &self.passed {
             draft.header(*name, value);
         }

@@ -39,6 +39,8 @@ pub enum Timer {
     Transaction(TransactionTimer),
     /// The next step of a call.
     Call(CallKey),
+    /// What a leg has set for itself.
+    Leg(LegKey),
     /// A binding runs out.
     Binding(crate::registrar::Due),
     /// A registration or OPTIONS towards a trunk is due.

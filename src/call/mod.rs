@@ -2,7 +2,7 @@
 //!
 //! `life` is the call itself, which knows no header; `leg` is one side of it, which knows no plan; `alphabet` is all that
 //! they say to each other. What a leg needs to act is in `means`, what an INVITE of ours says in `invitation`, which ports
-//! its media passes in `session`. A `line` is a call with what stands beside it: numbers, journal, ladder.
+//! its media passes in `session`, what it agreed on to notice a vanished peer in `refresh`. A `line` is a call with what stands beside it: numbers, journal, ladder.
 
 mod alphabet;
 mod dialling;
@@ -12,6 +12,7 @@ mod leg;
 mod life;
 mod line;
 mod means;
+mod refresh;
 mod session;
 
 pub use alphabet::{LegEvent, LegOrder, Legs, Passed, Refused, Session, StopReason, TrunkUnfit, Why};

@@ -20,6 +20,8 @@ pub struct Anchor {
     ports: SmallVec<[u16; 2]>,
     /// What the peer was told last, and under which version.
     told: Option<(u64, Bytes)>,
+    /// What the peer has said of itself last.
+    heard: Option<Session>,
     id: u64,
 }
 
@@ -46,6 +48,23 @@ impl Anchor {
         self.ports.len()
     }
 
+    /// What the peer was told last, as it was told.
+    pub fn told(&self) -> Option<&Session> {
+        self.told.as_ref().map(|(_, told)| told)
+    }
+
+    /// What the peer has said of itself last, as it said it.
+    pub fn heard(&self) -> Option<&Session> {
+        self.heard.as_ref()
+    }
+
+    /// What answers an offer that says nothing new: what the peer was told last, where that is an answer to it. The whole
+    /// text counts, because some phones forget to raise the version when they hold.
+    pub fn answer_to_the_same(&self, offer: &Session) -> Option<Session> {
+        let told = self.told().filter(|_| self.heard.as_ref() == Some(offer))?;
+        Sdp::read(told).ok()?.answers(&Sdp::read(offer).ok()?).then(|| told.clone())
+    }
+
     /// The session as this leg's peer is to hear it: in relay mode with our addresses in place of the other side's.
     ///
     /// # Errors
@@ -59,6 +78,7 @@ impl Anchor {
     ) -> Result<Session, Unfit> {
         let sdp = Sdp::read(session)?;
         if means.config.media.mode == MediaMode::Direct {
+            self.told = Some((0, session.clone()));
             return Ok(session.clone());
         }
         self.open(leg, sdp.media.len(), flow, means)?;
@@ -88,9 +108,11 @@ impl Anchor {
     pub fn inward(&mut self, leg: LegKey, session: &Session, flow: &Flow, means: &mut Means) -> Result<(), Unfit> {
         let sdp = Sdp::read(session)?;
         if means.config.media.mode == MediaMode::Direct {
+            self.heard = Some(session.clone());
             return Ok(());
         }
         self.open(leg, sdp.media.len(), flow, means)?;
+        self.heard = Some(session.clone());
         for (line, media) in sdp.media.iter().enumerate() {
             let peer = Peer {
                 rtp: media.rtp_target(),

@@ -227,6 +227,22 @@ impl<'b> Sdp<'b> {
         one.user == other.user && one.id == other.id && one.host == other.host
     }
 
+    /// True where `self` may stand as the answer to `offer`: as many streams, the refused ones refused, and nobody is to
+    /// hear what the other does not send (RFC 3264 §6.1).
+    pub fn answers(&self, offer: &Sdp<'_>) -> bool {
+        use Direction::{Inactive, RecvOnly, SendOnly, SendRecv};
+        let fits = |(answer, offer): (&Media<'_>, &Media<'_>)| {
+            let directed = match offer.direction {
+                SendRecv => true,
+                SendOnly => matches!(answer.direction, RecvOnly | Inactive),
+                RecvOnly => matches!(answer.direction, SendOnly | Inactive),
+                Inactive => answer.direction == Inactive,
+            };
+            answer.kind == offer.kind && (answer.is_rejected() || (!offer.is_rejected() && directed))
+        };
+        self.media.len() == offer.media.len() && self.media.iter().zip(&offer.media).all(fits)
+    }
+
     /// The same description with our addresses. `endpoint` is asked once for each live stream, by place, for the address
     /// and RTP port to tell; RTCP is the next port. `None` refuses the stream (port 0). Refused streams stay refused, a
     /// zero address stays zero. Without an `origin` the `o=` line stays as it is.
@@ -708,6 +724,32 @@ mod tests {
     fn what_is_not_anchored_is_refused() {
         let told = rewrite(sdp("c=IN IP4 10.0.0.1\r\n", "").as_bytes(), &mut |_| None, None).unwrap();
         assert_eq!(told, sdp("c=IN IP4 10.0.0.1\r\n", "").replace("4000", "0"));
+    }
+
+    #[test]
+    fn an_answer_refuses_what_is_refused_and_hears_nobody_who_is_silent() {
+        let told = |lines: &str| format!("v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\nc=IN IP4 192.0.2.1\r\n{lines}");
+        let answers = |answer: &str, offer: &str| {
+            let (answer, offer) = (told(answer), told(offer));
+            Sdp::read(answer.as_bytes()).unwrap().answers(&Sdp::read(offer.as_bytes()).unwrap())
+        };
+        let line = |port: u16, direction: &str| format!("m=audio {port} RTP/AVP 0\r\na={direction}\r\n");
+        let table = [
+            ("sendrecv", "sendrecv", true),
+            ("sendrecv", "inactive", true),
+            ("sendonly", "recvonly", true),
+            ("sendonly", "sendrecv", false),
+            ("recvonly", "sendonly", true),
+            ("recvonly", "sendrecv", false),
+            ("inactive", "inactive", true),
+            ("inactive", "recvonly", false),
+        ];
+        for (offer, answer, expected) in table {
+            assert_eq!(answers(&line(4000, answer), &line(4000, offer)), expected, "{answer} answers {offer}");
+        }
+        assert!(answers(&line(0, "sendrecv"), &line(4000, "inactive")), "a stream may be refused");
+        assert!(!answers(&line(4000, "sendrecv"), &line(0, "sendrecv")));
+        assert!(!answers("", &line(4000, "sendrecv")));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::key::{CallId, CallKey, Flow};
 use crate::refusal::Refusal;
 use crate::registrar::BindingChange;
 use crate::route::{Caller, Destined, Origin, Reason, RoutePlan, Situation, decide};
+use crate::session_timer::{Habits, Said, SessionTimer};
 use crate::sip::{HeaderName, Message, Method, Status};
 use crate::state::Counter;
 use crate::transaction::ServerKey;
@@ -365,8 +366,7 @@ fn is_for_us(message: &Message) -> Result<(), Refusal> {
         .values(HeaderName::Require)
         .chain(message.values(HeaderName::ProxyRequire))
         .map(|value| String::from_utf8_lossy(value).into_owned())
-        .filter(|option| !(message.method() == Method::Register && is_registration_option(option)))
-        .filter(|option| !(message.method() == Method::Invite && option.eq_ignore_ascii_case("replaces")))
+        .filter(|option| !is_known(message.method(), option))
         .collect();
     if !required.is_empty() && message.method() != Method::Cancel {
         return Err(Refusal::bad_extension(required.join(", ")));
@@ -374,9 +374,14 @@ fn is_for_us(message: &Message) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn is_registration_option(option: &str) -> bool {
-    ["path", "outbound", "gruu"].iter().any(|known| option.eq_ignore_ascii_case(known))
-        && !option.eq_ignore_ascii_case("gruu")
+/// The extensions that a request of this method may require of us.
+fn is_known(method: Method, option: &str) -> bool {
+    let known: &[&str] = match method {
+        Method::Register => &["path", "outbound"],
+        Method::Invite => &["timer", "replaces"],
+        _ => &[],
+    };
+    known.iter().any(|known| option.eq_ignore_ascii_case(known))
 }
 
 /// What an INVITE must be so that we can carry it on.
@@ -402,7 +407,7 @@ fn can_be_carried_on(message: &Message) -> Result<(), Refusal> {
     {
         return Err(Refusal::not_acceptable_here());
     }
-    Ok(())
+    SessionTimer::accept(Said::by(message), Habits::default()).map(|_| ())
 }
 
 fn carried(message: &Message, origin: Origin) -> Vec<(HeaderName, Bytes)> {

@@ -106,6 +106,7 @@ impl Switch {
                 let now = self.means.now.mono;
                 self.with_call(line, |call, house| call.due(now, house));
             }
+            Timer::Leg(leg) => self.with_leg(leg, |leg, means| leg.due(means)),
             Timer::Binding(due) => self.binding_due(due),
             Timer::Trunk(due) => self.means.with_trunks(|trunks, ground| trunks.due(due, ground)),
             Timer::Gate => self.release_late(),

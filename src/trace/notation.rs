@@ -19,6 +19,7 @@
 //!
 //! The first paragraph is the title, the second the setting, the rest the ladder. A peer is `provider` (the first trunk),
 //! `trunk:NAME`, or an extension's number; `15/2` is its second device, `provider.b` the side of a second call.
+//! `+2s..4s` waits for what leaves us by itself within these bounds (where chance says when).
 //! `explain FROM TO` asks what would happen to such a call now: the lines indented under it are the answer, and the next
 //! call must be decided so. `#` begins a comment. Lines indented by four blanks under a message are further headers, or, after one that says `--`,
 //! its body, exactly as they stand but for their holes: `{14 call-id}`, `{14 tag}` and `{14 our-tag}` are what the dialog
@@ -85,6 +86,8 @@ pub enum Step {
     Message(Box<Spoken>),
     /// Time passes.
     Pass(Duration),
+    /// Something leaves us by itself, after the first and before the second of these.
+    Between(Duration, Duration),
     /// A fact was noted whose words hold these.
     Fact(String),
     /// An admin does something: the words of the command.
@@ -368,6 +371,11 @@ impl Step {
     pub fn read(line: &str) -> Result<Step, String> {
         if let Some(span) = read_span(line.trim()) {
             return Ok(Step::Pass(span));
+        }
+        if let Some((from, until)) = line.trim().split_once("..")
+            && let (Some(from), Some(until)) = (read_span(from), read_span(&format!("+{until}")))
+        {
+            return Ok(Step::Between(from, until));
         }
         if let Some(fact) = line.strip_prefix("fact ") {
             return Ok(Step::Fact(fact.trim().to_owned()));

@@ -254,6 +254,18 @@ impl Player {
                     None => Ok(()),
                 }
             }
+            Step::Between(from, until) => {
+                self.check_nothing_unsaid()?;
+                self.pass(*from, overheard);
+                self.check_nothing_unsaid()?;
+                let end = self.now.mono + (*until - *from);
+                while self.sent.is_empty() {
+                    let next = self.switch.deadline().filter(|at| *at <= end);
+                    let next = next.ok_or("nothing leaves within these bounds")?;
+                    self.pass(next.since(self.now.mono), overheard);
+                }
+                Ok(())
+            }
             Step::Fact(words) => self.expect_fact(words),
             Step::Admin(words) => self.admin(words, overheard),
             Step::Explain { from, to, answer } => self.explain(from, to, answer, overheard),

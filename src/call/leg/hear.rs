@@ -5,12 +5,10 @@ use bytes::Bytes;
 use super::super::alphabet::{LegEvent, Passed, Refused, Why};
 use super::super::invitation::{ALLOW, Wire, contact};
 use super::super::means::{Means, User};
-use super::super::session::fits;
-use super::{Leg, Reoffer, State, Talking, Unacknowledged, challenged, dismiss, refuse_session, session_of};
+use super::{Leg, Reoffer, State, Talking, Unacknowledged, challenged, dismiss, session_of};
 use crate::dialog::Dialog;
 use crate::key::Flow;
 use crate::refusal::Refusal;
-use crate::sip::sdp::Sdp;
 use crate::sip::{HeaderName, Message, Method, Status};
 use crate::transaction::{ClientKey, ServerKey};
 
@@ -26,28 +24,32 @@ impl Leg {
     ) -> Option<LegEvent> {
         let status = response.status()?;
         self.note(means, true, response.method(), status.code());
-        match (&mut self.state, response.method()) {
+        self.refresh.read_allow(response);
+        match (&self.state, response.method()) {
             (State::Inviting(inviting), Method::Invite) if inviting.invite == client => match status.class() {
                 1 => self.hear_progress(status, response, flow, means),
                 2 => self.hear_answer(response, flow, means),
                 _ => self.hear_refusal(status, response, means),
             },
-            (State::Talking(_), Method::Invite) if status.is_final() => {
-                self.hear_reoffer_answer(client, status, response, flow, means)
-            }
             // Our BYE is under way, and the peer has accepted the offer before it.
             (State::Leaving { .. }, Method::Invite) if status.is_success() => {
                 self.send_ack(response.cseq().number, None, means);
                 None
             }
             (State::Leaving { reason }, Method::Bye) if status.is_final() => {
-                let reason = reason.take();
+                let reason = reason.clone();
                 // A trunk that only asks who we are has not hung up.
                 match self.answers_challenge(response, means) {
                     true => self.say_goodbye(reason, means),
                     false => self.state = State::Gone,
                 }
                 None
+            }
+            (State::Talking(_), _) if status.is_final() && self.is_refresh(client) => {
+                self.hear_refreshed(status, response, flow, means)
+            }
+            (_, Method::Invite | Method::Update) if status.is_final() && self.has_offered(client) => {
+                self.hear_reoffer_answer(status, response, flow, means)
             }
             // RFC 3261 §12.2.1.2: a peer that knows no dialog, or does not answer, has left it.
             (State::Talking(_), _) if matches!(status.code(), 408 | 481) => self.lost(means),
@@ -114,6 +116,7 @@ impl Leg {
         if offered {
             self.acknowledge_plainly(means);
         }
+        self.refreshed(response, means);
         Some(LegEvent::Answered(session))
     }
 
@@ -131,14 +134,24 @@ impl Leg {
         counts.then(|| LegEvent::Refused(Refused { status: status.code(), rang, reason }))
     }
 
-    /// The trunk asks for credentials: the INVITE once more, with them (RFC 3261 §22.2).
+    /// The trunk asks for credentials, or the peer for a longer session interval: the INVITE once more, with them
+    /// (RFC 3261 §22.2, RFC 4028 §7.3).
     fn try_again(&mut self, response: &Message, means: &mut Means) -> bool {
         let State::Inviting(mut inviting) = std::mem::replace(&mut self.state, State::Gone) else { return false };
-        let trunk = inviting.invitation.trunk.clone().filter(|_| !inviting.cancelled);
-        let known = trunk.is_some_and(|trunk| challenged(&trunk, response, &mut inviting.tried, means));
-        let wire =
-            Wire { tag: self.tag, call_id: inviting.call_id, cseq: inviting.cseq + 1, branch: means.entropy.branch() };
-        let bytes = known.then(|| self.write_invite(&inviting.invitation, wire, means).ok()).flatten();
+        let trunk = inviting.invitation.trunk.clone();
+        let asked_anew = match response.status() {
+            _ if inviting.cancelled => false,
+            Some(Status::SESSION_INTERVAL_TOO_SMALL) => self.refresh.raise(response),
+            _ => trunk.is_some_and(|trunk| challenged(&trunk, response, &mut inviting.tried, means)),
+        };
+        let wire = Wire {
+            tag: self.tag,
+            call_id: inviting.call_id,
+            cseq: inviting.cseq + 1,
+            branch: means.entropy.branch(),
+            habits: self.refresh.habits(),
+        };
+        let bytes = asked_anew.then(|| self.write_invite(&inviting.invitation, wire, means).ok()).flatten();
         let Some(bytes) = bytes else {
             self.state = State::Inviting(inviting);
             return false;
@@ -150,46 +163,6 @@ impl Leg {
         self.state = State::Inviting(inviting);
         self.note(means, false, Method::Invite, 0);
         true
-    }
-
-    fn hear_reoffer_answer(
-        &mut self,
-        client: ClientKey,
-        status: Status,
-        response: &Message,
-        flow: Flow,
-        means: &mut Means,
-    ) -> Option<LegEvent> {
-        if !matches!(&self.reoffer, Reoffer::Ours { invite, .. } if *invite == client) {
-            return None;
-        }
-        let Reoffer::Ours { session: offer, .. } = std::mem::take(&mut self.reoffer) else { return None };
-        let offered = offer.is_some();
-        if !status.is_success() {
-            self.note(means, false, Method::Ack, 0);
-            if self.answers_challenge(response, means) {
-                return self.send_reoffer(offer, means);
-            }
-            // RFC 3261 §14.1: these two mean that the dialog itself is gone.
-            return match status.code() {
-                408 | 481 => self.lost(means),
-                // These speak of us and this peer, not of the session that the other side wants.
-                401 | 407 | 503 => Some(LegEvent::ReofferRefused(500)),
-                status => Some(LegEvent::ReofferRefused(status)),
-            };
-        }
-        self.dialog.iter_mut().for_each(|dialog| dialog.refresh(response, flow));
-        let session = session_of(response);
-        if let Some(session) = &session {
-            let _ = self.anchor.inward(self.key, session, &flow, means);
-        }
-        if let State::Talking(talking) = &mut self.state {
-            talking.owes_ack = Some(response.cseq().number);
-        }
-        if offered {
-            self.acknowledge_plainly(means);
-        }
-        Some(LegEvent::Reanswered(session))
     }
 
     /// A request within the leg's dialog, neither ACK nor CANCEL. `None` with a refusal is answered by the switch.
@@ -206,11 +179,13 @@ impl Leg {
         let dialog = self.dialog.as_mut().filter(|dialog| dialog.owns(&request));
         let dialog = dialog.ok_or(Refusal::call_does_not_exist())?;
         dialog.accept(&request, flow)?;
+        self.refresh.read_allow(&request);
         means.transactions.set_user(server, User::Leg(self.key));
         self.note(means, true, request.method(), 0);
         match request.method() {
             Method::Bye => Ok(self.hear_bye(server, &request, means)),
-            Method::Invite => self.hear_reoffer(server, request, means).map(Some),
+            Method::Invite => self.hear_reoffer(server, request, means),
+            Method::Update => self.hear_update(server, request, means),
             Method::Info => Ok(Some(self.hear_info(server, &request, means))),
             Method::Options => {
                 self.reply_ok(server, &request, means);
@@ -247,40 +222,6 @@ impl Leg {
         }
     }
 
-    fn hear_reoffer(&mut self, server: ServerKey, request: Message, means: &mut Means) -> Result<LegEvent, Refusal> {
-        // RFC 3261 §14.2: one at a time, in either direction.
-        match (&self.state, &self.reoffer) {
-            // Our last offer still waits for its answer.
-            (State::Talking(Talking { unacknowledged: Some(Unacknowledged { offered: true, .. }), .. }), _) => {
-                return Err(Refusal::request_pending());
-            }
-            (State::Talking(_), Reoffer::None) => {}
-            // RFC 5407 §3.2.3: it crosses our BYE.
-            (State::Leaving { .. } | State::Gone, _) => return Err(Refusal::call_does_not_exist()),
-            (State::Offered { .. }, _) | (State::Talking(_), Reoffer::Theirs { .. }) => {
-                return Err(Refusal::server_error(Some(crate::clock::Duration::from_secs(1 + means.entropy.below(9)))));
-            }
-            (_, _) => return Err(Refusal::request_pending()),
-        }
-        let session = session_of(&request);
-        if session.is_none() && !request.body().is_empty() {
-            return Err(Refusal::unsupported_media_type("application/sdp"));
-        }
-        if let Some(session) = &session {
-            fits(session).map_err(refuse_session)?;
-        }
-        // Whoever offers anew has heard our last answer, even where its ACK was lost.
-        if let State::Talking(talking) = &mut self.state
-            && let Some(Unacknowledged { invite, .. }) = talking.unacknowledged.take()
-        {
-            let (transactions, mut hand) = means.hand();
-            transactions.acknowledged(invite, &mut hand);
-        }
-        self.reoffer = Reoffer::Theirs { invite: server, request: Box::new(request) };
-        let hold = session.as_ref().is_some_and(|session| Sdp::read(session).is_ok_and(|sdp| sdp.is_hold()));
-        Ok(LegEvent::Reoffered { session, hold })
-    }
-
     fn hear_info(&mut self, server: ServerKey, request: &Message, means: &mut Means) -> LegEvent {
         self.reply_ok(server, request, means);
         let copy = |name| request.header(name).map(Bytes::copy_from_slice);
@@ -295,12 +236,18 @@ impl Leg {
     pub fn hear_cancel(&mut self, cancel: &Message, means: &mut Means) -> Option<LegEvent> {
         self.note(means, true, Method::Cancel, 0);
         self.note(means, false, Method::Cancel, 200);
-        if let Reoffer::Theirs { .. } = self.reoffer {
-            self.refuse_reoffer(487, means);
-            return Some(LegEvent::ReofferWithdrawn);
+        if let State::Offered { .. } = self.state {
+            let reason = cancel.header(HeaderName::Reason).map(Bytes::copy_from_slice);
+            return Some(LegEvent::Ended(Why { reason, lost: false }));
         }
-        let reason = cancel.header(HeaderName::Reason).map(Bytes::copy_from_slice);
-        matches!(self.state, State::Offered { .. }).then_some(LegEvent::Ended(Why { reason, lost: false }))
+        let is_invite = |request: &Message| request.method() == Method::Invite;
+        match &self.reoffer {
+            Reoffer::Theirs { request, .. } if is_invite(request) => {
+                self.refuse_reoffer(487, means);
+                Some(LegEvent::ReofferWithdrawn)
+            }
+            _ => None,
+        }
     }
 
     /// The peer acknowledges our 2xx.
@@ -338,6 +285,10 @@ impl Leg {
                 (!cancelled).then_some(LegEvent::Refused(Refused { status: 408, rang, reason: None }))
             }
             State::Talking(_) => self.lost(means),
+            _ if client.is_some_and(|client| self.has_offered(client)) => {
+                self.reoffer = Reoffer::None;
+                Some(LegEvent::ReofferRefused(500))
+            }
             State::Leaving { .. } => {
                 self.state = State::Gone;
                 None
@@ -347,7 +298,7 @@ impl Leg {
     }
 
     /// The peer is not there any more. It is told goodbye all the same, in case it hears.
-    fn lost(&mut self, means: &mut Means) -> Option<LegEvent> {
+    pub(super) fn lost(&mut self, means: &mut Means) -> Option<LegEvent> {
         self.hang_up(Why { reason: None, lost: true }, means);
         Some(LegEvent::Ended(Why { reason: None, lost: true }))
     }

@@ -16,6 +16,8 @@
 
 mod hear;
 mod obey;
+mod refresh;
+mod reoffer;
 mod seen;
 
 use std::sync::Arc;
@@ -24,10 +26,11 @@ use bytes::Bytes;
 
 pub use self::seen::{DialogNames, DialogState};
 use super::alphabet::{Session, Why};
-use super::invitation::{Invitation, Wire, authorize, contact};
+use super::invitation::{ALLOW, Invitation, Wire, authorize, contact};
 use super::means::{Means, User};
+use super::refresh::Refresh;
 use super::session::{Anchor, Unfit};
-use crate::clock::Instant;
+use crate::clock::{Deadline, Instant};
 use crate::dialog::Dialog;
 use crate::entropy::Token;
 use crate::key::{CallKey, Flow, LegKey};
@@ -69,6 +72,11 @@ pub struct Leg {
     dialog: Option<Dialog>,
     anchor: Anchor,
     reoffer: Reoffer,
+    /// The first offer has got an answer that is sure to have arrived, while the dialog is still early (RFC 3262 §5).
+    agreed: bool,
+    refresh: Refresh,
+    /// The one thing that the leg has set to come due.
+    alarm: Option<Deadline>,
     /// How often a trunk has asked for credentials to our last request within the dialog.
     tried: Tried,
     /// The ACK to the last 2xx with its CSeq, to be sent again when that comes again.
@@ -137,9 +145,11 @@ enum Reoffer {
     #[default]
     None,
     /// The peer has offered, and waits.
-    Theirs { invite: ServerKey, request: Box<Message> },
+    Theirs { asked: ServerKey, request: Box<Message> },
     /// We have offered.
-    Ours { invite: ClientKey, session: Option<Session> },
+    Ours { asked: ClientKey, session: Option<Session> },
+    /// We repeat what we said last, to see whether the peer is still there.
+    Refresh { invite: ClientKey },
 }
 
 /// A message on this leg, for the ladder.
@@ -179,6 +189,9 @@ impl Leg {
         let state = State::Offered { invite, request: Box::new(request) };
         let mut leg = Leg::new(key, call, 0, peer, flow, tag, state);
         leg.dialog = Some(dialog);
+        if let State::Offered { request, .. } = &leg.state {
+            leg.refresh.read_allow(request);
+        }
         leg.note(means, true, Method::Invite, 0);
         leg.note(means, false, Method::Invite, 100);
         means.transactions.set_user(invite, User::Leg(key));
@@ -202,7 +215,7 @@ impl Leg {
         let flow = invitation.flow;
         let mut leg = Leg::new(key, call, number, peer, flow, tag, State::Gone);
         leg.invited = true;
-        let wire = Wire { tag, call_id, cseq: 1, branch: means.entropy.branch() };
+        let wire = Wire { tag, call_id, cseq: 1, branch: means.entropy.branch(), habits: leg.refresh.habits() };
         let bytes = leg.write_invite(&invitation, wire, means).inspect_err(|_| leg.close(means));
         let bytes = bytes?;
         let (transactions, mut hand) = means.hand();
@@ -236,6 +249,9 @@ impl Leg {
             dialog: None,
             anchor: Anchor::default(),
             reoffer: Reoffer::None,
+            agreed: false,
+            refresh: Refresh::default(),
+            alarm: None,
             tried: Tried::default(),
             acked: None,
             steps: Vec::new(),
@@ -299,6 +315,7 @@ impl Leg {
 
     /// Gives back what the leg holds, when it is forgotten.
     pub fn close(&mut self, means: &mut Means) {
+        self.wake_after(None, means);
         self.anchor.close(self.key, means);
         means.dialogs.remove(&self.tag);
     }
@@ -334,7 +351,12 @@ impl Leg {
             Peer::Trunk(trunk) => Some(trunk.clone()),
             Peer::Extension(_) => None,
         };
+        let refresh = &self.refresh;
         let client = means.request_with(User::Leg(self.key), dialog, method, |draft, target, means| {
+            if matches!(method, Method::Invite | Method::Update) {
+                draft.header(HeaderName::Allow, ALLOW);
+                refresh.ask(draft);
+            }
             if let Some(trunk) = &trunk {
                 authorize(draft, trunk, method, target, means);
             }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::super::alphabet::{LegEvent, LegOrder, Passed, Session, StopReason, Why};
 use super::super::invitation::{ALLOW, contact};
 use super::super::means::Means;
-use super::{Leg, Reoffer, State, Talking, Unacknowledged, finish, session_of};
+use super::{Leg, State, Talking, Unacknowledged, finish};
 use crate::dialog::Dialog;
 use crate::sip::digest::Tried;
 use crate::sip::{HeaderName, Method, Status};
@@ -27,15 +27,14 @@ impl Leg {
                 let reason = why.reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
                 self.cancel(reason, means);
             }
-            (State::Talking(_), LegOrder::Reoffer(session)) => return self.reoffer(session, means),
-            (State::Talking(_), LegOrder::AcceptReoffer(session)) => return self.accept_reoffer(session, means),
-            (State::Talking(_), LegOrder::RefuseReoffer(status)) => self.refuse_reoffer(status, means),
+            (State::Leaving { .. } | State::Gone, LegOrder::Reoffer(_) | LegOrder::AcceptReoffer(_)) => {}
+            (_, LegOrder::Reoffer(session)) => return self.reoffer(session, means),
+            (_, LegOrder::AcceptReoffer(session)) => return self.accept_reoffer(session, means),
+            (_, LegOrder::RefuseReoffer(status)) => self.refuse_reoffer(status, means),
             (State::Talking(_), LegOrder::WithdrawReoffer) => self.withdraw_reoffer(means),
             (State::Talking(_), LegOrder::Acknowledge(session)) => self.acknowledge(session, means),
             (State::Talking(_), LegOrder::Pass(passed)) => self.pass(&passed, means),
             (State::Talking(_), LegOrder::End(why)) => self.hang_up(why, means),
-            // The caller's own answer still waits: the other side may try again.
-            (State::Offered { .. }, LegOrder::Reoffer(_)) => return Some(LegEvent::ReofferRefused(491)),
             // An order that crossed an event: the leg is already past it.
             (_, _) => {}
         }
@@ -57,15 +56,18 @@ impl Leg {
         };
         self.respond(Status::OK, session.as_ref(), None, means);
         self.dialog.iter_mut().for_each(Dialog::confirm);
-        if let State::Offered { invite, request } = &self.state {
-            let unacknowledged = Some(Unacknowledged::of(*invite, request));
+        if let State::Offered { invite, request } = std::mem::replace(&mut self.state, State::Gone) {
+            let unacknowledged = Some(Unacknowledged::of(invite, &request));
             self.state = State::Talking(Talking { unacknowledged, ..Talking::default() });
+            self.refreshed_by(&request, means);
         }
         None
     }
 
     pub(super) fn refuse(&mut self, status: u16, reason: Option<Bytes>, means: &mut Means) {
         let status = Status::new(status).filter(|status| status.is_final()).unwrap_or(Status::TEMPORARILY_UNAVAILABLE);
+        // RFC 3261 §15.1.2: whatever still waits for an answer gets 487.
+        self.refuse_reoffer(487, means);
         self.respond(status, None, reason.as_ref(), means);
         self.state = State::Gone;
     }
@@ -78,6 +80,9 @@ impl Leg {
             if status.class() < 3 {
                 draft.header(HeaderName::Contact, contact(&self.flow, means));
                 draft.header(HeaderName::Allow, ALLOW);
+            }
+            if status.is_success() {
+                self.refresh.agree(request, &mut draft);
             }
             if let Some(reason) = reason {
                 draft.header(HeaderName::Reason, reason);
@@ -101,85 +106,6 @@ impl Leg {
         let (transactions, mut hand) = means.hand();
         transactions.cancel(invite, reason, &mut hand);
         self.note(means, false, Method::Cancel, 0);
-    }
-
-    fn reoffer(&mut self, session: Option<Session>, means: &mut Means) -> Option<LegEvent> {
-        // RFC 3261 §14.1: not while another INVITE is under way, in either direction.
-        let settled = matches!(self.state, State::Talking(Talking { owes_ack: None, unacknowledged: None, .. }));
-        if !settled || !matches!(self.reoffer, Reoffer::None) {
-            return Some(LegEvent::ReofferRefused(491));
-        }
-        self.tried = Tried::default();
-        self.send_reoffer(session, means)
-    }
-
-    pub(super) fn send_reoffer(&mut self, session: Option<Session>, means: &mut Means) -> Option<LegEvent> {
-        let told = match session.as_ref().map(|session| self.outward(session, means)).transpose() {
-            Ok(told) => told,
-            Err(refusal) => return Some(LegEvent::ReofferRefused(refusal.status().code())),
-        };
-        let invite = self.request(Method::Invite, means, |draft| finish(draft, told.as_ref()))?;
-        self.reoffer = Reoffer::Ours { invite, session };
-        None
-    }
-
-    /// Where the peer has taken its offer back, or cannot be told the answer, the other side's 2xx is acknowledged all the
-    /// same.
-    fn accept_reoffer(&mut self, session: Option<Session>, means: &mut Means) -> Option<LegEvent> {
-        let Reoffer::Theirs { invite, request } = &self.reoffer else {
-            return Some(LegEvent::Acknowledged(None));
-        };
-        let (invite, offered) = (*invite, session_of(request));
-        let source = self.source(invite, means);
-        let told = session.map(|session| self.outward(&session, means)).transpose();
-        // Only what is agreed moves the media: a refused offer leaves everything as it was (RFC 3261 §14.1).
-        let heard = offered.map_or(Ok(()), |offered| self.anchor.inward(self.key, &offered, &source, means));
-        let (Ok(session), Ok(())) = (told, heard) else {
-            self.refuse_reoffer(488, means);
-            return Some(LegEvent::Acknowledged(None));
-        };
-        let Reoffer::Theirs { request, .. } = std::mem::take(&mut self.reoffer) else { return None };
-        let bytes = means.write(|writer, means| {
-            let mut draft = writer.reply(&request, Status::OK, self.tag.as_str(), source.remote);
-            draft.header(HeaderName::Contact, contact(&self.flow, means));
-            draft.header(HeaderName::Allow, ALLOW);
-            finish(&mut draft, session.as_ref())
-        });
-        means.respond(invite, Status::OK, bytes);
-        if let State::Talking(talking) = &mut self.state {
-            talking.unacknowledged = Some(Unacknowledged::of(invite, &request));
-        }
-        self.note(means, false, Method::Invite, 200);
-        None
-    }
-
-    pub(super) fn refuse_reoffer(&mut self, status: u16, means: &mut Means) {
-        if !matches!(self.reoffer, Reoffer::Theirs { .. }) {
-            return;
-        }
-        let Reoffer::Theirs { invite, request } = std::mem::take(&mut self.reoffer) else { return };
-        let status = Status::new(status).filter(|status| status.class() >= 3).unwrap_or(Status::NOT_ACCEPTABLE_HERE);
-        let source = self.source(invite, means).remote;
-        let bytes = means.write(|writer, _| writer.reply(&request, status, self.tag.as_str(), source).finish());
-        means.respond(invite, status, bytes);
-        self.note(means, false, Method::Invite, status.code());
-    }
-
-    /// Our offer is not wanted any more. An INVITE for whose answer nobody waits may not stay open for ever.
-    pub(super) fn withdraw_reoffer(&mut self, means: &mut Means) {
-        if let Reoffer::Ours { invite, .. } = &self.reoffer {
-            let (transactions, mut hand) = means.hand();
-            transactions.cancel(*invite, None, &mut hand);
-        }
-    }
-
-    /// The ACK that waited for the other side's answer.
-    pub(super) fn acknowledge(&mut self, session: Option<Session>, means: &mut Means) {
-        let State::Talking(talking) = &mut self.state else { return };
-        if let Some(cseq) = talking.owes_ack.take() {
-            let session = session.and_then(|session| self.outward(&session, means).ok());
-            self.send_ack(cseq, session.as_ref(), means);
-        }
     }
 
     fn pass(&mut self, passed: &Passed, means: &mut Means) {
