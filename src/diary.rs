@@ -75,7 +75,7 @@ pub fn write(noted: &Noted) {
         },
         Fact::Blocked { number, blocked, note } => tracing::info!(%number, blocked, note, "block list"),
         Fact::Counted(counter) => tracing::debug!(?counter, "counted"),
-        Fact::ConfigApplied { version } => tracing::info!(version = &**version, "config applied"),
+        Fact::ConfigApplied { version, .. } => tracing::info!(version = &**version, "config applied"),
         Fact::ConfigRejected { errors, first } => tracing::warn!(errors, first, "config refused, the old one stays"),
         Fact::Alarm(alarm) => write_alarm(alarm),
         Fact::Started { version } => tracing::info!(version = &**version, "started"),
@@ -109,7 +109,7 @@ fn write_call(step: &CallFact) {
             let missed = ended.missed.map(tracing::field::debug);
             tracing::info!(by = ?ended.by, status = ended.status, missed, talk_ms = ended.talk_ms, "ended");
         }
-        CallFact::Traced { ladder } => tracing::trace!(ladder, "on the wire"),
+        CallFact::Traced { ladder, .. } => tracing::trace!(ladder, "on the wire"),
     }
 }
 

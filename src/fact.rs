@@ -15,6 +15,7 @@ use crate::number::PhoneNumber;
 pub use crate::registrar::Bound;
 use crate::route::{Considered, Direction, Reason};
 use crate::state::{Counter, Override, State};
+use crate::tape::Taped;
 
 /// A fact with its place in the order of things.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -83,6 +84,9 @@ pub enum Fact {
     ConfigApplied {
         /// Its version, as `huntline check` prints it.
         version: Arc<str>,
+        /// Its text without secrets.
+        #[serde(skip_serializing_if = "str::is_empty", default)]
+        text: Arc<str>,
     },
     /// A new configuration was refused; the old one stays.
     ConfigRejected {
@@ -241,6 +245,9 @@ pub enum CallFact {
     Traced {
         /// The SIP ladder.
         ladder: String,
+        /// The same, to be played again. `None` in records of older versions.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        tape: Option<Box<Taped>>,
     },
 }
 

@@ -279,7 +279,9 @@ impl<L: Ledger, R: FnMut(Report)> Keeper<L, R> {
 fn weight(noted: &Noted) -> usize {
     let texts = match &noted.fact {
         Fact::Call(_, CallFact::Offered(offered)) => 768 + offered.plan.len() + 64 * offered.because.len(),
-        Fact::Call(_, CallFact::Traced { ladder }) => ladder.len(),
+        Fact::Call(_, CallFact::Traced { ladder, tape }) => {
+            ladder.len() + tape.as_ref().map_or(0, |tape| tape.strip.len())
+        }
         Fact::Call(_, CallFact::Rung(rung)) => 128 * rung.len(),
         Fact::Bound(bound) => 512 + bound.contact.len() + bound.identity.len(),
         _ => 64,

@@ -75,6 +75,13 @@ pub enum OfLeg {}
 /// Names a leg within its switch.
 pub type LegKey = Key<OfLeg>;
 
+/// Marks the keys of tapes.
+#[derive(Debug)]
+pub enum OfTape {}
+
+/// Names a tape within its switch.
+pub type TapeKey = Key<OfTape>;
+
 /// A table whose rows are found by [`Key`]s. Freed places are used again under a new generation. Keys bear the row's type,
 /// or a mark of their own.
 #[derive(Debug)]

@@ -30,6 +30,7 @@
 //! | 6 | [`route`] | the decision, the timetable, the walk through it |
 //! | | [`hypothesis`] | a call that did not happen, for `explain` |
 //! | 7 | [`anchor`] | media ports and what is ordered of the relay |
+//! | | [`tape`] | what a call heard, said and saw, to be played again |
 //! | | [`fact`] | what happened, in the past tense |
 //! | | [`effect`] | what the core asks of the world |
 //! | | [`call`] | a call and its legs |
@@ -59,6 +60,7 @@
 //! - **Session**: an SDP as its peer sent it. **Anchor**: a leg's ports; **Endpoint**: one `m=` line of it.
 //! - **Fact**: something that happened. **Journal**: makes facts durable. **Held**: an answer that waits for its fact.
 //! - **Means**: what a leg acts with. **House**: the call's view of the switch. **Census**: what there is, counted.
+//! - **Tape**: what is kept of a call so that it can be exported as a trace; its **parties** are the sides that spoke.
 //! - **Trace**: a ladder that is a test. **Actor**: one of its scripted peers.
 #![deny(unsafe_code)]
 
@@ -97,6 +99,7 @@ pub mod hypothesis;
 
 // Floor 7, the call: its media as ports and orders, its life as facts.
 pub mod anchor;
+pub mod tape;
 pub mod fact;
 pub mod effect;
 pub mod call;

@@ -154,7 +154,7 @@ fn two_calls(data: &Path) -> [CallId; 2] {
         (known, 2, CallFact::Ringing { leg: 2 }),
         (known, 5, CallFact::Answered { leg: 2, human: true }),
         (known, 95, ended(200, 90_000)),
-        (known, 95, CallFact::Traced { ladder: "mango -> us   INVITE +74951234567".into() }),
+        (known, 95, CallFact::Traced { ladder: "mango -> us   INVITE +74951234567".into(), tape: None }),
         (missed, 600, CallFact::Offered(Box::new(anonymous))),
         (missed, 604, CallFact::Ended(missed_end)),
     ];

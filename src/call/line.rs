@@ -11,7 +11,7 @@ use super::ladder::Ladder;
 use super::life::Call;
 use crate::clock::Deadline;
 use crate::config::Config;
-use crate::key::CallId;
+use crate::key::{CallId, TapeKey};
 use crate::route::{Caller, Direction};
 use crate::sip::HeaderName;
 
@@ -36,6 +36,8 @@ pub struct Line {
     pub open: u16,
     /// What was said on the wire.
     pub ladder: Ladder,
+    /// The same, to be played again.
+    pub tape: TapeKey,
     /// When its plan goes on.
     pub deadline: Option<Deadline>,
     /// Under which extensions it is listed as waiting for somebody to become free.

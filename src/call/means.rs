@@ -14,11 +14,12 @@ use crate::effect::Effect;
 use crate::entropy::{Entropy, Token};
 use crate::fact::{Fact, Noted};
 use crate::host::Host;
-use crate::key::{CallKey, Flow, LegKey, Transport};
+use crate::key::{CallKey, Flow, LegKey, TapeKey, Transport};
 use crate::registration::{Ground, Purpose, TrunkNews, Trunks};
 use crate::servers::Servers;
 use crate::sip::digest::Answerer;
 use crate::sip::{self, Draft, Method, Status, Writer};
+use crate::tape::Who;
 use crate::transaction::{ClientKey, Hand, ServerKey, Timer as TransactionTimer, Transactions};
 
 /// Who waits for the answer to a request of ours.
@@ -49,6 +50,8 @@ pub enum Timer {
     Gate,
     /// Calls that were shed without a record of their own are counted.
     Shed,
+    /// Whoever owes a tape its last ACK will not say it any more.
+    Tape(TapeKey),
 }
 
 impl From<Purpose> for User {
@@ -106,8 +109,21 @@ pub struct Means {
     pub noted: u64,
     /// Messages noted so far, to keep the order of a ladder.
     pub messages: u32,
+    /// Dialogs that began in this reaction, for the tapes of their calls.
+    pub opened: Vec<Opened>,
     /// The one buffer in which messages are written.
     pub writer: Writer,
+}
+
+/// A dialog that began: whose, with whom, and by which Call-ID it is known.
+#[derive(Debug)]
+pub struct Opened {
+    /// The call.
+    pub call: CallKey,
+    /// At the other end.
+    pub who: Who,
+    /// Its Call-ID.
+    pub call_id: Box<str>,
 }
 
 /// Our hop of a request, owned.
@@ -151,10 +167,17 @@ impl Means {
             dialogs: HashMap::default(),
             noted: 0,
             messages: 0,
+            opened: Vec::new(),
             writer: Writer::default(),
             entropy,
             config,
         }
+    }
+
+    /// A dialog of this call begins: its messages belong on the call's tape.
+    pub fn open(&mut self, call: CallKey, peer: &Arc<str>, trunk: bool, flow: Flow, call_id: &str) {
+        let who = Who { peer: peer.clone(), trunk, flow, us: self.host.told(&flow) };
+        self.opened.push(Opened { call, who, call_id: call_id.into() });
     }
 
     /// Splits off what the transactions need.

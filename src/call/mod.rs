@@ -21,5 +21,5 @@ pub use ladder::Ladder;
 pub use leg::{DialogNames, DialogState, Leg, Peer, dismiss, session_of};
 pub use life::Call;
 pub use line::{Line, Offer};
-pub use means::{Means, Timer, User};
+pub use means::{Means, Opened, Timer, User};
 pub use session::bridge;

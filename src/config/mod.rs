@@ -17,6 +17,7 @@ pub mod outbound;
 mod paths;
 pub mod problem;
 mod read;
+mod redact;
 pub mod schedule;
 pub mod secret;
 pub mod site;
@@ -69,6 +70,8 @@ pub struct Loaded {
 pub struct Config {
     /// The first 12 hex digits of the SHA-256 of the text: names this version in facts and logs.
     pub version: Arc<str>,
+    /// The text without its secrets, for who wants to play a call again.
+    pub redacted: Arc<str>,
     /// `[site]`.
     pub site: Site,
     /// `[sip]`.
@@ -343,6 +346,7 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
     let version = version_of(text);
     Config {
         version,
+        redacted: redact::redact(text).unwrap_or_default().into(),
         site,
         sip,
         media,

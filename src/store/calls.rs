@@ -11,6 +11,7 @@ use crate::fact::{CallFact, EndedBy, Fact, KnownCustomer, MissedCause, Party, Wh
 use crate::key::CallId;
 use crate::number::PhoneNumber;
 use crate::route::{Considered, Direction, Reason};
+use crate::tape::Taped;
 
 /// Where a call stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -157,6 +158,9 @@ pub struct CallDetail {
     pub turns: Vec<Turn>,
     /// The SIP ladder, a line for each message; empty until the last leg has said goodbye.
     pub ladder: String,
+    /// What can be exported as a trace; `None` until then, and in records of versions that kept none.
+    #[serde(skip)]
+    pub tape: Option<Box<Taped>>,
 }
 
 const COLUMNS: &str = "id, began, direction, from_number, from_text, from_name, from_extension, anonymous, to_number, to_text, \
@@ -330,6 +334,7 @@ impl CallDetail {
             talkers: Vec::new(),
             turns: Vec::new(),
             ladder: String::new(),
+            tape: None,
         }
     }
 
@@ -373,7 +378,7 @@ impl CallDetail {
             }
             CallFact::Turned { because } => self.turns.push(Turn { at, because }),
             CallFact::Ended(_) => self.hand_over(at),
-            CallFact::Traced { ladder } => self.ladder = ladder,
+            CallFact::Traced { ladder, tape } => (self.ladder, self.tape) = (ladder, tape),
             _ => {}
         }
     }
@@ -462,6 +467,7 @@ mod tests {
                     because: vec![Reason::Is("12".into(), Failed::Busy), Reason::FallsTo("group:sales".into())],
                 }],
                 ladder: "provider -> us   INVITE".into(),
+                tape: None,
             }
         );
     }

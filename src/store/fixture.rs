@@ -90,7 +90,7 @@ pub(crate) fn ordinary(id: CallId, begin: i64) -> Vec<(i64, Fact)> {
         (4, CallFact::Answered { leg: 2, human: true }),
         (4, CallFact::Dropped { leg: 1, status: 487 }),
         (94, CallFact::Ended(ended)),
-        (94, CallFact::Traced { ladder: "provider -> us   INVITE".into() }),
+        (94, CallFact::Traced { ladder: "provider -> us   INVITE".into(), tape: None }),
     ]
     .map(|(seconds, fact)| (begin + seconds, step(id, fact)))
     .into()

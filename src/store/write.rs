@@ -277,7 +277,7 @@ fn thing(fact: &Fact) -> Option<(&'static str, String, bool)> {
         Fact::Away { extension, until } => ("away", extension.to_string(), until.is_some()),
         Fact::Blocked { number, blocked, .. } => ("blocked", number.to_string(), *blocked),
         Fact::Counted(counter) => ("counter", counter_name(counter), true),
-        Fact::ConfigApplied { .. } => ("config", String::new(), true),
+        Fact::ConfigApplied { version, .. } => ("config", version.to_string(), true),
         Fact::Started { .. } | Fact::Stopped => ("process", String::new(), true),
         _ => return None,
     })

@@ -130,6 +130,10 @@ impl Switch {
         lines.sort_unstable();
         lines.dedup();
         for key in lines {
+            let config = self.means.config.clone();
+            if let Some(extension) = config.extension_by_number(extension) {
+                self.tape_asks(key, config.extension(extension));
+            }
             for binding in bindings {
                 let Some(way) = self.way_to_binding(*binding) else { continue };
                 self.with_call(key, |call, house| {
@@ -198,6 +202,7 @@ impl Switch {
         message: &Message,
     ) -> (RoutePlan, Offered) {
         let chance = self.means.entropy.u64();
+        self.tapes.chance = chance;
         let config = self.means.config.clone();
         let customer = self.customer_of(&asker.caller);
         let present = Present { switch: self, without: None };
@@ -250,6 +255,10 @@ impl Switch {
         let display = offered.customer.as_ref().map_or(asker.display, |customer| customer.name.clone());
         let mut ladder = Ladder::new(self.means.now.mono);
         ladder.add_leg(peer.name().clone());
+        let tape = self.tape_begins();
+        if let Some(tape) = self.tapes.get_mut(tape) {
+            tape.call = Some(id);
+        }
         let line = self.lines.insert(Line {
             id,
             call: None,
@@ -267,6 +276,7 @@ impl Switch {
             legs: 1,
             open: 1,
             ladder,
+            tape,
             deadline: None,
             watched: Default::default(),
         });
@@ -283,6 +293,7 @@ impl Switch {
             Err(refusal) => {
                 self.legs.remove(caller);
                 self.lines.remove(line);
+                self.tape_is_void(tape);
                 return self.refuse_on_record(server, &message, &plan, offered, &refusal);
             }
         }
@@ -292,10 +303,12 @@ impl Switch {
         }
         self.raise_alarms(&plan, origin);
         let now = self.means.now.mono;
+        self.tape_sees(tape, &plan, origin, offered.from.number);
         let call = Call::begin(id, config, caller, Arc::new(plan), offered, now, &mut House { switch: self, line });
         if let Some(row) = self.lines.get_mut(line) {
             row.call = Some(call);
         }
+        self.tape_settles(tape);
         self.count(origin, &dialled, line);
         self.settle_line(line);
     }

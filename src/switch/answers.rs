@@ -29,7 +29,7 @@ impl Switch {
         for change in gone {
             self.note_binding(change);
         }
-        self.means.note(Fact::ConfigApplied { version: config.version.clone() });
+        self.means.note(Fact::ConfigApplied { version: config.version.clone(), text: config.redacted.clone() });
     }
 
     /// A fact from before the restart.
@@ -64,6 +64,7 @@ impl Switch {
     pub(super) fn end_all(&mut self) {
         let lines: Vec<CallKey> = self.lines.iter().map(|(key, _)| key).collect();
         for line in lines {
+            self.tape_notes(line, "end all");
             self.with_call(line, |call, house| call.end(503, house));
         }
     }

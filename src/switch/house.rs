@@ -74,6 +74,9 @@ impl Legs for House<'_> {
         if waits && first_fact > self.switch.journaled {
             self.switch.hold(Held { fact: first_fact, answer: HeldAnswer::Order(leg, order) });
         } else {
+            if waits {
+                self.switch.tape_is_journaled(self.line);
+            }
             self.switch.obey(leg, order);
         }
     }
@@ -88,6 +91,8 @@ impl Legs for House<'_> {
         if line.first_fact == 0 {
             line.first_fact = number;
         }
+        let tape = line.tape;
+        self.switch.tape_notes_fact(tape);
     }
 
     fn entered(&mut self, group: GroupIx) {
@@ -266,7 +271,11 @@ fn shown(line: &Line, host: Host<'_>) -> Uri {
 impl Presence for House<'_> {
     fn of(&self, extension: ExtensionIx) -> Availability {
         match self.switch.lines.get(self.line) {
-            Some(line) => self.switch.availability(line.config.extension(extension)),
+            Some(line) => {
+                let extension = line.config.extension(extension);
+                self.switch.tape_asks(self.line, extension);
+                self.switch.availability(extension)
+            }
             None => Availability::Unreachable,
         }
     }

@@ -20,6 +20,7 @@ mod receive;
 mod refused;
 mod replaces;
 mod tables;
+mod tapes;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -34,7 +35,7 @@ use self::tables::{Held, HeldAnswer};
 use crate::call::{Leg, LegOrder, Peer, Timer};
 use crate::clock::{Duration, Instant, Now};
 use crate::effect::Effect;
-use crate::fact::{Alarm, CallFact, Fact};
+use crate::fact::{Alarm, Fact};
 use crate::key::{CallKey, LegKey};
 
 /// How long an answer waits for the journal before it leaves without.
@@ -45,8 +46,7 @@ impl Switch {
     pub fn handle(&mut self, input: Input, now: Now, effects: &mut Vec<Effect>) {
         self.means.now = now;
         std::mem::swap(effects, &mut self.means.effects);
-        self.take(input);
-        self.settle();
+        self.react(now.mono, |switch| switch.take(input));
         std::mem::swap(effects, &mut self.means.effects);
     }
 
@@ -54,9 +54,9 @@ impl Switch {
     pub fn tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.means.now = now;
         std::mem::swap(effects, &mut self.means.effects);
-        while let Some(timer) = self.means.deadlines.pop_due(now.mono) {
-            self.due(timer);
-            self.settle();
+        while let Some(at) = self.means.deadlines.first() {
+            let Some(timer) = self.means.deadlines.pop_due(now.mono) else { break };
+            self.react(at, |switch| switch.due(timer));
         }
         std::mem::swap(effects, &mut self.means.effects);
     }
@@ -64,6 +64,20 @@ impl Switch {
     /// When [`Switch::tick`] wants to be called.
     pub fn deadline(&self) -> Option<Instant> {
         self.means.deadlines.first()
+    }
+
+    /// One complete reaction to something that was due then.
+    fn react(&mut self, due: Instant, act: impl FnOnce(&mut Switch)) {
+        let from = self.means.effects.len();
+        self.reaction_begins(due);
+        act(self);
+        self.settle();
+        self.reaction_ends(from);
+        if self.draining && self.lines.is_empty() && !std::mem::replace(&mut self.drained, true) {
+            self.count_shed();
+            self.file_all();
+            self.means.effects.push(Effect::Drained);
+        }
     }
 
     fn take(&mut self, input: Input) {
@@ -111,6 +125,7 @@ impl Switch {
             Timer::Trunk(due) => self.means.with_trunks(|trunks, ground| trunks.due(due, ground)),
             Timer::Gate => self.release_late(),
             Timer::Shed => self.shed_is_due(),
+            Timer::Tape(key) => self.tape_due(key),
         }
     }
 
@@ -133,10 +148,6 @@ impl Switch {
         for news in std::mem::take(&mut self.means.news) {
             self.means.note(Fact::from(news));
         }
-        if self.draining && self.lines.is_empty() && !std::mem::replace(&mut self.drained, true) {
-            self.count_shed();
-            self.means.effects.push(Effect::Drained);
-        }
     }
 
     /// Takes a call out of its line, lets it act, and puts it back.
@@ -149,6 +160,8 @@ impl Switch {
         let result = act(&mut call, &mut House { switch: self, line: key });
         if let Some(line) = self.lines.get_mut(key) {
             line.call = Some(call);
+            let tape = line.tape;
+            self.tape_settles(tape);
         }
         self.settle_line(key);
         Some(result)
@@ -197,7 +210,7 @@ impl Switch {
             for extension in &line.watched {
                 remove_from(&mut self.watchers, extension, &key);
             }
-            self.means.note(Fact::Call(line.id, CallFact::Traced { ladder: line.ladder.text() }));
+            self.tape_closes(key, line.tape, line.ladder.text());
         }
     }
 
@@ -248,6 +261,7 @@ impl Switch {
         lines.dedup();
         let now = self.means.now.mono;
         for line in lines {
+            self.tape_notes(line, &format!("taken {extension}"));
             self.with_call(line, |call, house| {
                 if let Some(extension) = call.config().extension_by_number(extension) {
                     call.taken(extension, now, house);
@@ -293,7 +307,7 @@ impl Switch {
             self.means.note(Fact::Alarm(Alarm::GuaranteeRestored));
         }
         let journaled = self.journaled;
-        self.release(|_, held| held.fact <= journaled);
+        self.release(true, |_, held| held.fact <= journaled);
     }
 
     /// The disk is too slow: the call goes on, and everybody is told that the promise is not kept.
@@ -303,11 +317,11 @@ impl Switch {
         if self.held.iter().any(|(until, _)| *until <= now) && !std::mem::replace(&mut self.guarantee_suspended, true) {
             self.means.note(Fact::Alarm(Alarm::GuaranteeSuspended));
         }
-        self.release(|until, _| until <= now);
+        self.release(false, |until, _| until <= now);
         self.watch_gate();
     }
 
-    fn release(&mut self, ready: impl Fn(Instant, &Held) -> bool) {
+    fn release(&mut self, on_disk: bool, ready: impl Fn(Instant, &Held) -> bool) {
         let mut waiting = VecDeque::with_capacity(self.held.len());
         for (until, held) in std::mem::take(&mut self.held) {
             if !ready(until, &held) {
@@ -315,8 +329,16 @@ impl Switch {
                 continue;
             }
             match held.answer {
-                HeldAnswer::Order(leg, order) => self.obey(leg, order),
-                HeldAnswer::Reply(server, status, bytes) => self.means.respond(server, status, bytes),
+                HeldAnswer::Order(leg, order) => {
+                    if let Some(line) = self.legs.get(leg).map(Leg::call).filter(|_| on_disk) {
+                        self.tape_is_journaled(line);
+                    }
+                    self.obey(leg, order);
+                }
+                HeldAnswer::Reply(server, status, bytes) => {
+                    self.tape_waited(&bytes, PATIENCE_WITH_DISK.saturating_sub(until - self.means.now.mono));
+                    self.means.respond(server, status, bytes);
+                }
             }
         }
         waiting.append(&mut self.held);

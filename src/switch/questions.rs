@@ -238,6 +238,7 @@ impl Switch {
         let Some(key) = self.lines.iter().find(|(_, line)| line.id == id).map(|(key, _)| key) else {
             return Err(format!("there is no live call {id}"));
         };
+        self.tape_notes(key, "hang up");
         self.with_call(key, |call, house| call.end(480, house));
         Ok(json!({ "call": id }))
     }

@@ -17,6 +17,7 @@ use super::tables::Switch;
 
 impl Switch {
     pub(super) fn receive(&mut self, flow: Flow, message: Message) {
+        self.tape_hears(message.call_id(), message.bytes());
         let arrival = {
             let (transactions, mut hand) = self.means.hand();
             transactions.receive(flow, &message, &mut hand)

@@ -63,7 +63,9 @@ impl Switch {
             _ => MissedCause::Rejected,
         };
         offered.because = vec![Reason::CannotBeCarriedOn(refusal.to_string().into())];
-        let fact = self.note_refused(plan, offered, refusal.status(), cause);
+        let id = CallId::new(self.means.now.wall, self.means.entropy.u64());
+        self.tape_of_refused(id, server, message, &offered);
+        let fact = self.note_refused(id, plan, offered, refusal.status(), cause);
         let Some(bytes) = self.refusal_to(server, message, refusal) else { return };
         match fact > self.journaled {
             true => self.hold(Held { fact, answer: HeldAnswer::Reply(server, refusal.status(), bytes) }),
@@ -72,8 +74,14 @@ impl Switch {
     }
 
     /// A call that began and ended at the door; the number of its last fact.
-    fn note_refused(&mut self, plan: &RoutePlan, offered: Offered, status: Status, cause: MissedCause) -> u64 {
-        let id = CallId::new(self.means.now.wall, self.means.entropy.u64());
+    fn note_refused(
+        &mut self,
+        id: CallId,
+        plan: &RoutePlan,
+        offered: Offered,
+        status: Status,
+        cause: MissedCause,
+    ) -> u64 {
         let missable = plan.direction == Direction::Inbound && offered.from.extension.is_none() && !plan.is_blocked();
         self.means.note(Fact::Call(id, CallFact::Offered(Box::new(offered))));
         let missed = missable.then_some(cause);
@@ -125,7 +133,8 @@ impl Switch {
         let (asker, dialled) = inquiry::read(message, origin, &config);
         let (plan, mut offered) = self.decide(&asker, &dialled, origin, message);
         offered.because = vec![why.reason()];
-        self.note_refused(&plan, offered, Status::SERVICE_UNAVAILABLE, MissedCause::Capacity);
+        let id = CallId::new(self.means.now.wall, self.means.entropy.u64());
+        self.note_refused(id, &plan, offered, Status::SERVICE_UNAVAILABLE, MissedCause::Capacity);
     }
 
     /// The window is over: what was not recorded by itself is counted, and there is room again unless the journal is full.

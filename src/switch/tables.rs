@@ -1,6 +1,6 @@
 //! What the switch owns: tables, and nothing that acts.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,13 +8,14 @@ use hashbrown::HashMap;
 
 use crate::admission::Doorkeeper;
 use crate::call::{Leg, LegEvent, LegOrder, Line, Means, Peer};
-use crate::clock::{Instant, Now};
+use crate::clock::{Deadline, Instant, Now};
 use crate::config::Config;
 use crate::customer::CustomerIndex;
-use crate::key::{Arena, CallKey, LegKey, OfCall, OfLeg};
+use crate::key::{Arena, CallKey, LegKey, OfCall, OfLeg, OfTape, TapeKey};
 use crate::registrar::Registrar;
 use crate::sip::Status;
 use crate::state::State;
+use crate::tape::Tape;
 use crate::transaction::ServerKey;
 
 /// The core: a value that owns every call, binding and registration.
@@ -50,6 +51,7 @@ pub struct Switch {
     /// It was said that the last call is over.
     pub(super) drained: bool,
     pub(super) shed: Shed,
+    pub(super) tapes: Tapes,
 }
 
 /// An answer that waits for the journal.
@@ -87,6 +89,28 @@ impl Shed {
     }
 }
 
+/// The tapes that are being written.
+#[derive(Debug, Default)]
+pub(super) struct Tapes {
+    pub(super) all: Arena<Tape, OfTape>,
+    /// Which side of which call a Call-ID means.
+    pub(super) by_call_id: HashMap<u64, (TapeKey, u16), foldhash::fast::FixedState>,
+    /// Counts reactions.
+    pub(super) reaction: u64,
+    /// When the present one was due.
+    pub(super) due: Instant,
+    /// What came in and belongs to no known dialog: the call that begins with it takes it.
+    pub(super) unclaimed: Option<(u64, Bytes)>,
+    /// Calls that noted a fact in this reaction.
+    pub(super) noted: Vec<TapeKey>,
+    /// Calls that were closed in this reaction.
+    pub(super) closed: Vec<(CallKey, TapeKey, String)>,
+    /// Calls that are closed, but whose caller owes an ACK; with their ladders.
+    pub(super) waiting: BTreeMap<TapeKey, (String, Deadline)>,
+    /// The chance with which the present call was decided.
+    pub(super) chance: u64,
+}
+
 impl Switch {
     /// An empty office under `config`. `seed` is the only chance it will ever have; `shard` is written into every tag,
     /// branch and Call-ID.
@@ -115,6 +139,7 @@ impl Switch {
             draining: false,
             drained: false,
             shed: Shed::default(),
+            tapes: Tapes::default(),
         }
     }
 }

@@ -85,7 +85,7 @@ fn life(call: i64) -> [(Timestamp, Fact); LIFE as usize] {
         Fact::Call(id, CallFact::Answered { leg: 2, human: true }),
         Fact::Call(id, CallFact::Ended(ended)),
         Fact::Counted(talked),
-        Fact::Call(id, CallFact::Traced { ladder: "provider -> us   INVITE +493012340\n".repeat(14) }),
+        Fact::Call(id, CallFact::Traced { ladder: "provider -> us   INVITE +493012340\n".repeat(14), tape: None }),
     ]
     .map(|fact| (at, fact))
 }

@@ -55,6 +55,11 @@ impl Peer {
             Peer::Extension(name) | Peer::Trunk(name) => name,
         }
     }
+
+    /// True for a trunk.
+    pub fn is_trunk(&self) -> bool {
+        matches!(self, Peer::Trunk(_))
+    }
 }
 
 /// One side of a call.
@@ -186,6 +191,7 @@ impl Leg {
     ) -> Result<Leg, Refusal> {
         let tag = means.entropy.tag();
         let dialog = Dialog::from_request(&request, flow, tag, &contact(&flow, means))?;
+        means.open(call, peer.name(), peer.is_trunk(), flow, request.call_id());
         let state = State::Offered { invite, request: Box::new(request) };
         let mut leg = Leg::new(key, call, 0, peer, flow, tag, state);
         leg.dialog = Some(dialog);
@@ -218,6 +224,7 @@ impl Leg {
         let wire = Wire { tag, call_id, cseq: 1, branch: means.entropy.branch(), habits: leg.refresh.habits() };
         let bytes = leg.write_invite(&invitation, wire, means).inspect_err(|_| leg.close(means));
         let bytes = bytes?;
+        means.open(call, leg.peer.name(), leg.peer.is_trunk(), flow, call_id.as_str());
         let (transactions, mut hand) = means.hand();
         let invite = transactions.request(User::Leg(key), flow, Method::Invite, wire.branch, bytes, &mut hand);
         leg.state = State::Inviting(Box::new(Inviting {

@@ -1,0 +1,311 @@
+//! The tape of a call: every message it said and heard, and what it saw of the house, so that it can be played again.
+//!
+//! A tape is written while the call lives, so it must cost little: of a message it keeps the start line and the headers
+//! that mean something, of a session the first copy, of a repetition that it was one. What could not be shown to a
+//! stranger (credentials, keys of media) is never written down. Numbers of people stay.
+//!
+//! It is text. Each entry begins with a record separator (`U+001E`) and says what it is, where it belongs and when, in
+//! microseconds since the call began:
+//!
+//! ```text
+//! <0 0            a message came from party 0: start line, headers, after U+001D the body
+//! >1 1200 =       one left to party 1, the same bytes as before
+//! !1200 busy 12   something of the world as the call saw it, in a line of the notation of `sip-traces/`
+//! *20400000       a fact of the call was noted
+//! ```
+
+mod strip;
+
+use std::cell::RefCell;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+pub use self::strip::{BODY, ENTRY, mark, without_addresses};
+use self::strip::{Stripped, Way};
+use crate::clock::{Duration, Instant};
+use crate::key::{CallId, Flow, Transport};
+
+/// How much of one call is kept; what comes after is only counted. A long call with a storm of messages must not fill
+/// the memory.
+const LARGEST: usize = 64 * 1024;
+
+/// What is kept of a call that is over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taped {
+    /// The version of the config under which it began.
+    pub office: Arc<str>,
+    /// Who spoke, each side of the call for itself.
+    pub parties: Vec<Heard>,
+    /// How late timers were carried out, all together, in microseconds: what left by them was due so much earlier.
+    pub late: u64,
+    /// The entries.
+    pub strip: String,
+    /// Messages that found no room.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub left_out: u32,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+/// One side of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// The extension's number, or the trunk's name.
+    pub peer: Arc<str>,
+    /// It is a trunk.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub trunk: bool,
+    /// Which device of the extension, counted from 1 as the call met them.
+    pub device: u8,
+    /// Where it is.
+    pub at: SocketAddr,
+    /// How it is reached.
+    pub by: Transport,
+    /// What it is told as our address.
+    pub us: SocketAddr,
+    /// Its Call-ID, its tag and ours, in case that one dialog is spoken of in another.
+    pub names: [Box<str>; 3],
+}
+
+/// A tape that is being written.
+#[derive(Debug)]
+pub struct Tape {
+    /// The call, once it has a name.
+    pub call: Option<CallId>,
+    office: Arc<str>,
+    began: Instant,
+    strip: Vec<u8>,
+    parties: SmallVec<[Party; 2]>,
+    /// Sessions as they stand on the strip: each by its bytes, and by what is left of it when addresses are not looked at.
+    sessions: Vec<[u64; 2]>,
+    /// Every message so far, by its bytes.
+    said: Vec<u64>,
+    /// The devices that the call has met, to number them.
+    devices: Vec<(Arc<str>, SocketAddr)>,
+    /// How the house stood when the call last asked, and what is to be written of it.
+    standing: RefCell<Standing>,
+    /// In which reaction the last entry was written, and where on the strip that reaction begins.
+    reaction: (u64, usize),
+    /// The moment of the last entry.
+    stamp: u64,
+    late: Duration,
+    left_out: u32,
+    /// Answers wait for the journal.
+    waits: bool,
+}
+
+#[derive(Debug, Default)]
+struct Standing {
+    seen: Vec<(Arc<str>, u64)>,
+    news: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Party {
+    heard: Heard,
+    /// Tags that were heard in its dialog, ours and theirs.
+    tags: SmallVec<[u64; 3]>,
+    /// It waits for the answer to an INVITE, or we wait for the ACK to a refusal.
+    unsettled: bool,
+}
+
+/// When and within which reaction something is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// The number of the reaction.
+    pub reaction: u64,
+    /// When it was due, or the message arrived.
+    pub due: Instant,
+    /// When it was carried out.
+    pub now: Instant,
+}
+
+/// Who is at the other end of a new party.
+#[derive(Clone, Debug)]
+pub struct Who {
+    /// The extension's number, or the trunk's name.
+    pub peer: Arc<str>,
+    /// It is a trunk.
+    pub trunk: bool,
+    /// Where it is.
+    pub flow: Flow,
+    /// What it is told as our address.
+    pub us: SocketAddr,
+}
+
+impl Tape {
+    /// An empty tape of a call that begins now, under this version of the config.
+    pub fn new(office: Arc<str>, moment: Moment) -> Tape {
+        Tape {
+            call: None,
+            office,
+            began: moment.now,
+            strip: Vec::with_capacity(1536),
+            parties: SmallVec::new(),
+            sessions: Vec::new(),
+            said: Vec::new(),
+            devices: Vec::new(),
+            standing: RefCell::default(),
+            reaction: (moment.reaction, 0),
+            stamp: 0,
+            late: Duration::ZERO,
+            left_out: 0,
+            waits: true,
+        }
+    }
+
+    /// A side of the call, known by its Call-ID. The number by which its messages are written.
+    pub fn add_party(&mut self, who: &Who, call_id: &str) -> u16 {
+        let device = if who.trunk { 1 } else { self.device(&who.peer, who.flow.remote) };
+        let Flow { remote: at, transport: by, .. } = who.flow;
+        let names = [call_id.into(), "".into(), "".into()];
+        let heard = Heard { peer: who.peer.clone(), trunk: who.trunk, device, at, by, us: who.us, names };
+        self.parties.push(Party { heard, tags: SmallVec::new(), unsettled: false });
+        (self.parties.len() - 1) as u16
+    }
+
+    /// The marks of its parties' Call-IDs.
+    pub fn call_ids(&self) -> impl Iterator<Item = u64> {
+        self.parties.iter().map(|party| mark(party.heard.names[0].as_bytes()))
+    }
+
+    /// True while a caller waits for an answer, or has not acknowledged a refusal: the tape is not complete.
+    pub fn is_unsettled(&self) -> bool {
+        self.parties.iter().any(|party| party.unsettled)
+    }
+
+    /// The journal has the call's first fact: answers leave from here on. True where that is news.
+    pub fn journaled(&mut self) -> bool {
+        std::mem::take(&mut self.waits)
+    }
+
+    /// An answer left so much later than it was due.
+    pub fn add_delay(&mut self, span: Duration) {
+        self.late += span;
+    }
+
+    /// A message came in.
+    pub fn hear(&mut self, party: u16, bytes: &[u8], moment: Moment) {
+        self.add(Way::Inward, party, bytes, moment);
+    }
+
+    /// A message left.
+    pub fn say(&mut self, party: u16, bytes: &[u8], moment: Moment) {
+        self.add(Way::Outward, party, bytes, moment);
+    }
+
+    fn add(&mut self, way: Way, number: u16, bytes: &[u8], moment: Moment) {
+        let Some(party) = self.parties.get_mut(usize::from(number)) else { return };
+        if self.strip.len() > LARGEST {
+            self.left_out += 1;
+            return;
+        }
+        let whole = mark(bytes);
+        let again = self.said.contains(&whole);
+        if !again {
+            self.said.push(whole);
+        }
+        let message = Stripped::of(bytes);
+        message.follow_invite(way, &mut party.unsettled);
+        message.follow_tags(way, &mut party.heard.names);
+        self.begin(if way == Way::Inward { '<' } else { '>' }, moment);
+        let _ = write!(self.strip, "{number} {}", self.stamp);
+        if again {
+            let _ = write!(self.strip, " = {}", message.name());
+            return;
+        }
+        let party = &mut self.parties[usize::from(number)];
+        message.write(way, &mut party.tags, &mut self.strip);
+        strip::write_body(way, &message, &mut self.sessions, &mut self.strip);
+    }
+
+    /// A fact of the call was noted.
+    pub fn note_fact(&mut self, moment: Moment) {
+        self.begin('*', moment);
+        let _ = write!(self.strip, "{}", self.stamp);
+    }
+
+    /// The world did something to the call, beside what it heard: a line of the notation.
+    pub fn note_world(&mut self, line: &str, moment: Moment) {
+        self.begin('!', moment);
+        let _ = write!(self.strip, "{} {line}", self.stamp);
+    }
+
+    /// The call asks how an extension stands; `mark` changes whenever `tell` would say something else. `tell` hears whether
+    /// the call has asked before.
+    pub fn asks(&self, extension: &Arc<str>, mark: u64, tell: impl FnOnce(bool, &mut Vec<String>)) {
+        let standing = &mut *self.standing.borrow_mut();
+        let known = standing.seen.iter_mut().find(|(seen, _)| seen == extension);
+        let before = known.map(|(_, before)| std::mem::replace(before, mark));
+        if before.is_none() {
+            standing.seen.push((extension.clone(), mark));
+        }
+        if before != Some(mark) {
+            tell(before.is_some(), &mut standing.news);
+        }
+    }
+
+    /// The house stands so, for a line of the setting.
+    pub fn sees(&self, line: String) {
+        self.standing.borrow_mut().news.push(line);
+    }
+
+    /// Writes down how the house stood in this reaction: before the reaction, because that is when it came to stand so.
+    pub fn settle(&mut self, moment: Moment) {
+        let news = std::mem::take(&mut self.standing.get_mut().news);
+        if news.is_empty() {
+            return;
+        }
+        self.turn(moment);
+        let mut lines = Vec::new();
+        // A timer that is due now must find it so.
+        let before = self.stamp.saturating_sub(1);
+        for line in news {
+            let _ = write!(lines, "{ENTRY}!{before} {line}");
+        }
+        let at = self.reaction.1;
+        self.strip.splice(at..at, lines);
+    }
+
+    /// The number of a device among those of its extension, in the order in which the call met them.
+    pub fn device(&mut self, extension: &Arc<str>, at: SocketAddr) -> u8 {
+        let known = self.devices.iter().filter(|(of, _)| of == extension).position(|(_, known)| *known == at);
+        let number = known.unwrap_or_else(|| {
+            self.devices.push((extension.clone(), at));
+            self.devices.iter().filter(|(of, _)| of == extension).count() - 1
+        });
+        u8::try_from(number + 1).unwrap_or(u8::MAX)
+    }
+
+    /// What is kept of it.
+    pub fn finish(self) -> Taped {
+        Taped {
+            office: self.office,
+            parties: self.parties.into_iter().map(|party| party.heard).collect(),
+            late: u64::try_from(self.late.as_micros()).unwrap_or(u64::MAX),
+            strip: String::from_utf8(self.strip)
+                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into()),
+            left_out: self.left_out,
+        }
+    }
+
+    fn begin(&mut self, kind: char, moment: Moment) {
+        self.turn(moment);
+        let _ = write!(self.strip, "{ENTRY}{kind}");
+    }
+
+    fn turn(&mut self, moment: Moment) {
+        if self.reaction.0 != moment.reaction {
+            self.reaction = (moment.reaction, self.strip.len());
+            self.late += moment.now.since(moment.due);
+        }
+        let micros = u64::try_from(moment.due.since(self.began).as_micros()).unwrap_or(u64::MAX);
+        self.stamp = self.stamp.max(micros);
+    }
+}

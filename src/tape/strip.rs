@@ -1,0 +1,313 @@
+//! What is left of a message on a tape: what it means, without what only finds its way or proves who sent it.
+
+use std::hash::BuildHasher as _;
+use std::io::Write as _;
+
+use smallvec::SmallVec;
+
+use crate::sip::HeaderName;
+
+/// Begins an entry.
+pub const ENTRY: char = '\u{1e}';
+/// Begins the body of a message.
+pub const BODY: char = '\u{1d}';
+
+/// A name that is only compared.
+pub fn mark(bytes: &[u8]) -> u64 {
+    foldhash::fast::FixedState::with_seed(0x7a9e).hash_one(bytes)
+}
+
+/// Towards whom.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Way {
+    Inward,
+    Outward,
+}
+
+/// A message, taken apart as far as a tape looks into it.
+pub(super) struct Stripped<'a> {
+    start: &'a [u8],
+    head: &'a [u8],
+    pub(super) body: &'a [u8],
+}
+
+impl<'a> Stripped<'a> {
+    pub(super) fn of(bytes: &'a [u8]) -> Stripped<'a> {
+        let end = memchr::memmem::find(bytes, b"\r\n\r\n").map_or(bytes.len(), |end| end + 2);
+        let start = memchr::memchr(b'\n', &bytes[..end]).map_or(end, |at| at + 1);
+        let body = bytes.get(end + 2..).unwrap_or_default();
+        Stripped { start: bytes[..start].trim_ascii(), head: &bytes[start..end], body }
+    }
+
+    /// The status, of a response.
+    fn status(&self) -> Option<u16> {
+        let text = self.start.strip_prefix(b"SIP/2.0 ")?.get(..3)?;
+        std::str::from_utf8(text).ok()?.parse().ok()
+    }
+
+    /// The method, of the request or that the response answers.
+    fn method(&self) -> &'a [u8] {
+        if self.status().is_none() {
+            return self.start.split(|byte| *byte == b' ').next().unwrap_or_default();
+        }
+        let cseq = self.lines().find(|line| line.name == HeaderName::CSeq).map(|line| line.value);
+        cseq.and_then(|value| value.rsplit(|byte| *byte == b' ').next()).unwrap_or_default()
+    }
+
+    /// As a line of a ladder names it: `INVITE`, `200 INVITE`.
+    pub(super) fn name(&self) -> String {
+        let method = String::from_utf8_lossy(self.method()).into_owned();
+        self.status().map_or(method.clone(), |status| format!("{status} {method}"))
+    }
+
+    /// Whether, after this message, an INVITE of theirs waits for its answer, or we for the ACK to a refusal.
+    pub(super) fn follow_invite(&self, way: Way, unsettled: &mut bool) {
+        match (way, self.status()) {
+            (Way::Inward, None) if self.start.starts_with(b"INVITE ") => *unsettled = true,
+            (Way::Inward, None) if self.start.starts_with(b"ACK ") => *unsettled = false,
+            (Way::Outward, Some(200..300)) if self.method() == b"INVITE" => *unsettled = false,
+            _ => {}
+        }
+    }
+
+    /// The tags of the dialog: the first of each side; a 2xx has the last word.
+    pub(super) fn follow_tags(&self, way: Way, names: &mut [Box<str>; 3]) {
+        let status = self.status();
+        if names[1..].iter().all(|name| !name.is_empty()) && status.is_none_or(|status| status / 100 != 2) {
+            return;
+        }
+        // What a refusal is tagged with names no dialog.
+        if status.is_some_and(|status| status >= 300) || self.method() == b"CANCEL" {
+            return;
+        }
+        let theirs_is_from = (way == Way::Inward) == status.is_none();
+        for line in self.lines() {
+            let place = match (line.name, theirs_is_from) {
+                (HeaderName::From, true) | (HeaderName::To, false) => 1,
+                (HeaderName::From, false) | (HeaderName::To, true) => 2,
+                _ => continue,
+            };
+            if let Some(tag) = tag_of(line.value) {
+                names[place] = String::from_utf8_lossy(tag).into();
+            }
+        }
+    }
+
+    fn lines(&self) -> impl Iterator<Item = HeaderLine<'a>> {
+        let mut rest = self.head;
+        std::iter::from_fn(move || {
+            let mut end = 0;
+            // A line goes on where the next one begins with a blank (RFC 3261 §7.3.1).
+            loop {
+                end += memchr::memchr(b'\n', rest.get(end..)?)? + 1;
+                if !matches!(rest.get(end), Some(b' ' | b'\t')) {
+                    break;
+                }
+            }
+            let (line, after) = rest.split_at(end);
+            rest = after;
+            let colon = memchr::memchr(b':', line).unwrap_or(line.len());
+            let spelling = line[..colon].trim_ascii();
+            let value = line.get(colon + 1..).unwrap_or_default().trim_ascii();
+            Some(HeaderLine { name: HeaderName::read(spelling), spelling, value })
+        })
+    }
+
+    /// Writes what is kept: the first line, then the headers.
+    pub(super) fn write(&self, way: Way, tags: &mut SmallVec<[u64; 3]>, out: &mut Vec<u8>) {
+        let (status, method) = (self.status(), self.method());
+        let authorised =
+            |line: HeaderLine<'_>| matches!(line.name, HeaderName::Authorization | HeaderName::ProxyAuthorization);
+        if self.lines().any(authorised) {
+            out.extend_from_slice(b" authorised");
+        }
+        out.push(b'\n');
+        match status {
+            Some(status) => {
+                let _ = write!(out, "{status} ");
+                put(out, method);
+            }
+            None => put(out, self.start.strip_suffix(b" SIP/2.0").unwrap_or(self.start)),
+        }
+        let addressed = self.is_addressed(way, method, status, tags);
+        for line in self.lines() {
+            let kept = match keeps(line.name, way) {
+                Kept::Never => false,
+                Kept::Always => true,
+                Kept::Address => addressed,
+                Kept::Challenge => {
+                    line.write_challenge(out);
+                    false
+                }
+            };
+            if kept {
+                line.write(line.value, out);
+            }
+        }
+    }
+
+    /// True where From and To say something: where a dialog begins, or where they are not those of the dialog.
+    fn is_addressed(&self, way: Way, method: &[u8], status: Option<u16>, tags: &mut SmallVec<[u64; 3]>) -> bool {
+        let tag = |name| self.lines().find(|line| line.name == name).and_then(|line| tag_of(line.value)).map(mark);
+        let (from, to) = (tag(HeaderName::From), tag(HeaderName::To));
+        let is_new = |tag: Option<u64>, tags: &SmallVec<[u64; 3]>| tag.is_some_and(|tag| !tags.contains(&tag));
+        let (new_from, new_to) = (is_new(from, tags), is_new(to, tags));
+        let begins = status.is_none() && to.is_none() && method != b"CANCEL";
+        let refuses = status.is_some_and(|status| status >= 300);
+        if refuses && way == Way::Inward {
+            return false;
+        }
+        // The first two tags are the two sides of the dialog, however they come to be known.
+        let first = tags.len() < 2 && (status.is_some() || begins);
+        if begins || status.is_some() {
+            tags.extend(from.filter(|_| new_from));
+            tags.extend(to.filter(|_| new_to));
+        }
+        begins || ((new_from || new_to) && !first && way == Way::Inward)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct HeaderLine<'a> {
+    name: HeaderName,
+    spelling: &'a [u8],
+    value: &'a [u8],
+}
+
+impl HeaderLine<'_> {
+    fn write(&self, value: &[u8], out: &mut Vec<u8>) {
+        out.push(b'\n');
+        match self.name {
+            HeaderName::Other => put(out, self.spelling),
+            name => out.extend_from_slice(name.as_str().as_bytes()),
+        }
+        out.extend_from_slice(b": ");
+        put(out, value);
+    }
+
+    /// Of a challenge only what must be known to answer it; the nonce is nobody's business.
+    fn write_challenge(&self, out: &mut Vec<u8>) {
+        let Ok(auth) = crate::sip::header::Auth::read(self.value) else { return };
+        let nonce = auth.params().flatten().find(|(name, _)| *name == "nonce").map_or(&b""[..], |(_, text)| text);
+        let mut value = format!("Digest nonce=\"redacted-{:08x}\"", mark(nonce) as u32).into_bytes();
+        for (name, text) in auth.params().flatten() {
+            if matches!(name, "realm" | "algorithm" | "qop" | "stale") {
+                let quote = if matches!(name, "realm" | "qop") { "\"" } else { "" };
+                let _ = write!(value, ", {name}={quote}{}{quote}", String::from_utf8_lossy(text));
+            }
+        }
+        self.write(&value, out);
+    }
+}
+
+enum Kept {
+    Never,
+    Always,
+    /// From and To: once for each dialog.
+    Address,
+    Challenge,
+}
+
+fn keeps(name: HeaderName, way: Way) -> Kept {
+    use HeaderName::*;
+    match (name, way) {
+        (From | To, _) => Kept::Address,
+        (WwwAuthenticate | ProxyAuthenticate, Way::Inward) => Kept::Challenge,
+        // How it found its way, who proved to be who, and what says nothing about the call.
+        (Via | CallId | CSeq | ContentLength | Route | Date | Timestamp | UserAgent | Server | Organization, _)
+        | (
+            Authorization | ProxyAuthorization | AuthenticationInfo | WwwAuthenticate | ProxyAuthenticate | Identity,
+            _,
+        ) => Kept::Never,
+        // We say these the same in every message, or by chance.
+        (Contact | Allow | Accept | AllowEvents | RecordRoute | RSeq, Way::Outward) | (RAck, Way::Inward) => {
+            Kept::Never
+        }
+        _ => Kept::Always,
+    }
+}
+
+/// The tag of a From or To value.
+fn tag_of(value: &[u8]) -> Option<&[u8]> {
+    let from = memchr::memrchr(b'>', value).unwrap_or(0);
+    let at = memchr::memmem::find(&value[from..], b";tag=")? + from + 5;
+    let end = value[at..].iter().position(|byte| matches!(byte, b';' | b' ')).map_or(value.len(), |end| at + end);
+    Some(&value[at..end])
+}
+
+/// Text of the wire as the strip takes it: one line, and no sign that would begin something.
+fn put(out: &mut Vec<u8>, text: &[u8]) {
+    let from = out.len();
+    out.extend_from_slice(text);
+    out[from..].iter_mut().filter(|byte| **byte < b' ').for_each(|byte| *byte = b' ');
+}
+
+/// A session stands on the strip once; after that only its number is written. What we make of a session of the other side
+/// (our address in place of theirs) is the same session.
+pub(super) fn write_body(way: Way, message: &Stripped<'_>, sessions: &mut Vec<[u64; 2]>, out: &mut Vec<u8>) {
+    let body = message.body;
+    if body.is_empty() {
+        return;
+    }
+    let _ = write!(out, "{BODY}");
+    let kept = redacted(body);
+    let marks = [mark(&kept), mark(&without_addresses(&kept))];
+    let known = sessions.iter().rposition(|known| match way {
+        Way::Inward => known[0] == marks[0],
+        Way::Outward => known[1] == marks[1],
+    });
+    let _ = write!(out, "{}", known.unwrap_or(sessions.len()));
+    if known.is_none() {
+        sessions.push(marks);
+        out.push(b'\n');
+        let from = out.len();
+        out.extend_from_slice(&kept);
+        out[from..].iter_mut().filter(|byte| matches!(byte, 0x1d | 0x1e)).for_each(|byte| *byte = b' ');
+    }
+}
+
+/// A session without keys: nobody who reads a tape can listen to anything.
+fn redacted(body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len());
+    for line in body.split(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if let Some(at) = memchr::memmem::find(line, b"inline:").filter(|_| line.starts_with(b"a=crypto:")) {
+            out.extend_from_slice(&line[..at]);
+            out.extend_from_slice(b"inline:redacted");
+        } else if let Some(secret) = SECRETS.iter().find(|secret| line.starts_with(secret)) {
+            out.extend_from_slice(secret);
+            out.extend_from_slice(b"redacted");
+        } else {
+            out.extend_from_slice(line);
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+    // The last line ends too, so that nothing but its end comes after it.
+    out.truncate(out.len() - 2);
+    out
+}
+
+const SECRETS: [&[u8]; 5] = [b"a=ice-pwd:", b"a=fingerprint:", b"a=key-mgmt:", b"k=", b"a=tls-id:"];
+
+/// What of a session does not depend on where its media is sent.
+pub fn without_addresses(body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len());
+    for line in body.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)) {
+        if line.starts_with(b"o=") || line.starts_with(b"c=") || line.starts_with(b"a=rtcp:") {
+            continue;
+        }
+        match line.strip_prefix(b"m=") {
+            Some(media) => {
+                // `m=audio 4000 RTP/AVP 0`: a port of 0 means that this media is refused, which is no address.
+                let mut words = media.splitn(3, |byte| *byte == b' ');
+                let (kind, port) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+                out.extend_from_slice(kind);
+                out.extend_from_slice(if port == b"0" { b" 0 " } else { b" 1 " });
+                out.extend_from_slice(words.next().unwrap_or_default());
+            }
+            None => out.extend_from_slice(line),
+        }
+        out.push(b'\n');
+    }
+    out
+}
