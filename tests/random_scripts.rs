@@ -7,6 +7,7 @@
 #[path = "fuzz/src/town/mod.rs"]
 mod town;
 
+use huntline::sip::Method;
 use proptest::prelude::*;
 use town::script::{self, PHONES, Step, WHO};
 use town::{Ending, play};
@@ -24,6 +25,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..WHO - 1).prop_map(|who| Step::HangUp { who }),
         2 => (0..WHO - 1).prop_map(|who| Step::Cancel { who }),
         3 => (0..WHO - 1, prop::bool::weighted(0.8)).prop_map(|(who, offer)| Step::Reinvite { who, offer }),
+        2 => (0..WHO - 1, prop::bool::weighted(0.8)).prop_map(|(who, offer)| Step::Update { who, offer }),
         1 => (0..WHO - 1, prop::sample::select(vec![200, 488, 491, 481])).prop_map(|(who, code)| Step::Mood { who, code }),
         1 => (0..WHO - 1).prop_map(|who| Step::Info { who }),
         1 => (0..WHO - 1, any::<bool>()).prop_map(|(who, gone)| Step::Vanish { who, gone }),
@@ -86,7 +88,7 @@ proptest! {
 
 #[test]
 fn the_scripts_reach_what_they_are_about() {
-    use Step::{Answer, Call, HangUp, Pass, Reinvite, Ring};
+    use Step::{Answer, Call, HangUp, Pass, Reinvite, Ring, Update};
     let pass = || Pass { ms: 50 };
     let talk = [
         Call { who: 0, to: 3, offer: true },
@@ -103,4 +105,21 @@ fn the_scripts_reach_what_they_are_about() {
         Answer { who: 4 },
     ];
     assert_eq!(play(&talk, 1, Ending::Manners).calls(), (2, 2));
+    let modern = [
+        Call { who: 0, to: 0, offer: true },
+        pass(),
+        Ring { who: 3, early: true },
+        pass(),
+        Update { who: 0, offer: true },
+        pass(),
+        Update { who: 3, offer: true },
+        pass(),
+        Answer { who: 3 },
+        pass(),
+        Pass { ms: 50_000 },
+        HangUp { who: 0 },
+    ];
+    let seen = play(&modern, 1, Ending::Manners);
+    assert_eq!(seen.requests(Method::Prack), (1, 1), "PRACK on both sides");
+    assert_eq!(seen.requests(Method::Update), (2, 3), "one is carried across, one says nothing new, two are ours");
 }

@@ -13,7 +13,10 @@ use crate::session_timer::{self, Habits};
 use crate::sip::{Draft, HeaderName, Host, Method, Uri, Writer};
 
 /// Methods that we take, as Allow says them.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, UPDATE, OPTIONS, INFO, REGISTER";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, OPTIONS, INFO, REGISTER";
+
+/// Extensions that we know, as Supported says them.
+pub const SUPPORTED: &str = "100rel, timer, replaces";
 
 /// Everything an INVITE says, before it is written. Kept until it is answered, for the trunk that asks for credentials.
 #[derive(Clone, Debug)]
@@ -94,7 +97,10 @@ impl Invitation {
         if self.private {
             draft.header(HeaderName::Privacy, "id");
         }
-        draft.header(HeaderName::Allow, ALLOW).header(HeaderName::Supported, "timer");
+        draft.header(HeaderName::Allow, ALLOW);
+        // Without an offer of ours, a reliable response would hold one that nobody could answer in time (RFC 3262 §5).
+        let supported = if session.is_some() { "100rel, timer" } else { "timer" };
+        draft.header(HeaderName::Supported, supported);
         session_timer::ask(None, wire.habits, &mut draft);
         for (name, value) in &self.passed {
             draft.header(*name, value);

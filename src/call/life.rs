@@ -258,15 +258,20 @@ impl Call {
                 let by = if why.lost { EndedBy::Router } else { EndedBy::Caller };
                 self.over(by, 487, Some(MissedCause::Abandoned), legs);
             }
-            LegEvent::Reoffered { .. } => legs.order(self.caller, LegOrder::RefuseReoffer(491)),
+            LegEvent::Reoffered { .. } if self.early.is_none() => {
+                legs.order(self.caller, LegOrder::RefuseReoffer(491));
+            }
+            LegEvent::Reoffered { .. } | LegEvent::Reanswered(_) | LegEvent::ReofferRefused(_) => {
+                if let Some(other) = self.early {
+                    self.hear_talker(self.caller, other, event, legs);
+                }
+            }
             LegEvent::Reached
             | LegEvent::Ringing(_)
             | LegEvent::Progress(_)
             | LegEvent::Answered(_)
             | LegEvent::Refused(_)
             | LegEvent::ReofferWithdrawn
-            | LegEvent::Reanswered(_)
-            | LegEvent::ReofferRefused(_)
             | LegEvent::Acknowledged(_)
             | LegEvent::Passed(_) => {}
         }
@@ -303,6 +308,12 @@ impl Call {
             LegEvent::Ended(_) => {
                 self.refused(at, &Refused { status: 480, rang: self.branches[at].ringing, reason: None }, now, legs);
             }
+            // Whose early media the caller hears may change it, as in a talk.
+            LegEvent::Reoffered { .. } | LegEvent::Reanswered(_) | LegEvent::ReofferRefused(_)
+                if self.early == Some(leg) =>
+            {
+                self.hear_talker(leg, self.caller, event, legs);
+            }
             LegEvent::Reoffered { .. } => legs.order(leg, LegOrder::RefuseReoffer(491)),
             LegEvent::ReofferWithdrawn
             | LegEvent::Reanswered(_)
@@ -337,6 +348,14 @@ impl Call {
         Some(session)
     }
 
+    /// The one whose early media the caller hears is gone, and what the caller has offered it finds nobody any more.
+    fn forget_early(&mut self, leg: LegKey, legs: &mut dyn Legs) {
+        if self.early == Some(leg) {
+            self.early = None;
+            legs.order(self.caller, LegOrder::RefuseReoffer(491));
+        }
+    }
+
     fn answered(&mut self, at: usize, session: Option<Session>, legs: &mut dyn Legs) {
         let winner = self.branches.swap_remove(at);
         // The caller first: two-way audio may not wait for the losers.
@@ -361,9 +380,7 @@ impl Call {
     fn refused(&mut self, at: usize, refused: &Refused, now: Instant, legs: &mut dyn Legs) {
         let branch = self.branches.remove(at);
         legs.note(CallFact::Dropped { leg: branch.number, status: refused.status });
-        if self.early == Some(branch.leg) {
-            self.early = None;
-        }
+        self.forget_early(branch.leg, legs);
         let Some(extension) = branch.extension else {
             return self.dial_on(refused.status, now, legs);
         };
@@ -520,9 +537,7 @@ impl Call {
             }
         }
         for branch in stopped {
-            if self.early == Some(branch.leg) {
-                self.early = None;
-            }
+            self.forget_early(branch.leg, legs);
             self.stopped.extend(branch.extension.map(|extension| (branch.leg, extension)));
             legs.order(branch.leg, LegOrder::Cancel(why));
             legs.note(CallFact::Dropped { leg: branch.number, status: 487 });

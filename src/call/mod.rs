@@ -2,21 +2,24 @@
 //!
 //! `life` is the call itself, which knows no header; `leg` is one side of it, which knows no plan; `alphabet` is all that
 //! they say to each other. What a leg needs to act is in `means`, what an INVITE of ours says in `invitation`, which ports
-//! its media passes in `session`, what it agreed on to notice a vanished peer in `refresh`. A `line` is a call with what stands beside it: numbers, journal, ladder.
+//! its media passes in `session`, what it agreed on to notice a vanished peer in `refresh`,
+//! what it says before an answer in `provisional`, who answers it while it rings in `forks`. A `line` is a call with what stands beside it: numbers, journal, ladder.
 
 mod alphabet;
 mod dialling;
+mod forks;
 mod invitation;
 mod ladder;
 mod leg;
 mod life;
 mod line;
 mod means;
+mod provisional;
 mod refresh;
 mod session;
 
 pub use alphabet::{LegEvent, LegOrder, Legs, Passed, Refused, Session, StopReason, TrunkUnfit, Why};
-pub use invitation::{ALLOW, Invitation, Named, contact};
+pub use invitation::{ALLOW, Invitation, Named, SUPPORTED, contact};
 pub use ladder::Ladder;
 pub use leg::{DialogNames, DialogState, Leg, Peer, dismiss, session_of};
 pub use life::Call;

@@ -391,7 +391,7 @@ fn is_for_us(message: &Message) -> Result<(), Refusal> {
 fn is_known(method: Method, option: &str) -> bool {
     let known: &[&str] = match method {
         Method::Register => &["path", "outbound"],
-        Method::Invite => &["timer", "replaces"],
+        Method::Invite => &["100rel", "timer", "replaces"],
         _ => &[],
     };
     known.iter().any(|known| option.eq_ignore_ascii_case(known))

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use crate::call::{ALLOW, Leg, User, contact, dismiss};
+use crate::call::{ALLOW, Leg, SUPPORTED, User, contact, dismiss};
 use crate::effect::Effect;
 use crate::entropy::Token;
 use crate::key::{Flow, LegKey};
@@ -219,6 +219,7 @@ impl Switch {
             draft
                 .header(HeaderName::Contact, contact)
                 .header(HeaderName::Allow, ALLOW)
+                .header(HeaderName::Supported, SUPPORTED)
                 .header(HeaderName::Accept, "application/sdp");
         });
     }

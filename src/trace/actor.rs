@@ -41,6 +41,8 @@ pub(super) struct Actor {
     invite_uri: String,
     /// The final status that its INVITE got; 0 while there is none.
     invite_status: u16,
+    /// What its PRACK acknowledges: the last reliable response that it heard.
+    rack: String,
     branches: u32,
 }
 
@@ -65,6 +67,7 @@ impl Actor {
             invite_cseq: 0,
             invite_uri: String::new(),
             invite_status: 0,
+            rack: String::new(),
             branches: 0,
         }
     }
@@ -145,6 +148,9 @@ impl Actor {
         for (name, value) in usual.iter().filter(|(name, _)| !spoken.says(name)) {
             let _ = write!(text, "{name}: {value}\r\n");
         }
+        if method == "PRACK" && !spoken.says("RAck") {
+            let _ = write!(text, "RAck: {}\r\n", self.rack);
+        }
         if spoken.authorised {
             let account = self.account.as_mut().ok_or("it has no password")?;
             for (name, value) in account.authorize(method.as_bytes(), uri.as_bytes(), entropy) {
@@ -162,6 +168,7 @@ impl Actor {
         for (name, spelling, value) in request.lines() {
             let value = String::from_utf8_lossy(value);
             match name {
+                _ if spoken.says(spelling) => {}
                 HeaderName::Via
                 | HeaderName::From
                 | HeaderName::CallId
@@ -227,6 +234,9 @@ impl Actor {
             return;
         }
         let status = message.status().map_or(0, |status| status.code());
+        if let Some(rseq) = message.header(HeaderName::RSeq) {
+            self.rack = format!("{} {} INVITE", String::from_utf8_lossy(rseq), message.cseq().number);
+        }
         if method == "INVITE" && status >= 200 {
             self.invite_status = status;
         }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::super::alphabet::{LegEvent, Passed, Refused, Why};
+use super::super::forks::Worth;
 use super::super::invitation::{ALLOW, Wire, contact};
 use super::super::means::{Means, User};
 use super::{Leg, Reoffer, State, Talking, Unacknowledged, challenged, dismiss, session_of};
@@ -80,11 +81,19 @@ impl Leg {
         if status == Status::TRYING {
             return first.then_some(LegEvent::Reached);
         }
+        let reached = first.then_some(LegEvent::Reached);
+        let contact = contact(&flow, means);
+        let worth = match inviting.forks.hear(response, flow, &contact, &inviting.invitation.target) {
+            Worth::Nothing => return reached,
+            // An offer of its own in there could not be answered (RFC 3262 §5); we asked for none.
+            Worth::Reliable(_) if inviting.invitation.session.is_none() => Worth::Unreliable,
+            worth => worth,
+        };
         inviting.rang |= status == Status::RINGING;
-        if inviting.early.is_none() {
-            inviting.early = response.to_tag().map(Box::from);
+        let session = inviting.forks.listen(response, session_of(response), worth != Worth::Unreliable);
+        if let Worth::Reliable(rseq) = worth {
+            self.send_prack(response, rseq, means);
         }
-        let session = session_of(response);
         if let Some(session) = &session {
             // Early media that we cannot read is not heard; the answer will say more.
             let _ = self.anchor.inward(self.key, session, &flow, means);
@@ -96,11 +105,29 @@ impl Leg {
     }
 
     fn hear_answer(&mut self, response: &Message, flow: Flow, means: &mut Means) -> Option<LegEvent> {
-        let State::Inviting(inviting) = &self.state else { return None };
+        let State::Inviting(inviting) = &mut self.state else { return None };
         let (cancelled, offered) = (inviting.cancelled, inviting.invitation.session.is_some());
-        let target = inviting.invitation.target.clone();
-        self.dialog = Dialog::from_response(response, flow, &contact(&flow, means), &target);
-        let session = session_of(response);
+        let followed = inviting.forks.follows(response);
+        let fork = inviting.forks.take(response);
+        let session = match (session_of(response), &fork) {
+            // It was told before, reliably or not, and what it says now is no news: what came between holds.
+            (None, Some(fork)) if followed && fork.session.is_some() => self.anchor.heard().cloned(),
+            (said @ Some(_), Some(fork)) if followed && fork.agreed && fork.session == said => {
+                self.anchor.heard().cloned()
+            }
+            (None, Some(fork)) => fork.session.clone(),
+            (said, _) => said,
+        };
+        self.dialog = match fork {
+            Some(mut fork) => {
+                fork.dialog.hear(response, flow);
+                Some(fork.dialog)
+            }
+            None => {
+                let contact = contact(&flow, means);
+                Dialog::from_response(response, flow, &contact, &inviting.invitation.target)
+            }
+        };
         let cseq = response.cseq().number;
         self.state = State::Talking(Talking { owes_ack: Some(cseq), ..Talking::default() });
         if cancelled {
@@ -127,6 +154,7 @@ impl Leg {
         }
         let State::Inviting(inviting) = &self.state else { return None };
         let (rang, cancelled) = (inviting.rang, inviting.cancelled);
+        self.refuse_reoffer(487, means);
         self.state = State::Gone;
         let reason = response.header(HeaderName::Reason).map(Bytes::copy_from_slice);
         // Whoever is cancelled has nothing to say any more, unless a person said no at that very moment.
@@ -176,9 +204,13 @@ impl Leg {
         flow: Flow,
         means: &mut Means,
     ) -> Result<Option<LegEvent>, Refusal> {
-        let dialog = self.dialog.as_mut().filter(|dialog| dialog.owns(&request));
-        let dialog = dialog.ok_or(Refusal::call_does_not_exist())?;
-        dialog.accept(&request, flow)?;
+        let dialog = match &mut self.state {
+            // RFC 3261 §15: who is called may not hang up in an early dialog.
+            State::Inviting(_) if !matches!(request.method(), Method::Update | Method::Options) => None,
+            State::Inviting(inviting) => inviting.forks.of(&request).map(|fork| &mut fork.dialog),
+            _ => self.dialog.as_mut().filter(|dialog| dialog.owns(&request)),
+        };
+        dialog.ok_or(Refusal::call_does_not_exist())?.accept(&request, flow)?;
         self.refresh.read_allow(&request);
         means.transactions.set_user(server, User::Leg(self.key));
         self.note(means, true, request.method(), 0);
@@ -186,6 +218,7 @@ impl Leg {
             Method::Bye => Ok(self.hear_bye(server, &request, means)),
             Method::Invite => self.hear_reoffer(server, request, means),
             Method::Update => self.hear_update(server, request, means),
+            Method::Prack => self.hear_prack(server, request, means),
             Method::Info => Ok(Some(self.hear_info(server, &request, means))),
             Method::Options => {
                 self.reply_ok(server, &request, means);
@@ -265,6 +298,9 @@ impl Leg {
         if let Some(why) = goodbye {
             self.hang_up(why, means);
             return None;
+        }
+        if self.untold {
+            self.tell_anew(means);
         }
         if !offered {
             return None;

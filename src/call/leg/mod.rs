@@ -17,6 +17,7 @@
 mod hear;
 mod obey;
 mod refresh;
+mod reliable;
 mod reoffer;
 mod seen;
 
@@ -26,8 +27,10 @@ use bytes::Bytes;
 
 pub use self::seen::{DialogNames, DialogState};
 use super::alphabet::{Session, Why};
+use super::forks::Forks;
 use super::invitation::{ALLOW, Invitation, Wire, authorize, contact};
 use super::means::{Means, User};
+use super::provisional::Provisional;
 use super::refresh::Refresh;
 use super::session::{Anchor, Unfit};
 use crate::clock::{Deadline, Instant};
@@ -79,6 +82,10 @@ pub struct Leg {
     reoffer: Reoffer,
     /// The first offer has got an answer that is sure to have arrived, while the dialog is still early (RFC 3262 §5).
     agreed: bool,
+    /// What a caller was told before the answer.
+    provisional: Provisional,
+    /// The session that holds now is another one than the peer was told.
+    untold: bool,
     refresh: Refresh,
     /// The one thing that the leg has set to come due.
     alarm: Option<Deadline>,
@@ -113,8 +120,7 @@ struct Inviting {
     cseq: u32,
     tried: Tried,
     reached: bool,
-    /// The tag of the first peer that said one; behind a proxy there may be more.
-    early: Option<Box<str>>,
+    forks: Forks,
     rang: bool,
     cancelled: bool,
 }
@@ -197,6 +203,7 @@ impl Leg {
         leg.dialog = Some(dialog);
         if let State::Offered { request, .. } = &leg.state {
             leg.refresh.read_allow(request);
+            leg.provisional = Provisional::wanted_by(request, session_of(request).is_some());
         }
         leg.note(means, true, Method::Invite, 0);
         leg.note(means, false, Method::Invite, 100);
@@ -234,7 +241,7 @@ impl Leg {
             cseq: 1,
             tried: Tried::default(),
             reached: false,
-            early: None,
+            forks: Forks::default(),
             rang: false,
             cancelled: false,
         }));
@@ -257,6 +264,8 @@ impl Leg {
             anchor: Anchor::default(),
             reoffer: Reoffer::None,
             agreed: false,
+            provisional: Provisional::default(),
+            untold: false,
             refresh: Refresh::default(),
             alarm: None,
             tried: Tried::default(),
@@ -353,7 +362,10 @@ impl Leg {
         means: &mut Means,
         write: impl FnOnce(&mut Draft<'_>) -> Bytes,
     ) -> Option<ClientKey> {
-        let dialog = self.dialog.as_mut()?;
+        let dialog = match &mut self.state {
+            State::Inviting(inviting) => &mut inviting.forks.followed()?.dialog,
+            _ => self.dialog.as_mut()?,
+        };
         let trunk = match &self.peer {
             Peer::Trunk(trunk) => Some(trunk.clone()),
             Peer::Extension(_) => None,
@@ -404,10 +416,14 @@ impl Leg {
     }
 
     fn reply_ok(&mut self, server: ServerKey, request: &Message, means: &mut Means) {
+        self.reply(server, request, Status::OK, means);
+    }
+
+    fn reply(&mut self, server: ServerKey, request: &Message, status: Status, means: &mut Means) {
         let source = self.source(server, means).remote;
-        let bytes = means.write(|writer, _| writer.reply(request, Status::OK, self.tag.as_str(), source).finish());
-        means.respond(server, Status::OK, bytes);
-        self.note(means, false, request.method(), 200);
+        let bytes = means.write(|writer, _| writer.reply(request, status, self.tag.as_str(), source).finish());
+        means.respond(server, status, bytes);
+        self.note(means, false, request.method(), status.code());
     }
 }
 

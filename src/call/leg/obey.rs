@@ -15,6 +15,7 @@ impl Leg {
     /// Does what the call says. An event comes back where it cannot be done.
     pub fn obey(&mut self, order: LegOrder, means: &mut Means) -> Option<LegEvent> {
         match (&mut self.state, order) {
+            (State::Offered { .. }, order) if self.provisional.holds_back(&order) => {}
             (State::Offered { .. }, LegOrder::Ring(session)) => self.progress(Status::RINGING, session, means),
             (State::Offered { .. }, LegOrder::Progress(session)) => {
                 self.progress(Status::SESSION_PROGRESS, session, means);
@@ -43,6 +44,7 @@ impl Leg {
 
     fn progress(&mut self, status: Status, session: Option<Session>, means: &mut Means) {
         let session = session.and_then(|session| self.outward(&session, means).ok());
+        let session = self.provisional.tells(session);
         self.respond(status, session.as_ref(), None, means);
     }
 
@@ -54,7 +56,10 @@ impl Leg {
                 return Some(LegEvent::Ended(Why { reason: None, lost: true }));
             }
         };
-        self.respond(Status::OK, session.as_ref(), None, means);
+        // RFC 3262 §5: an offer gets one answer. Where that was given and another one holds now, it is told anew.
+        let answered = self.provisional.answer.is_some();
+        self.untold = answered && session.is_some() && session != self.provisional.answer;
+        self.respond(Status::OK, session.as_ref().filter(|_| !answered), None, means);
         self.dialog.iter_mut().for_each(Dialog::confirm);
         if let State::Offered { invite, request } = std::mem::replace(&mut self.state, State::Gone) {
             let unacknowledged = Some(Unacknowledged::of(invite, &request));
@@ -68,6 +73,7 @@ impl Leg {
         let status = Status::new(status).filter(|status| status.is_final()).unwrap_or(Status::TEMPORARILY_UNAVAILABLE);
         // RFC 3261 §15.1.2: whatever still waits for an answer gets 487.
         self.refuse_reoffer(487, means);
+        self.wake_after(None, means);
         self.respond(status, None, reason.as_ref(), means);
         self.state = State::Gone;
     }
@@ -75,11 +81,16 @@ impl Leg {
     /// A response to the caller's INVITE.
     fn respond(&mut self, status: Status, session: Option<&Session>, reason: Option<&Bytes>, means: &mut Means) {
         let State::Offered { invite, request } = &self.state else { return };
+        let reliable = status.is_provisional() && self.provisional.is_reliable(session.is_some());
+        let rseq = reliable.then(|| self.provisional.next_rseq(means.entropy.u64()));
         let bytes = means.write(|writer, means| {
             let mut draft = writer.reply(request, status, self.tag.as_str(), self.flow.remote);
             if status.class() < 3 {
                 draft.header(HeaderName::Contact, contact(&self.flow, means));
                 draft.header(HeaderName::Allow, ALLOW);
+            }
+            if let Some(rseq) = rseq {
+                draft.header(HeaderName::Require, "100rel").number(HeaderName::RSeq, rseq);
             }
             if status.is_success() {
                 self.refresh.agree(request, &mut draft);
@@ -92,9 +103,14 @@ impl Leg {
             }
             finish(&mut draft, session)
         });
-        means.respond(*invite, status, bytes);
+        means.respond(*invite, status, bytes.clone());
         self.said_provisional |= status.is_provisional();
         self.note(means, false, Method::Invite, status.code());
+        if reliable {
+            self.provisional.sent(status, bytes, session, means.now.mono);
+            let wait = self.provisional.again(means.now.mono);
+            self.wake_after(wait, means);
+        }
     }
 
     fn cancel(&mut self, reason: Option<&str>, means: &mut Means) {

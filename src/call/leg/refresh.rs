@@ -31,7 +31,8 @@ impl Leg {
         self.alarm = None;
         match self.state {
             State::Talking(_) => self.refresh_is_due(means),
-            _ => None,
+            State::Offered { .. } => self.repeat_reliable(means),
+            State::Inviting(_) | State::Leaving { .. } | State::Gone => None,
         }
     }
 
@@ -70,15 +71,22 @@ impl Leg {
     }
 
     fn refresh_is_due(&mut self, means: &mut Means) -> Option<LegEvent> {
-        let timer = self.refresh.timer?;
-        match timer.refresher {
-            By::Them => self.lost(means),
-            By::Us => {
+        match self.refresh.timer {
+            _ if self.untold => self.tell_anew(means),
+            Some(SessionTimer { refresher: By::Them, .. }) => return self.lost(means),
+            Some(_) => {
                 self.tried = Tried::default();
                 self.send_refresh(means);
-                None
             }
+            None => {}
         }
+        None
+    }
+
+    /// The peer was answered before, and another session holds now: the one whose phone has answered.
+    pub(super) fn tell_anew(&mut self, means: &mut Means) {
+        self.tried = Tried::default();
+        self.send_refresh(means);
     }
 
     /// By UPDATE where the peer takes it, else by a re-INVITE that says what was said last (RFC 4028 §7.4). Where a new
@@ -86,7 +94,7 @@ impl Leg {
     fn send_refresh(&mut self, means: &mut Means) {
         let settled = matches!(self.state, State::Talking(Talking { owes_ack: None, unacknowledged: None, .. }))
             && matches!(self.reoffer, Reoffer::None);
-        match (self.refresh.updates, self.anchor.told().cloned()) {
+        match (self.refresh.updates && !self.untold, self.anchor.told().cloned()) {
             (true, _) => self.refresh.asking = self.request(Method::Update, means, |draft| finish(draft, None)),
             (false, told @ Some(_)) if settled => {
                 let invite = self.request(Method::Invite, means, |draft| finish(draft, told.as_ref()));
@@ -129,13 +137,14 @@ impl Leg {
             false => self.refresh.asking = None,
         }
         if status.is_success() {
-            self.dialog.iter_mut().for_each(|dialog| dialog.refresh(response, flow));
+            self.target_moved(response, flow);
             if invite {
                 self.send_ack(response.cseq().number, None, means);
             }
             if let Some(session) = session_of(response) {
                 let _ = self.anchor.inward(self.key, &session, &flow, means);
             }
+            self.untold &= !invite;
             self.refreshed(response, means);
             return None;
         }
@@ -158,9 +167,14 @@ impl Leg {
                 self.wake_after(Some(wait), means);
             }
             // It is there and does not want to: it is asked once more before its session ends, and hangs up if it must.
-            _ => {
+            _ if !self.untold => {
                 let wait = self.refresh.timer.map(|timer| timer.interval / LATER);
                 self.wake_after(wait, means);
+            }
+            // It goes on with what it has.
+            _ => {
+                self.untold = false;
+                self.agreed_on(self.refresh.timer, means);
             }
         }
         None

@@ -41,6 +41,10 @@ impl Leg {
         means: &mut Means,
     ) -> Result<Option<LegEvent>, Refusal> {
         self.may_be_offered(request.method(), means)?;
+        // A phone behind a proxy whose session nobody listens to.
+        if matches!(&self.state, State::Inviting(inviting) if !inviting.forks.follows(&request)) {
+            return Err(Refusal::not_acceptable_here());
+        }
         let session = session_of(&request);
         if session.is_none() && !request.body().is_empty() {
             return Err(Refusal::unsupported_media_type("application/sdp"));
@@ -76,10 +80,10 @@ impl Leg {
             }
             (State::Talking(Talking { owes_ack: Some(_), .. }), _) if update => Err(later(means)),
             (State::Talking(_), Reoffer::None) => Ok(()),
-            (State::Offered { .. } | State::Inviting(_), Reoffer::None) if update && self.agreed => Ok(()),
+            (State::Offered { .. } | State::Inviting(_), Reoffer::None) if update && self.is_agreed() => Ok(()),
             // RFC 5407 §3.2.3: it crosses our BYE.
             (State::Leaving { .. } | State::Gone, _) => Err(Refusal::call_does_not_exist()),
-            (State::Offered { .. }, _) | (_, Reoffer::Theirs { .. }) => Err(later(means)),
+            (State::Offered { .. }, Reoffer::None) | (_, Reoffer::Theirs { .. }) => Err(later(means)),
             (_, _) => Err(pending()),
         }
     }
@@ -109,18 +113,23 @@ impl Leg {
         let source = self.source(asked, means).remote;
         let bytes = means.write(|writer, means| {
             let mut draft = writer.reply(request, Status::OK, self.tag.as_str(), source);
-            draft.header(HeaderName::Contact, contact(&self.flow, means));
-            draft.header(HeaderName::Allow, ALLOW);
-            self.refresh.agree(request, &mut draft);
+            if request.method() != Method::Prack {
+                draft.header(HeaderName::Contact, contact(&self.flow, means));
+                draft.header(HeaderName::Allow, ALLOW);
+                self.refresh.agree(request, &mut draft);
+            }
             finish(&mut draft, session)
         });
         means.respond(asked, Status::OK, bytes);
         self.note(means, false, request.method(), 200);
+        self.provisional.told_anew(session);
         if let State::Talking(talking) = &mut self.state {
             if request.method() == Method::Invite {
                 talking.unacknowledged = Some(Unacknowledged::of(asked, request));
             }
-            self.refreshed_by(request, means);
+            if request.method() != Method::Prack {
+                self.refreshed_by(request, means);
+            }
         }
     }
 
@@ -129,11 +138,10 @@ impl Leg {
             return;
         }
         let Reoffer::Theirs { asked, request } = std::mem::take(&mut self.reoffer) else { return };
-        let status = Status::new(status).filter(|status| status.class() >= 3).unwrap_or(Status::NOT_ACCEPTABLE_HERE);
-        let source = self.source(asked, means).remote;
-        let bytes = means.write(|writer, _| writer.reply(&request, status, self.tag.as_str(), source).finish());
-        means.respond(asked, status, bytes);
-        self.note(means, false, request.method(), status.code());
+        // A PRACK is not sent again: it acknowledges all the same, so no other refusal would mean its offer alone.
+        let said = Status::new(status).filter(|status| status.class() >= 3 && request.method() != Method::Prack);
+        let status = said.unwrap_or(Status::NOT_ACCEPTABLE_HERE);
+        self.reply(asked, &request, status, means);
     }
 }
 
@@ -157,7 +165,7 @@ impl Leg {
     fn send_reoffer(&mut self, session: Option<Session>, means: &mut Means) -> Option<LegEvent> {
         let method = match self.state {
             State::Talking(_) => Method::Invite,
-            _ if self.agreed && self.refresh.updates && session.is_some() => Method::Update,
+            _ if self.is_agreed() && self.refresh.updates && session.is_some() => Method::Update,
             // The caller's own answer still waits: the other side may try again.
             _ => return Some(LegEvent::ReofferRefused(491)),
         };
@@ -196,11 +204,12 @@ impl Leg {
                 status => Some(LegEvent::ReofferRefused(status)),
             };
         }
-        self.dialog.iter_mut().for_each(|dialog| dialog.refresh(response, flow));
+        self.target_moved(response, flow);
         let session = session_of(response);
         if let Some(session) = &session {
             let _ = self.anchor.inward(self.key, session, &flow, means);
         }
+        self.provisional.told_anew(self.anchor.told());
         if let State::Talking(talking) = &mut self.state {
             talking.owes_ack = Some(response.cseq().number).filter(|_| invite).or(talking.owes_ack);
             self.refreshed(response, means);
@@ -209,6 +218,23 @@ impl Leg {
             self.acknowledge_plainly(means);
         }
         Some(LegEvent::Reanswered(session))
+    }
+
+    /// While the dialog is early: true where its first offer has got an answer that is sure to have arrived.
+    fn is_agreed(&self) -> bool {
+        match &self.state {
+            State::Inviting(inviting) => inviting.forks.is_agreed(),
+            _ => self.agreed,
+        }
+    }
+
+    /// A 2xx to a request of ours may name a new Contact (RFC 3261 §12.2.1.2).
+    pub(super) fn target_moved(&mut self, response: &Message, flow: Flow) {
+        let dialog = match &mut self.state {
+            State::Inviting(inviting) => inviting.forks.of(response).map(|fork| &mut fork.dialog),
+            _ => self.dialog.as_mut().filter(|dialog| dialog.owns(response)),
+        };
+        dialog.into_iter().for_each(|dialog| dialog.refresh(response, flow));
     }
 
     /// True where a response answers what we have offered.

@@ -39,7 +39,7 @@ impl Leg {
             State::Offered { .. } if self.said_provisional => DialogState::Early,
             State::Offered { .. } => DialogState::Trying,
             State::Inviting(inviting) if inviting.cancelled => DialogState::Terminated,
-            State::Inviting(inviting) if inviting.early.is_some() => DialogState::Early,
+            State::Inviting(inviting) if !inviting.forks.first_tag().is_empty() => DialogState::Early,
             State::Inviting(_) => DialogState::Trying,
             State::Talking(_) => DialogState::Confirmed,
             State::Leaving { .. } | State::Gone => DialogState::Terminated,
@@ -52,7 +52,7 @@ impl Leg {
             (State::Inviting(inviting), _) => Some(DialogNames {
                 call_id: inviting.call_id.as_str(),
                 ours: self.tag.as_str(),
-                theirs: inviting.early.as_deref().unwrap_or_default(),
+                theirs: inviting.forks.first_tag(),
             }),
             (_, Some(dialog)) => {
                 Some(DialogNames { call_id: dialog.call_id(), ours: dialog.local_tag(), theirs: dialog.remote_tag() })

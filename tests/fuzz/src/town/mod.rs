@@ -176,6 +176,7 @@ impl Town {
             Step::HangUp { who } => self.speak(place(who), |peer| peer.ask("BYE", false, now)),
             Step::Cancel { who } => self.speak(place(who), |peer| peer.ask("CANCEL", false, now)),
             Step::Reinvite { who, offer } => self.speak(place(who), |peer| peer.ask("INVITE", offer, now)),
+            Step::Update { who, offer } => self.speak(place(who), |peer| peer.ask("UPDATE", offer, now)),
             Step::Info { who } => self.speak(place(who), |peer| peer.ask("INFO", false, now)),
             Step::Mood { who, code } => self.peers[place(who)].mood = code,
             Step::Vanish { who, gone } => self.peers[place(who)].gone = gone,

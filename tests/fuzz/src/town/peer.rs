@@ -18,6 +18,8 @@ pub struct Peer {
     pub gone: bool,
     pub mood: u16,
     pub user: String,
+    /// It knows 100rel, UPDATE and session timers.
+    modern: bool,
     account: Option<Answerer>,
     talks: Vec<Talk>,
     repeats: Vec<Repeat>,
@@ -42,6 +44,8 @@ struct Talk {
     invite: (String, String, u32, bool),
     cancelled: bool,
     tried: bool,
+    /// The last reliable response: which we sent, or whose PRACK we sent.
+    rseq: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,6 +73,7 @@ impl Peer {
             gone: false,
             mood: 200,
             user: user.into(),
+            modern: seed % 4 != 2,
             account: password.map(|password| Answerer::new(user, password)),
             talks: Vec::new(),
             repeats: Vec::new(),
@@ -128,6 +133,7 @@ impl Peer {
             invite: Default::default(),
             cancelled: false,
             tried: false,
+            rseq: 0,
         };
         let invite = self.invite(&mut talk, offer, now);
         self.talks.push(talk);
@@ -151,7 +157,8 @@ impl Peer {
 
     fn session(&self) -> String {
         let ip = self.address.ip();
-        format!("v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n")
+        let version = self.serial;
+        format!("v=0\r\no=- 1 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n")
     }
 
     fn request(&mut self, talk: &Talk, method: &str, branch: &str, cseq: u32, body: &str) -> Bytes {
@@ -164,6 +171,13 @@ impl Peer {
              Call-ID: {}\r\nCSeq: {cseq} {method}\r\nContact: <sip:{}@{}>\r\nSubject: {}\r\n",
             self.address, talk.me, talk.them, talk.call_id, self.user, self.address, talk.subject
         );
+        if self.modern && matches!(method, "INVITE" | "UPDATE") {
+            text.push_str(MODERN);
+            text.push_str("Session-Expires: 90\r\n");
+        }
+        if method == "PRACK" {
+            text.push_str(&format!("RAck: {} {} INVITE\r\n", talk.rseq, talk.invite.2));
+        }
         if !matches!(method, "ACK" | "CANCEL")
             && let Some(account) = &mut self.account
         {
@@ -175,6 +189,10 @@ impl Peer {
     }
 
     fn respond(&self, request: &Message, code: u16, body: &str) -> Bytes {
+        self.respond_with(request, code, "", body)
+    }
+
+    fn respond_with(&self, request: &Message, code: u16, more: &str, body: &str) -> Bytes {
         let mut text = format!("SIP/2.0 {code} Said\r\n");
         for (name, _, value) in request.lines() {
             let value = String::from_utf8_lossy(value);
@@ -189,7 +207,13 @@ impl Peer {
                 _ => {}
             }
         }
-        text.push_str(&format!("Contact: <sip:{}@{}>\r\n", self.user, self.address));
+        text.push_str(&format!("Contact: <sip:{}@{}>\r\n{more}", self.user, self.address));
+        if self.modern && matches!(request.method(), Method::Invite | Method::Update) {
+            text.push_str(MODERN);
+            if code == 200 && request.has(HeaderName::SessionExpires) {
+                text.push_str("Session-Expires: 90;refresher=uac\r\n");
+            }
+        }
         with_body(text, body)
     }
 
@@ -209,13 +233,20 @@ impl Peer {
         let Some(at) = self.talks.iter().rposition(|talk| talk.stage == Stage::Rung) else { return Vec::new() };
         let Some(request) = self.talks[at].heard.clone() else { return Vec::new() };
         let body = if code == 200 || early { self.session() } else { String::new() };
+        if code < 200 && self.modern && request.lists(HeaderName::Supported, "100rel") {
+            self.talks[at].rseq += 1;
+            let rseq = self.talks[at].rseq;
+            let bytes = self.respond_with(&request, code, &format!("Require: 100rel\r\nRSeq: {rseq}\r\n"), &body);
+            self.repeat((request.call_id().into(), format!("RSeq {rseq}")), &bytes, now);
+            return vec![bytes];
+        }
         if code >= 200 {
             self.talks[at].stage = if code < 300 { Stage::Up } else { Stage::Over };
         }
         vec![self.answer(&request, code, &body, now)]
     }
 
-    /// A BYE, INFO, CANCEL or re-INVITE of the newest talk that is not over.
+    /// A BYE, INFO, CANCEL, UPDATE or re-INVITE of the newest talk that is not over.
     pub fn ask(&mut self, method: &str, offer: bool, now: Instant) -> Vec<Bytes> {
         let Some(at) = self.talks.iter().rposition(|talk| talk.stage != Stage::Over) else { return Vec::new() };
         let mut talk = self.talks.remove(at);
@@ -225,11 +256,15 @@ impl Peer {
                 talk.cancelled |= talk.stage == Stage::Calling;
                 Some(self.cancel(&talk, now))
             }
+            "UPDATE" if talk.stage == Stage::Up || talk.them.contains(";tag=") => {
+                let body = if offer { self.session() } else { String::new() };
+                Some(self.within(&mut talk, method, &body, now))
+            }
             "BYE" | "INFO" if talk.stage == Stage::Up || talk.them.contains(";tag=") => {
                 if method == "BYE" {
                     talk.stage = Stage::Over;
                 }
-                Some(self.within(&mut talk, method, now))
+                Some(self.within(&mut talk, method, "", now))
             }
             _ => None,
         };
@@ -246,10 +281,10 @@ impl Peer {
         bytes
     }
 
-    fn within(&mut self, talk: &mut Talk, method: &str, now: Instant) -> Bytes {
+    fn within(&mut self, talk: &mut Talk, method: &str, body: &str, now: Instant) -> Bytes {
         talk.cseq += 1;
         let branch = self.branch();
-        let bytes = self.request(talk, method, &branch, talk.cseq, "");
+        let bytes = self.request(talk, method, &branch, talk.cseq, body);
         self.repeat((branch, method.into()), &bytes, now);
         bytes
     }
@@ -309,6 +344,14 @@ impl Peer {
             }
             // A repetition of the INVITE that rings already.
             (Method::Invite, Some(_)) => return Vec::new(),
+            (Method::Prack, Some(_)) => {
+                let rack = request.header(HeaderName::RAck).unwrap_or_default();
+                let rseq = String::from_utf8_lossy(rack).split(' ').next().unwrap_or_default().to_owned();
+                self.heard_enough((id, &format!("RSeq {rseq}")));
+                200
+            }
+            (Method::Update, Some(_)) if request.body().is_empty() => 200,
+            (Method::Update, Some(_)) => self.mood,
             (Method::Cancel, Some(at)) => {
                 if self.talks[at].stage == Stage::Rung
                     && let Some(invite) = self.talks[at].heard.clone()
@@ -322,10 +365,12 @@ impl Peer {
                 self.talks[at].stage = Stage::Over;
                 200
             }
-            (Method::Invite | Method::Bye | Method::Cancel, _) => 481,
+            (Method::Invite | Method::Bye | Method::Cancel | Method::Prack | Method::Update, _) => 481,
             _ => 200,
         };
-        let bytes = self.respond(request, code, "");
+        let answers = request.method() == Method::Update && code == 200 && !request.body().is_empty();
+        let body = if answers { self.session() } else { String::new() };
+        let bytes = self.respond(request, code, &body);
         self.answered.insert(key, bytes.clone());
         also.insert(0, bytes);
         also
@@ -346,6 +391,7 @@ impl Peer {
             invite: Default::default(),
             cancelled: false,
             tried: false,
+            rseq: 0,
         });
     }
 
@@ -381,7 +427,16 @@ impl Peer {
             }
         }
         if code < 200 {
-            return Vec::new();
+            let rseq =
+                response.header(HeaderName::RSeq).map(String::from_utf8_lossy).and_then(|rseq| rseq.parse().ok());
+            let news = rseq.filter(|rseq| begins && (talk.rseq == 0 || *rseq == talk.rseq + 1));
+            return news
+                .into_iter()
+                .map(|rseq| {
+                    talk.rseq = rseq;
+                    self.within(talk, "PRACK", "", now)
+                })
+                .collect();
         }
         if code < 300 {
             let branch = self.branch();
@@ -391,7 +446,7 @@ impl Peer {
                 talk.stage = Stage::Up;
                 if talk.cancelled {
                     talk.stage = Stage::Over;
-                    said.push(self.within(talk, "BYE", now));
+                    said.push(self.within(talk, "BYE", "", now));
                 }
             }
             return said;
@@ -430,6 +485,8 @@ impl Talk {
         }
     }
 }
+
+const MODERN: &str = "Supported: 100rel, timer\r\nAllow: INVITE, ACK, BYE, CANCEL, INFO, PRACK, UPDATE\r\n";
 
 fn asker_header(asker: Asker) -> HeaderName {
     match asker {

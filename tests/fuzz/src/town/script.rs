@@ -22,6 +22,8 @@ pub enum Step {
     Cancel { who: u8 },
     /// A re-INVITE in the newest dialog.
     Reinvite { who: u8, offer: bool },
+    /// An UPDATE in the newest dialog, even an early one.
+    Update { who: u8, offer: bool },
     /// What re-INVITEs get at this peer from now on; 200 accepts.
     Mood { who: u8, code: u16 },
     /// An INFO in the newest dialog.
@@ -69,7 +71,10 @@ pub fn read(mut data: &[u8]) -> Vec<Step> {
             5 => Step::Cancel { who: byte() % WHO },
             6 => Step::Reinvite { who: byte() % WHO, offer: byte() % 4 != 0 },
             7 => Step::Mood { who: byte() % WHO, code: [200, 200, 488, 491, 481, 408][usize::from(byte() % 6)] },
-            8 => Step::Info { who: byte() % WHO },
+            8 => match byte() {
+                who @ 0..128 => Step::Info { who: who % WHO },
+                who => Step::Update { who: who % WHO, offer: who % 4 != 0 },
+            },
             9 => Step::Vanish { who: byte() % WHO, gone: byte() % 2 == 0 },
             10 => Step::Register { who: byte() % WHO, expires: u16::from(byte()) * 20 },
             11 => Step::Network { lost: byte(), doubled: byte(), delay_ms: u16::from(byte()) * 8 },

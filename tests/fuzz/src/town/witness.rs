@@ -32,6 +32,8 @@ pub struct Witness {
     /// Dialogs in which both sides have heard the BYE: what comes after that finds nobody.
     gone: BTreeSet<String>,
     transcript: u64,
+    /// Requests that came in (true) and left.
+    requests: BTreeMap<(bool, Method), usize>,
     /// Somebody said things that no peer says: only what holds for any bytes is asked.
     pub lenient: bool,
 }
@@ -62,6 +64,7 @@ struct Ours {
 impl Witness {
     /// A message reaches the core.
     pub fn hears(&mut self, message: &Message, at: Instant) {
+        self.count(true, message);
         let id = message.call_id().to_owned();
         let cseq = message.cseq().number;
         match (message.status(), message.method()) {
@@ -102,6 +105,7 @@ impl Witness {
     /// A message leaves the core.
     pub fn says(&mut self, message: &Message, at: Instant) {
         self.write(at.as_micros(), message.bytes());
+        self.count(false, message);
         let id = message.call_id().to_owned();
         let cseq = message.cseq().number;
         if message.is_request() && message.method() == Method::Invite {
@@ -236,6 +240,18 @@ impl Witness {
     /// A fingerprint of every byte that left, and when.
     pub fn transcript(&self) -> u64 {
         self.transcript
+    }
+
+    fn count(&mut self, inward: bool, message: &Message) {
+        if message.is_request() {
+            *self.requests.entry((inward, message.method())).or_default() += 1;
+        }
+    }
+
+    /// How many requests of this method came in, and how many left.
+    pub fn requests(&self, method: Method) -> (usize, usize) {
+        let of = |inward| self.requests.get(&(inward, method)).copied().unwrap_or_default();
+        (of(true), of(false))
     }
 
     /// How many calls there were, and how many were answered.
