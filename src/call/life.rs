@@ -397,6 +397,7 @@ impl Call {
         if matches!(refused.status, 600 | 603) {
             self.stop_branches(|branch| branch.extension == Some(extension), StopReason::PlanMovedOn, legs);
         } else if self.rings(extension) {
+            self.walk.partly_failed(extension, failed);
             return;
         }
         let tally = self.tally.iter().position(|(of, _)| *of == extension).map(|known| self.tally.swap_remove(known).1);

@@ -94,6 +94,8 @@ pub struct Walk {
     /// Who rings, in the order in which they began.
     ringing: SmallVec<[ExtensionIx; 8]>,
     declined: SmallVec<[ExtensionIx; 2]>,
+    /// The best of what devices said while others of the same extension ring on.
+    partly: SmallVec<[(ExtensionIx, Failed); 2]>,
     entered: SmallVec<[Entered; 4]>,
     /// Steps that were passed over, because their destination was entered before.
     passed: SmallVec<[StepIx; 4]>,
@@ -146,6 +148,7 @@ impl Walk {
             turns: Vec::new(),
             ringing: SmallVec::new(),
             declined: SmallVec::new(),
+            partly: SmallVec::new(),
             entered: SmallVec::new(),
             passed: SmallVec::new(),
             last: Last { failed: Failed::Unreachable, status: Failed::Unreachable.status() },
@@ -192,6 +195,15 @@ impl Walk {
         self.give(change, out);
     }
 
+    /// A device of `member` has failed while others ring on: that is the reason, where it is better than none of them
+    /// being answered.
+    pub fn partly_failed(&mut self, member: ExtensionIx, failed: Failed) {
+        match self.partly.iter_mut().find(|(of, _)| *of == member) {
+            Some((_, best)) => *best = best.better(failed),
+            None => self.partly.push((member, failed)),
+        }
+    }
+
     /// The last device of `member` has failed. `status`: the final status if all of its devices gave the same one, which
     /// matters for 488 and 606; else 0. Who does not ring any more may still have declined.
     pub fn failed(
@@ -212,6 +224,7 @@ impl Walk {
         if let Some(at) = ringing {
             // Its devices are silent already: nothing to stop.
             self.ringing.retain(|ringing| *ringing != member);
+            self.partly.retain(|(of, _)| *of != member);
             self.turns[at].status = Some(status);
             self.fail(at, failed, now, out);
             self.settle(now, presence, out, &mut change);
@@ -299,7 +312,8 @@ impl Walk {
         loop {
             for turn in &mut self.turns {
                 if turn.state != TurnState::Over && turn.until.is_some_and(|until| until <= now) {
-                    turn.failed = turn.failed.or((turn.state == TurnState::Ringing).then_some(Failed::NoAnswer));
+                    let rang = || (turn.state == TurnState::Ringing).then(|| in_vain(&self.partly, turn.member));
+                    turn.failed = turn.failed.or_else(rang);
                     turn.state = TurnState::Over;
                 }
             }
@@ -342,7 +356,7 @@ impl Walk {
     fn outcome(&self) -> Last {
         let outcomes = || {
             self.turns.iter().filter_map(|turn| match turn.state {
-                TurnState::Ringing => Some(Failed::NoAnswer),
+                TurnState::Ringing => Some(in_vain(&self.partly, turn.member)),
                 _ => turn.failed,
             })
         };
@@ -440,10 +454,11 @@ impl Walk {
         let rings = |turns: &[Turn], member| {
             turns.iter().any(|turn: &Turn| turn.member == member && turn.state == TurnState::Ringing)
         };
-        let turns = &self.turns;
+        let (turns, partly) = (&self.turns, &mut self.partly);
         self.ringing.retain(|member| {
             let goes_on = rings(turns, *member);
             if !goes_on {
+                partly.retain(|(of, _)| of != member);
                 out.push(Order::Stop(*member, change.because));
             }
             goes_on
@@ -484,6 +499,12 @@ impl Turn {
             status: None,
         }
     }
+}
+
+/// How an extension fails whose last devices rang to the end.
+fn in_vain(partly: &[(ExtensionIx, Failed)], member: ExtensionIx) -> Failed {
+    let said = partly.iter().find(|(of, _)| *of == member).map(|(_, failed)| *failed);
+    said.map_or(Failed::NoAnswer, |said| said.better(Failed::NoAnswer))
 }
 
 fn patience(step: &Step) -> Option<Duration> {
