@@ -124,12 +124,7 @@ impl Switch {
 
     /// A phone can be rung that could not before: it joins what rings for its extension, and calls that wait for it go on.
     fn joined(&mut self, extension: &Arc<str>, bindings: &[crate::registrar::BindingKey]) {
-        let legs = self.by_peer.get(&Peer::Extension(extension.clone()));
-        let mut lines: Vec<CallKey> =
-            legs.into_iter().flatten().filter_map(|leg| self.legs.get(*leg)).map(Leg::call).collect();
-        lines.sort_unstable();
-        lines.dedup();
-        for key in lines {
+        for key in self.lines_that_ring(extension) {
             let config = self.means.config.clone();
             if let Some(extension) = config.extension_by_number(extension) {
                 self.tape_asks(key, config.extension(extension));

@@ -253,12 +253,8 @@ impl Switch {
 
     /// With call waiting off, the other phones of who answered stop ringing, in whatever call.
     fn spread_taken(&mut self, extension: &Arc<str>, answered_in: CallKey) {
-        let legs = self.by_peer.get(&Peer::Extension(extension.clone()));
-        let mut lines: Vec<CallKey> =
-            legs.into_iter().flatten().filter_map(|leg| self.legs.get(*leg)).map(Leg::call).collect();
+        let mut lines = self.lines_that_ring(extension);
         lines.retain(|line| *line != answered_in);
-        lines.sort_unstable();
-        lines.dedup();
         let now = self.means.now.mono;
         for line in lines {
             self.tape_notes(line, &format!("taken {extension}"));
@@ -270,9 +266,25 @@ impl Switch {
         }
     }
 
+    /// Calls with a leg to one of this extension's phones, those that began first before the others.
+    fn lines_that_ring(&self, extension: &Arc<str>) -> Vec<CallKey> {
+        let legs = self.by_peer.get(&Peer::Extension(extension.clone()));
+        let mut lines: Vec<CallKey> =
+            legs.into_iter().flatten().filter_map(|leg| self.legs.get(*leg)).map(Leg::call).collect();
+        self.first_come_first(&mut lines);
+        lines
+    }
+
+    /// What one of them does can leave less for the next, so the caller who has waited longest goes first.
+    fn first_come_first(&self, lines: &mut Vec<CallKey>) {
+        lines.sort_by_key(|line| self.lines.get(*line).map(|line| line.id));
+        lines.dedup();
+    }
+
     /// Calls that wait for an employee go on, those that began first before the others.
     fn spread_freed(&mut self, extension: &Arc<str>) {
-        let lines = self.watchers.get(extension).cloned().unwrap_or_default();
+        let mut lines = self.watchers.get(extension).cloned().unwrap_or_default();
+        self.first_come_first(&mut lines);
         let now = self.means.now.mono;
         for line in lines {
             self.with_call(line, |call, house| {
