@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::clock::{Deadline, Duration};
+use self::ways::Failed;
+use crate::clock::{Deadline, Duration, Now};
 use crate::config::{Config, Network, Register, TrunkIx};
 use crate::entropy::{BRANCH_COOKIE, Entropy, Token};
 use crate::host::Host;
@@ -26,6 +27,8 @@ use crate::servers::{ServerName, Servers};
 use crate::sip::digest::{Answerer, Asker, Tried, Unanswerable};
 use crate::sip::{HeaderName, Host as SipHost, Message, Method, Status, Uri, Writer};
 use crate::transaction::{Hand, Timer, Transactions, Why};
+
+mod ways;
 
 /// How often a trunk that answers is asked whether it is there.
 const PING_UP: Duration = Duration::from_secs(30);
@@ -134,6 +137,8 @@ struct Line {
     standing: Standing,
     /// The address in use.
     chosen: Option<SocketAddr>,
+    /// Those that have lately failed a call.
+    failed: Failed,
     options: Errand,
     register: Errand,
     /// The Contact URI that we registered.
@@ -152,6 +157,8 @@ struct Errand {
     tag: Token,
     cseq: u32,
     tried: Tried,
+    /// The addresses that were asked since it came due.
+    asked: SmallVec<[SocketAddr; 2]>,
     serial: u32,
     deadline: Option<Deadline>,
 }
@@ -163,6 +170,7 @@ impl Errand {
             tag: entropy.tag(),
             cseq: (entropy.below(1 << 16)) as u32,
             tried: Tried::default(),
+            asked: SmallVec::new(),
             serial: 0,
             deadline: None,
         }
@@ -269,13 +277,18 @@ impl Trunks {
 
 /// What calls ask.
 impl Trunks {
-    /// The ways to a trunk's server: the address in use, then the others in order. Empty while its name is unknown.
-    pub fn ways(&self, trunk: TrunkIx, host: &Host, servers: &Servers) -> SmallVec<[Flow; 4]> {
+    /// The ways to a trunk's server, in the order in which they are to be tried. Empty while its name is unknown.
+    pub fn ways(&self, trunk: TrunkIx, host: &Host, servers: &Servers, now: Now) -> SmallVec<[Flow; 4]> {
         let Some(line) = self.lines.get(trunk.index()) else { return SmallVec::new() };
-        let addresses = servers.addresses(&line.server);
-        let chosen = addresses.iter().filter(|(_, address)| Some(*address) == line.chosen);
-        let others = addresses.iter().filter(|(_, address)| Some(*address) != line.chosen);
-        chosen.chain(others).filter_map(|(transport, address)| host.flow(*transport, *address)).collect()
+        let ordered = line.failed.order(servers.addresses(&line.server), line.chosen, now.mono);
+        ordered.into_iter().filter_map(|(transport, address)| host.flow(transport, address)).collect()
+    }
+
+    /// A call found nobody on this way, or was told to go elsewhere.
+    pub fn failed_a_call(&mut self, trunk: TrunkIx, way: Flow, now: Now) {
+        if let Some(line) = self.lines.get_mut(trunk.index()) {
+            line.failed.add(way.remote, now.mono);
+        }
     }
 
     /// False for a trunk that does not answer or refuses us.
@@ -350,6 +363,7 @@ impl Line {
             answerer,
             standing: Standing::New,
             chosen: None,
+            failed: Failed::default(),
             options: Errand::new(entropy),
             register: Errand::new(entropy),
             contact: None,
@@ -404,6 +418,7 @@ impl Trunks {
             return;
         }
         line.errand(what).tried = Tried::default();
+        line.errand(what).asked.clear();
         line.errand(what).deadline = None;
         let addresses = ground.servers.addresses(&line.server);
         let in_use = addresses.iter().find(|(_, address)| Some(*address) == line.chosen);
@@ -455,7 +470,8 @@ impl Trunks {
     {
         let Some(line) = self.line(asked) else { return };
         let addresses = ground.servers.addresses(&line.server);
-        let mut rest = addresses.iter().skip_while(|(_, address)| *address != asked.address).skip(1);
+        let asked_already = line.errand(asked.what).asked.clone();
+        let mut rest = addresses.iter().filter(|(_, address)| !asked_already.contains(address));
         if line.chosen == Some(asked.address) {
             line.chosen = None;
         }
@@ -494,6 +510,9 @@ impl Line {
         let line = self.id;
         let errand = self.errand(what);
         errand.serial += 1;
+        if !errand.asked.contains(&address) {
+            errand.asked.push(address);
+        }
         let asked = Purpose { line, what, address, serial: errand.serial };
         if let Some(deadline) = errand.deadline.take() {
             ground.hand.deadlines.cancel(deadline);

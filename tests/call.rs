@@ -129,12 +129,14 @@ fn a_number_outside_goes_from_trunk_to_trunk_until_one_has_an_opinion() {
     assert_eq!(story.take(), ["offered", "+491705556677 rung as 1"]);
     story.hear(1, refused(503));
     assert_eq!(story.take(), ["1 dropped 503", "+491705556677 rung as 2"]);
+    story.hear(2, refused(500));
+    assert_eq!(story.take(), ["2 dropped 500", "+491705556677 rung as 3"]);
     assert_eq!(story.call.deadline(), Some(story.now + Duration::from_secs(4)), "silent for 4 s at most");
-    story.hear(2, LegEvent::Reached);
+    story.hear(3, LegEvent::Reached);
     assert_ne!(story.call.deadline(), Some(story.now + Duration::from_secs(4)));
-    story.hear(2, refused(404));
+    story.hear(3, refused(404));
     let told = story.take();
-    assert_eq!(told[0], "2 dropped 404");
+    assert_eq!(told[0], "3 dropped 404");
     assert_eq!(told.last().map(String::as_str), Some("ended 480 missed NoneReachable"));
 }
 
@@ -236,7 +238,11 @@ impl Legs for House {
         vec![(key, Rung { leg, whom, device: "".into() })]
     }
 
-    fn dial(&mut self, trunk: TrunkIx, dial: &DialPlan) -> Result<(LegKey, Rung), TrunkUnfit> {
+    fn dial(&mut self, trunk: TrunkIx, passed: usize, dial: &DialPlan) -> Result<(LegKey, Rung), TrunkUnfit> {
+        // Every trunk has two addresses.
+        if passed == 2 {
+            return Err(TrunkUnfit::Down);
+        }
         let (key, leg) = self.leg();
         let trunk = self.config.trunk(trunk).name.clone();
         let whom = Whom::Trunk { trunk, number: dial.number.to_string().into() };

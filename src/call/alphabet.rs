@@ -126,7 +126,7 @@ pub enum StopReason {
 /// Why a trunk cannot take a call now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrunkUnfit {
-    /// No answer, no registration, or no address known.
+    /// No answer, no registration, or no address (left) to try.
     Down,
     /// Its `max_calls` are in use.
     Full,
@@ -140,8 +140,9 @@ pub trait Legs {
     fn presence(&self) -> &dyn Presence;
     /// Rings all devices of an extension with the caller's offer; nothing where none can be reached.
     fn ring(&mut self, extension: ExtensionIx) -> Vec<(LegKey, Rung)>;
-    /// Calls a number through a trunk.
-    fn dial(&mut self, trunk: TrunkIx, dial: &DialPlan) -> Result<(LegKey, Rung), TrunkUnfit>;
+    /// Calls a number through a trunk, at the address that is its first choice; or, where `passed` of its addresses have
+    /// failed this call one after the other, at the one after the last of them.
+    fn dial(&mut self, trunk: TrunkIx, passed: usize, dial: &DialPlan) -> Result<(LegKey, Rung), TrunkUnfit>;
     /// Gives a leg an order.
     fn order(&mut self, leg: LegKey, order: LegOrder);
     /// Joins the media of two legs, each with no one else.

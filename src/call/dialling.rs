@@ -1,4 +1,5 @@
-//! A number outside is called through one trunk after the other, until one takes the call or says what it thinks of it.
+//! A number outside is called through one trunk after the other, until one takes the call or says what it thinks of it. A
+//! trunk with several addresses is tried at each of them before the next one (RFC 3263 §4.3).
 
 use super::alphabet::{Legs, TrunkUnfit};
 use crate::clock::{Duration, Instant};
@@ -6,14 +7,18 @@ use crate::fact::{Alarm, Rung};
 use crate::key::LegKey;
 use crate::route::DialPlan;
 
-/// How long a trunk may stay silent, without so much as a 100 Trying, before the next one is tried.
+/// How long an address may stay silent, without so much as a 100 Trying, before the next one is tried.
 const SILENCE: Duration = Duration::from_secs(4);
 
 /// The trunks that are left to try.
 #[derive(Debug)]
 pub(super) struct Dialling {
     dial: DialPlan,
-    tried: usize,
+    /// The trunk that is being called, by its place in the plan.
+    trunk: usize,
+    /// How many of its addresses were tried.
+    ways: usize,
+    /// While the trunk has not said a word.
     silent_until: Option<Instant>,
     /// The best final status a trunk gave.
     status: u16,
@@ -35,7 +40,7 @@ pub(super) enum Next {
 
 impl Dialling {
     pub(super) fn new(dial: DialPlan) -> Dialling {
-        Dialling { dial, tried: 0, silent_until: None, status: 0, full: false }
+        Dialling { dial, trunk: 0, ways: 0, silent_until: None, status: 0, full: false }
     }
 
     /// When the trunk that is being called has been silent for too long.
@@ -48,26 +53,32 @@ impl Dialling {
         self.silent_until = None;
     }
 
-    /// The next trunk, where what the last one answered (0: none was asked yet) lets another one try.
+    /// The next address or trunk, where what the last one answered (0: none was asked yet) lets another one try. 408 stands
+    /// for silence, 503 also for a connection that failed (RFC 3261 §8.1.3.1).
     pub(super) fn next(&mut self, answered: u16, now: Instant, legs: &mut dyn Legs) -> Next {
-        self.silent_until = None;
+        let silent = self.silent_until.take().is_some();
         if answered != 0 {
             self.status = answered;
             // An emergency call takes every way there is; for the rest, what the called side decided is final.
             if !self.dial.emergency && !matches!(answered, 401..=403 | 407 | 408 | 500..=599) {
                 return Next::Exhausted { status: answered, full: false };
             }
+            // Anything else was said by the trunk and not by one of its servers.
+            if answered != 503 && !(answered == 408 && silent) {
+                self.pass_trunk();
+            }
         }
-        while let Some(trunk) = self.dial.trunks.get(self.tried).copied() {
-            self.tried += 1;
-            match legs.dial(trunk, &self.dial) {
+        while let Some(trunk) = self.dial.trunks.get(self.trunk).copied() {
+            match legs.dial(trunk, self.ways, &self.dial) {
                 Ok((leg, rung)) => {
+                    self.ways += 1;
                     self.silent_until = Some(now + SILENCE);
                     return Next::Dialled(leg, rung);
                 }
                 Err(TrunkUnfit::Full) => self.full = true,
                 Err(TrunkUnfit::Down) => {}
             }
+            self.pass_trunk();
         }
         legs.alarm(Alarm::TrunksExhausted { number: self.dial.number.to_string() });
         let status = match self.status {
@@ -78,5 +89,10 @@ impl Dialling {
             status => status,
         };
         Next::Exhausted { status, full: self.full && self.status == 0 }
+    }
+
+    fn pass_trunk(&mut self) {
+        self.trunk += 1;
+        self.ways = 0;
     }
 }

@@ -172,7 +172,7 @@ impl Office {
 
     fn ways(&self) -> Vec<String> {
         let trunk = config(BY_ADDRESS).trunk_by_name("mango").unwrap();
-        let ways = self.trunks.ways(trunk, &self.host, &self.servers);
+        let ways = self.trunks.ways(trunk, &self.host, &self.servers, self.now);
         ways.iter().map(|flow| flow.remote.to_string()).collect()
     }
 
@@ -306,6 +306,40 @@ fn the_next_address_is_tried_at_once_and_the_one_that_works_is_used() {
     assert_eq!(office.said(), ["OPTIONS to 203.0.113.7:5060", "REGISTER to 203.0.113.7:5060"]);
     office.resolve(&[]);
     assert_eq!((office.said(), office.ways()), (vec![], vec!["203.0.113.7:5060".to_owned()]));
+}
+
+#[test]
+fn a_trunk_is_down_only_where_none_of_its_addresses_answers_whichever_was_in_use() {
+    let mut office = Office::new(WITH_ACCOUNT);
+    office.resolve(&["203.0.113.5:5060", "203.0.113.6:5060"]);
+    office.answer("REGISTER", 503, "");
+    office.answer("REGISTER", 200, "Expires: 300\r\n");
+    office.answer("OPTIONS", 503, "");
+    office.answer("OPTIONS", 200, "");
+    office.said();
+    // The second one, in use since, fails too; the first is back.
+    office.later(30);
+    office.answer("OPTIONS", 503, "");
+    assert_eq!(office.said(), ["OPTIONS to 203.0.113.6:5060", "OPTIONS to 203.0.113.5:5060"]);
+    assert_eq!(office.news(), [""; 0]);
+}
+
+#[test]
+fn an_address_that_failed_a_call_stands_behind_the_others_for_a_minute() {
+    let mut office = Office::new(WITH_ACCOUNT);
+    office.resolve(&["203.0.113.5:5060", "203.0.113.6:5060", "203.0.113.7:5060"]);
+    let trunk = config(BY_ADDRESS).trunk_by_name("mango").unwrap();
+    let fail = |office: &mut Office, address: &str| {
+        let way = office.host.flow(Transport::Udp, address.parse().unwrap()).unwrap();
+        office.trunks.failed_a_call(trunk, way, office.now);
+    };
+    fail(&mut office, "203.0.113.5:5060");
+    office.now = office.now.after(Duration::from_secs(20));
+    fail(&mut office, "203.0.113.6:5060");
+    assert_eq!(office.ways(), ["203.0.113.7:5060", "203.0.113.5:5060", "203.0.113.6:5060"]);
+    office.now = office.now.after(Duration::from_secs(40));
+    assert_eq!(office.ways(), ["203.0.113.5:5060", "203.0.113.7:5060", "203.0.113.6:5060"]);
+    assert_eq!(office.standing(), Standing::New);
 }
 
 #[test]

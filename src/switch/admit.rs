@@ -273,6 +273,7 @@ impl Switch {
             ladder,
             tape,
             deadline: None,
+            ways: Default::default(),
             watched: Default::default(),
         });
         let caller = self.legs.reserve();

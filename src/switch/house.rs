@@ -37,21 +37,16 @@ impl Legs for House<'_> {
         ways.into_iter().filter_map(|way| self.ring_device(&extension.number, way)).collect()
     }
 
-    fn dial(&mut self, trunk: TrunkIx, dial: &DialPlan) -> Result<(LegKey, Rung), TrunkUnfit> {
+    fn dial(&mut self, trunk: TrunkIx, passed: usize, dial: &DialPlan) -> Result<(LegKey, Rung), TrunkUnfit> {
         let line = self.switch.lines.get(self.line).ok_or(TrunkUnfit::Down)?;
         let config = line.config.clone();
         let trunk = config.trunk(trunk);
         // The config in force says where the trunk is now; the call's own says what it is called.
         let now = self.switch.means.config.trunk_by_name(&trunk.name).ok_or(TrunkUnfit::Down)?;
-        let full = trunk.max_calls.is_some_and(|most| self.switch.calls_on(&trunk.name) >= most);
-        if full && !dial.emergency {
-            return Err(TrunkUnfit::Full);
-        }
-        let means = &self.switch.means;
-        if !means.trunks.is_up(now) && !dial.emergency {
-            return Err(TrunkUnfit::Down);
-        }
-        let flow = means.trunks.ways(now, &means.host, &means.servers).first().copied().ok_or(TrunkUnfit::Down)?;
+        let flow = match passed {
+            0 => self.first_way(trunk, now, dial.emergency)?,
+            passed => self.next_way(now, passed)?,
+        };
         let number: Arc<str> = match &dial.number {
             Callee::Number(number) => config.site.numbering.write(*number, trunk.dials).into(),
             Callee::Verbatim(text) => text.clone(),
@@ -165,6 +160,31 @@ impl House<'_> {
             session: offer.session.clone(),
         };
         self.invite(Peer::Extension(extension.clone()), Whom::Extension(extension.clone()), invitation)
+    }
+
+    /// The way to a trunk that this call begins with. An emergency call tries what is full or down, too.
+    fn first_way(&mut self, trunk: &crate::config::Trunk, now: TrunkIx, emergency: bool) -> Result<Flow, TrunkUnfit> {
+        let full = trunk.max_calls.is_some_and(|most| self.switch.calls_on(&trunk.name) >= most);
+        if full && !emergency {
+            return Err(TrunkUnfit::Full);
+        }
+        let means = &self.switch.means;
+        if !means.trunks.is_up(now) && !emergency {
+            return Err(TrunkUnfit::Down);
+        }
+        let ways = means.trunks.ways(now, &means.host, &means.servers, means.now);
+        let first = ways.first().copied();
+        self.switch.lines.get_mut(self.line).into_iter().for_each(|line| line.ways = ways.clone());
+        first.ok_or(TrunkUnfit::Down)
+    }
+
+    /// The way after the one that has just failed; the call has its place on the trunk already.
+    fn next_way(&mut self, now: TrunkIx, passed: usize) -> Result<Flow, TrunkUnfit> {
+        let line = self.switch.lines.get(self.line).ok_or(TrunkUnfit::Down)?;
+        let (failed, next) = (line.ways.get(passed - 1).copied(), line.ways.get(passed).copied());
+        let means = &mut self.switch.means;
+        failed.into_iter().for_each(|way| means.trunks.failed_a_call(now, way, means.now));
+        next.ok_or(TrunkUnfit::Down)
     }
 
     fn trunk_invitation(

@@ -10,7 +10,7 @@ use crate::entropy::Token;
 use crate::key::{Flow, LegKey};
 use crate::refusal::Refusal;
 use crate::sip::{Fault, HeaderName, Malformed, Message, Method, Status, Writer};
-use crate::transaction::{Arrival, Expired, ServerKey, Timer};
+use crate::transaction::{Arrival, Expired, ServerKey, Timer, Why};
 
 use super::refused::Overload;
 use super::tables::Switch;
@@ -146,14 +146,14 @@ impl Switch {
 
     fn expired(&mut self, expired: Option<Expired<User>>) {
         match expired {
-            Some(Expired::Unanswered { client, user: User::Leg(leg), .. }) => {
-                self.with_leg(leg, |leg, means| leg.hear_silence(Some(client), means));
+            Some(Expired::Unanswered { client, user: User::Leg(leg), why }) => {
+                self.with_leg(leg, |leg, means| leg.hear_silence(Some(client), why, means));
             }
             Some(Expired::Unanswered { user: User::Trunk(asked), why, .. }) => {
                 self.means.with_trunks(|trunks, ground| trunks.unanswered(asked, why, ground));
             }
             Some(Expired::Unacknowledged { user: User::Leg(leg), status, .. }) if status.is_success() => {
-                self.with_leg(leg, |leg, means| leg.hear_silence(None, means));
+                self.with_leg(leg, |leg, means| leg.hear_silence(None, Why::TimedOut, means));
             }
             Some(Expired::Unanswered { .. } | Expired::Unacknowledged { .. }) | None => {}
         }

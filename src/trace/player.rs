@@ -553,8 +553,11 @@ impl Player {
                     }
                     Effect::Resolve(name) => {
                         let trunk = self.config.trunks().find(|(_, trunk)| ServerName::from(&trunk.server) == name);
-                        let named = || trunk.map(|(_, trunk)| (name.transport, address_of(trunk)));
-                        let addresses = name.literal().or_else(named).into_iter().collect();
+                        let named = trunk.into_iter().flat_map(|(_, trunk)| addresses_of(trunk));
+                        let addresses = match name.literal() {
+                            Some(address) => vec![address],
+                            None => named.map(|address| (name.transport, address)).collect(),
+                        };
                         answers.push_back(Input::Resolved { name, addresses });
                     }
                     Effect::Answer { answer: Err(why), .. } => self.ladder.push(format!("refused: {why}")),
@@ -610,7 +613,7 @@ impl Player {
         self.actors.insert(peer.clone(), Actor::new(address, &peer.to_string(), &peer.name, password));
     }
 
-    /// Where a peer speaks from: a trunk from its server's address, a stranger from 127.0.99.9, a phone from one of its own.
+    /// Where a peer speaks from: a trunk from its server's address (`provider/2` from the second one), a stranger from 127.0.99.9, a phone from one of its own.
     fn address(&self, peer: &Peer) -> SocketAddr {
         let name = peer.name.strip_prefix("trunk:").unwrap_or(&peer.name);
         let trunk = match name {
@@ -618,7 +621,8 @@ impl Player {
             name => self.config.trunk_by_name(name).map(|ix| (ix, self.config.trunk(ix))),
         };
         if let Some((_, trunk)) = trunk {
-            return address_of(trunk);
+            let addresses = addresses_of(trunk);
+            return addresses[usize::from(peer.device.saturating_sub(1)).min(addresses.len() - 1)];
         }
         match self.config.extension_by_number(name) {
             Some(ix) => (Ipv4Addr::new(127, 0, 100 + peer.device, ix.index() as u8 + 1), 5060).into(),
@@ -635,10 +639,14 @@ impl Player {
     }
 }
 
-/// A trunk's server: its address, or for a name the first address that its calls come from.
-fn address_of(trunk: &Trunk) -> SocketAddr {
-    let ip = trunk.server.ip().or_else(|| trunk.from.first().map(|network| network.address()));
-    (ip.unwrap_or(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 10))), trunk.server.port.unwrap_or(5060)).into()
+/// A trunk's servers: its address, or for a name the addresses that its calls come from. One at least.
+fn addresses_of(trunk: &Trunk) -> Vec<SocketAddr> {
+    let from = trunk.from.iter().map(|network| network.address());
+    let mut addresses: Vec<IpAddr> = trunk.server.ip().map_or_else(|| from.collect(), |ip| vec![ip]);
+    if addresses.is_empty() {
+        addresses.push(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 10)));
+    }
+    addresses.into_iter().map(|ip| (ip, trunk.server.port.unwrap_or(5060)).into()).collect()
 }
 
 fn first_line(message: &Message) -> String {

@@ -6,12 +6,12 @@ use super::super::alphabet::{LegEvent, Passed, Refused, Why};
 use super::super::forks::Worth;
 use super::super::invitation::{ALLOW, Wire, contact};
 use super::super::means::{Means, User};
-use super::{Leg, Reoffer, State, Talking, Unacknowledged, challenged, dismiss, session_of};
+use super::{Leg, Peer, Reoffer, State, Talking, Unacknowledged, challenged, dismiss, session_of};
 use crate::dialog::Dialog;
 use crate::key::Flow;
 use crate::refusal::Refusal;
 use crate::sip::{HeaderName, Message, Method, Status};
-use crate::transaction::{ClientKey, ServerKey};
+use crate::transaction::{ClientKey, ServerKey, Why as Unheard};
 
 /// What the peer says.
 impl Leg {
@@ -313,12 +313,17 @@ impl Leg {
     }
 
     /// A request of ours gets no answer, or our answer no ACK.
-    pub fn hear_silence(&mut self, client: Option<ClientKey>, means: &mut Means) -> Option<LegEvent> {
+    pub fn hear_silence(&mut self, client: Option<ClientKey>, why: Unheard, means: &mut Means) -> Option<LegEvent> {
         match &self.state {
             State::Inviting(inviting) if client == Some(inviting.invite) => {
                 let (rang, cancelled) = (inviting.rang, inviting.cancelled);
                 self.state = State::Gone;
-                (!cancelled).then_some(LegEvent::Refused(Refused { status: 408, rang, reason: None }))
+                // RFC 3261 §8.1.3.1; of a phone whose connection is lost it only matters whether it rang.
+                let status = match (why, &self.peer) {
+                    (Unheard::FlowFailed, Peer::Trunk(_)) => 503,
+                    (_, _) => 408,
+                };
+                (!cancelled).then_some(LegEvent::Refused(Refused { status, rang, reason: None }))
             }
             State::Talking(_) => self.lost(means),
             _ if client.is_some_and(|client| self.has_offered(client)) => {
