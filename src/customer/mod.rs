@@ -46,6 +46,8 @@ impl CustomerIndex {
     pub fn all(&self, number: PhoneNumber) -> Vec<Found<'_>> {
         let mut all: Vec<Found<'_>> = self.holders(number).collect();
         all.sort_by(Found::by_priority);
+        // Two numbers of one customer may share a tag, and then the search meets that customer twice.
+        all.dedup_by_key(|found| found.place());
         all
     }
 
@@ -198,6 +200,16 @@ mod tests {
         assert!(!index.remove(Kind::Lead, "17"));
         assert!(index.remove(Kind::Contact, "17"));
         assert!(index.is_empty());
+    }
+
+    #[test]
+    fn a_customer_two_of_whose_numbers_look_alike_to_the_table_is_found_once() {
+        let number = |last: u64| PhoneNumber::from_bits(4_930_000_000 + last).unwrap();
+        let looks = |last: u64| table::hash_number(number(last)) as u8 % 254;
+        let twin = (1..10_000).find(|last| looks(*last) == looks(0)).unwrap();
+        let mut index = CustomerIndex::default();
+        index.upsert(&Entry { numbers: &[number(0), number(twin)], ..ada() }).unwrap();
+        assert_eq!((index.all(number(0)).len(), index.all(number(twin)).len()), (1, 1));
     }
 
     #[test]
