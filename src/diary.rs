@@ -105,6 +105,12 @@ fn write_call(step: &CallFact) {
         }
         CallFact::Answered { leg, human } => tracing::info!(leg, human, "answered"),
         CallFact::Held { leg, held } => tracing::debug!(leg, held, "hold"),
+        CallFact::Transferred { by, to, attended, because } => {
+            let because = because.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            tracing::info!(by, to = &**to, attended, because, "transferred");
+        }
+        CallFact::Returned { leg, status } => tracing::info!(leg, status, "nobody took over"),
+        CallFact::Merged { into } => tracing::info!(%into, "goes on in another call"),
         CallFact::Ended(ended) => {
             let missed = ended.missed.map(tracing::field::debug);
             tracing::info!(by = ?ended.by, status = ended.status, missed, talk_ms = ended.talk_ms, "ended");

@@ -239,6 +239,29 @@ pub enum CallFact {
         /// True: on hold.
         held: bool,
     },
+    /// An employee hands the call on, and no longer talks.
+    Transferred {
+        /// The leg of who hands it on.
+        by: u16,
+        /// To whom: a number as it was dialled, or whom the employee consulted.
+        to: Arc<str>,
+        /// They had talked before.
+        attended: bool,
+        /// Why it goes where it goes.
+        because: Vec<Reason>,
+    },
+    /// Nobody took over, so whoever handed the call on talks again.
+    Returned {
+        /// That leg.
+        leg: u16,
+        /// The final status of whom it was to.
+        status: u16,
+    },
+    /// It goes on as part of another call: an employee consulted, and both talk without them now.
+    Merged {
+        /// The call that goes on.
+        into: CallId,
+    },
     /// It is over.
     Ended(Ended),
     /// The last leg has said goodbye: what was said on the wire, a line for each message. Always the last fact.
@@ -261,6 +284,8 @@ pub enum EndedBy {
     Callee,
     /// The router: the plan ran out, a limit, an admin, a lost peer.
     Router,
+    /// Nobody: it went on as part of another call, by an attended transfer.
+    Transfer,
     /// Nobody: the process died, and the record was closed after the restart.
     SystemFailure,
 }

@@ -57,6 +57,9 @@
 //!   **RingPlan**: a timetable of **Slot**s. **Walk**: a plan being carried out. **Reason**: why, in a word that can be read.
 //! - **Call**: the caller's leg, the legs rung for it, the plan they follow. **Leg**: one side of a call. **Line**: a call with
 //!   what stands beside it in the switch. **Branch**: a leg that is being rung.
+//! - **Transfer**: somebody who talks hands the other one on; **Handed** is what one call gives another when two become one
+//!   (attended), a **Meeting** how two who did not call each other learn each other's sessions. **Identity**: who somebody is
+//!   towards those they talk with.
 //! - **Session**: an SDP as its peer sent it. **Anchor**: a leg's ports; **Endpoint**: one `m=` line of it.
 //! - **Fact**: something that happened. **Journal**: makes facts durable. **Held**: an answer that waits for its fact.
 //! - **Means**: what a leg acts with. **House**: the call's view of the switch. **Census**: what there is, counted.

@@ -4,12 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use huntline::call::{Call, LegEvent, LegOrder, Legs, Refused, StopReason, TrunkUnfit, Why};
+use huntline::call::{Call, LegEvent, LegOrder, Legs, Refused, Replaced, StopReason, TransferAsked, TrunkUnfit, Why};
 use huntline::clock::{Duration, Instant, Timestamp};
 use huntline::config::{Config, ExtensionIx, GroupIx, Nothing, TrunkIx};
 use huntline::fact::{Alarm, CallFact, MissedCause, Offered, Party, Rung, Whom};
 use huntline::key::{Arena, CallId, LegKey, OfLeg};
-use huntline::route::{Availability, Caller, Destined, DialPlan, Direction, Idle, Origin, Presence, Situation, decide};
+use huntline::route::{
+    Availability, Caller, Destined, DialPlan, Direction, Idle, Origin, Presence, RoutePlan, Situation, come_back,
+    decide,
+};
 use huntline::state::State;
 
 const OFFICE: &str = r#"
@@ -155,6 +158,58 @@ fn hold_is_carried_across_and_noted_once() {
     assert_eq!(story.take(), ["0: RefuseReoffer(488)"]);
 }
 
+#[test]
+fn who_is_handed_on_waits_meets_the_new_one_and_hears_another_offer_after_glare() {
+    let mut story = Story::begin("+493012340");
+    story.hear(1, LegEvent::Answered(session("b")));
+    story.take();
+    story.hear(0, transfer("14"));
+    assert_eq!(story.take(), ["0: RefuseTransfer(403)"], "a trunk hands nobody on");
+    story.hear(1, transfer("14"));
+    let told = story.take();
+    assert_eq!(
+        told,
+        ["1: AcceptTransfer", "1: TransferNews(100)", "1 transfers to 14", "talked 12", "serves 0", "14 rung as 3"]
+    );
+    story.hear(1, LegEvent::Ended(Why::default()));
+    story.hear(3, LegEvent::Answered(session("d")));
+    assert_eq!(
+        story.take(),
+        ["0 meets 3", "0: Reoffer(d)", "bridge 0 3", "answered by 3", "taken 14"],
+        "who transferred has hung up and hears nothing"
+    );
+    story.hear(0, LegEvent::ReofferRefused(491));
+    assert_eq!((story.take(), story.call.deadline()), (vec![], Some(story.now + Duration::from_secs(3))));
+    story.now = story.now + Duration::from_secs(3);
+    story.call.due(story.now, &mut story.house);
+    assert_eq!(story.take(), ["0: Reoffer(d)"]);
+    story.hear(0, LegEvent::Reanswered(session("a")));
+    assert_eq!(story.take(), ["bridge 0 3"]);
+    story.hear(0, LegEvent::Ended(Why::default()));
+    assert_eq!(story.take(), ["0: Refuse(487)", "3: End", "talked 14", "ended 200"]);
+}
+
+#[test]
+fn whom_nobody_takes_over_comes_back_and_is_missed_in_the_end() {
+    let mut story = Story::begin("+493012340");
+    story.hear(1, LegEvent::Answered(session("b")));
+    story.hear(1, transfer("14"));
+    story.take();
+    story.hear(3, refused(486));
+    assert_eq!(story.take(), ["3 dropped 486", "back to 1 with 486", "bridge 0 1", "1: TransferNews(486)"]);
+    story.hear(1, transfer("14"));
+    story.hear(1, LegEvent::Ended(Why::default()));
+    story.take();
+    story.hear(4, refused(486));
+    assert_eq!(story.take(), ["4 dropped 486", "12 rung as 5"], "who transferred is rung back");
+    story.hear(5, refused(603));
+    assert_eq!(story.take(), ["5 dropped 603", "0: End", "ended 480 missed Rejected"]);
+}
+
+fn transfer(to: &str) -> LegEvent {
+    LegEvent::TransferAsked(TransferAsked { to: to.into(), replaces: None })
+}
+
 /// A call and the house around it.
 struct Story {
     call: Call,
@@ -210,6 +265,21 @@ impl House {
         let key = self.keys.insert(());
         self.legs.push(key);
         (key, (self.legs.len() - 1) as u16)
+    }
+
+    fn decide(&self, by: ExtensionIx, to: &str, how: impl FnOnce(&Situation<'_>) -> RoutePlan) -> RoutePlan {
+        how(&Situation {
+            config: &self.config,
+            at: Timestamp::UNIX_EPOCH,
+            origin: Origin::Extension(by),
+            caller: &Caller::inside(&self.config, by),
+            dialled: &Destined::from_inside(&self.config, to),
+            customer: None,
+            state: &State::default(),
+            load: &Idle,
+            chance: 0,
+            presence: &Idle,
+        })
     }
 
     fn name(&self, leg: LegKey) -> usize {
@@ -269,11 +339,16 @@ impl Legs for House {
             LegOrder::Pass(_) => format!("{leg}: Pass"),
             LegOrder::WithdrawReoffer => format!("{leg}: WithdrawReoffer"),
             LegOrder::End(_) => format!("{leg}: End"),
+            LegOrder::AcceptTransfer => format!("{leg}: AcceptTransfer"),
+            LegOrder::RefuseTransfer(status) => format!("{leg}: RefuseTransfer({status})"),
+            LegOrder::TransferNews(status) => format!("{leg}: TransferNews({status})"),
+            LegOrder::Introduce(_) => format!("{leg}: Introduce"),
         });
     }
 
     fn bridge(&mut self, one: LegKey, other: LegKey) {
-        self.told.push(format!("bridge {} {}", self.name(one), self.name(other)));
+        let (one, other) = (self.name(one), self.name(other));
+        self.told.push(format!("bridge {} {}", one.min(other), one.max(other)));
     }
 
     fn entered(&mut self, _: GroupIx) {}
@@ -302,6 +377,9 @@ impl Legs for House {
             CallFact::Turned { .. } => return,
             CallFact::Answered { leg, .. } => format!("answered by {leg}"),
             CallFact::Held { leg, held } => format!("{leg} held {held}"),
+            CallFact::Transferred { by, to, .. } => format!("{by} transfers to {to}"),
+            CallFact::Returned { leg, status } => format!("back to {leg} with {status}"),
+            CallFact::Merged { .. } => "merged".into(),
             CallFact::Ended(ended) => match ended.missed {
                 Some(cause) => format!("ended {} missed {cause:?}", ended.status),
                 None => format!("ended {}", ended.status),
@@ -312,6 +390,37 @@ impl Legs for House {
 
     fn taken(&mut self, extension: ExtensionIx, _: LegKey) {
         self.told.push(format!("taken {}", self.config.extension(extension).number));
+    }
+
+    fn plan_transfer(&mut self, by: ExtensionIx, to: &str) -> Result<Arc<RoutePlan>, u16> {
+        let plan = self.decide(by, to, decide);
+        plan.refusal().map_or(Ok(Arc::new(plan)), |refusal| Err(refusal.status()))
+    }
+
+    fn plan_return(&mut self, to: ExtensionIx) -> Option<Arc<RoutePlan>> {
+        Some(Arc::new(
+            self.decide(to, "", |situation| come_back(&Situation { caller: &Caller::anonymous(), ..*situation }, to)),
+        ))
+    }
+
+    fn join(&mut self, _: LegKey, _: &Replaced) -> Result<(), u16> {
+        Err(481)
+    }
+
+    fn serve(&mut self, leg: LegKey) {
+        self.told.push(format!("serves {}", self.name(leg)));
+    }
+
+    fn session(&self, _: LegKey) -> Option<Bytes> {
+        session("unheld")
+    }
+
+    fn introduce(&mut self, leg: LegKey, with: LegKey) {
+        self.told.push(format!("{} meets {}", self.name(leg), self.name(with)));
+    }
+
+    fn pause(&mut self, _: LegKey) -> Duration {
+        Duration::from_secs(3)
     }
 }
 

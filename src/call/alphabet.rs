@@ -1,12 +1,16 @@
 //! What legs and calls say to each other. A call never sees a header, a leg never sees a plan.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use crate::clock::Timestamp;
+use super::named::Named;
+use crate::clock::{Duration, Timestamp};
 use crate::config::{ExtensionIx, GroupIx, TrunkIx};
 use crate::fact::{Alarm, CallFact, Rung};
 use crate::key::LegKey;
-use crate::route::{DialPlan, Presence};
+use crate::route::{DialPlan, Presence, RoutePlan};
+use crate::sip::header::Replaces;
 
 /// A session description as the peer sent it (SDP, RFC 8866), before our own addresses are put in.
 pub type Session = Bytes;
@@ -41,6 +45,8 @@ pub enum LegEvent {
     Acknowledged(Option<Session>),
     /// Something to be carried across untouched (INFO).
     Passed(Passed),
+    /// The peer wants the one it talks with to talk with somebody else (REFER).
+    TransferAsked(TransferAsked),
     /// The peer is gone: BYE, CANCEL, or lost.
     Ended(Why),
 }
@@ -76,6 +82,33 @@ pub struct Passed {
     pub package: Option<Bytes>,
 }
 
+/// Whom somebody wants to hand their call to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransferAsked {
+    /// The user of the Refer-To, as if it had been dialled.
+    pub to: Arc<str>,
+    /// The talk with that one, where there is one already (RFC 3891): an attended transfer.
+    pub replaces: Option<Replaced>,
+}
+
+/// A dialog by its three names, as its peer knows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// The Call-ID.
+    pub call_id: Box<str>,
+    /// One side's tag.
+    pub to_tag: Box<str>,
+    /// The other's.
+    pub from_tag: Box<str>,
+}
+
+impl Replaced {
+    /// As a Replaces header says it.
+    pub fn view(&self) -> Replaces<'_> {
+        Replaces { call_id: &self.call_id, to_tag: &self.to_tag, from_tag: &self.from_tag, early_only: false }
+    }
+}
+
 /// Downwards: what a call orders a leg to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LegOrder {
@@ -106,6 +139,14 @@ pub enum LegOrder {
     Acknowledge(Option<Session>),
     /// Carry this across.
     Pass(Passed),
+    /// What it asked for with [`LegEvent::TransferAsked`] is being done.
+    AcceptTransfer,
+    /// It may not, or cannot, hand its call on: with this final status.
+    RefuseTransfer(u16),
+    /// How it stands with its transfer: 100 while it is tried, then the final status of whom it was to.
+    TransferNews(u16),
+    /// Whom its peer talks with from now on: said with the next session that it is offered.
+    Introduce(Named),
     /// It is over: BYE, or CANCEL, or whatever ends the leg where it stands.
     End(Why),
 }
@@ -157,4 +198,20 @@ pub trait Legs {
     fn note(&mut self, fact: CallFact);
     /// An extension answered: with call waiting off its other phones stop ringing, in whatever call.
     fn taken(&mut self, extension: ExtensionIx, by: LegKey);
+    /// What an employee's wish to hand a call to this number comes to: the plan that rings it, with the rights of who
+    /// asks; or the status of the refusal.
+    fn plan_transfer(&mut self, by: ExtensionIx, to: &str) -> Result<Arc<RoutePlan>, u16>;
+    /// The plan for one whom a transfer lost: back to who transferred, then to the operator.
+    fn plan_return(&mut self, to: ExtensionIx) -> Option<Arc<RoutePlan>>;
+    /// An attended transfer: the one with whom `by` consults takes the place of `by`. Done once this call is at rest; an
+    /// error says why it cannot be.
+    fn join(&mut self, by: LegKey, consulted: &Replaced) -> Result<(), u16>;
+    /// From now on phones are rung for this leg's peer: with its session, and as who it is.
+    fn serve(&mut self, leg: LegKey);
+    /// The session that this leg's peer would have now if nobody held it.
+    fn session(&self, leg: LegKey) -> Option<Session>;
+    /// Tells `leg`, with its next session, that it talks with the peer of `with`.
+    fn introduce(&mut self, leg: LegKey, with: LegKey);
+    /// How long to wait before what has crossed the peer's own offer is offered again (RFC 3261 §14.1).
+    fn pause(&mut self, leg: LegKey) -> Duration;
 }

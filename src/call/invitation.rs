@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::alphabet::Session;
 use super::means::Means;
+use super::named::Named;
 use crate::dialog::Hop;
 use crate::entropy::Token;
 use crate::key::Flow;
@@ -13,7 +14,7 @@ use crate::session_timer::{self, Habits};
 use crate::sip::{Draft, HeaderName, Host, Method, Uri, Writer};
 
 /// Methods that we take, as Allow says them.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, OPTIONS, INFO, REGISTER";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, OPTIONS, INFO, REGISTER, REFER";
 
 /// Extensions that we know, as Supported says them.
 pub const SUPPORTED: &str = "100rel, timer, replaces";
@@ -43,15 +44,6 @@ pub struct Invitation {
     pub passed: Vec<(HeaderName, Bytes)>,
     /// The caller's session.
     pub session: Option<Session>,
-}
-
-/// A display name with its URI.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Named {
-    /// May be empty.
-    pub display: Arc<str>,
-    /// The URI.
-    pub uri: Uri,
 }
 
 /// Names by which an INVITE is known on the wire.
@@ -99,8 +91,7 @@ impl Invitation {
         }
         draft.header(HeaderName::Allow, ALLOW);
         // Without an offer of ours, a reliable response would hold one that nobody could answer in time (RFC 3262 §5).
-        let supported = if session.is_some() { "100rel, timer" } else { "timer" };
-        draft.header(HeaderName::Supported, supported);
+        draft.header(HeaderName::Supported, if session.is_some() { SUPPORTED } else { "timer, replaces" });
         session_timer::ask(None, wire.habits, &mut draft);
         for (name, value) in &self.passed {
             draft.header(*name, value);

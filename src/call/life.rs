@@ -3,8 +3,9 @@
 //! ```text
 //!              begin                       Answered                      Ended, either side
 //!   (offered) ───────► Ringing ──────────────────────────► Talking ─────────────────────────► Over
-//!                        │  ▲ a phone fails, a step is due:    │ ▲ Reoffered, Passed: carried across
-//!                        │  └ the walk says who rings next     └─┘
+//!                        │  ▲ a phone fails, a step is due:  │ │ ▲ Reoffered, Passed: carried across
+//!                        │  │ the walk says who rings next   │ └─┘
+//!                        │  └────────────────────────────────┘ TransferAsked: see `transfer`
 //!                        └── the plan ran out, the caller gave up, a limit ─────────────────► Over
 //! ```
 //!
@@ -12,13 +13,17 @@
 //! [`Walk`] through the plan says whom to ring and when to stop. What is left here is what makes a call a call: one
 //! early medium at a time, exactly one winner, and an end that says why.
 
+mod transfer;
+
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use super::alphabet::{LegEvent, LegOrder, Legs, Refused, Session, StopReason, Why};
 use super::dialling::{Dialling, Next};
-use crate::clock::{Instant, Timestamp};
+use super::handed::{Meeting, Transfer};
+use super::party::{Branch, Failures, Party, Tally};
+use crate::clock::{Duration, Instant, Timestamp};
 use crate::config::{Config, Destination, ExtensionIx};
 use crate::fact::{CallFact, Ended, EndedBy, MissedCause, Offered, Rung};
 use crate::key::{CallId, LegKey};
@@ -29,7 +34,10 @@ use crate::route::{Direction, Ending, Failed, Order, Reason, RingPlan, RoutePlan
 pub struct Call {
     id: CallId,
     config: Arc<Config>,
-    caller: LegKey,
+    /// The one whom the plan serves: who called, or whom a transfer left.
+    caller: Party,
+    /// That one has been answered, and waits or talks.
+    is_up: bool,
     plan: Arc<RoutePlan>,
     walk: Walk,
     stage: Stage,
@@ -41,6 +49,10 @@ pub struct Call {
     rang: bool,
     tally: SmallVec<[(ExtensionIx, Tally); 4]>,
     failures: Failures,
+    transfer: Option<Box<Transfer>>,
+    meeting: Option<Box<Meeting>>,
+    /// How long people talked before the talk of now.
+    talked: Duration,
     /// Inbound, from a customer who is not blocked: ending without a talk is a miss.
     can_be_missed: bool,
     after_hours: bool,
@@ -50,43 +62,12 @@ pub struct Call {
 enum Stage {
     Ringing,
     Talking {
-        with: LegKey,
-        /// That leg's number.
-        number: u16,
-        extension: Option<ExtensionIx>,
+        with: Party,
         since: Timestamp,
         /// Who holds: the caller, the one who answered.
         held: [bool; 2],
     },
     Over,
-}
-
-/// A leg that is being rung for the call.
-#[derive(Debug)]
-struct Branch {
-    leg: LegKey,
-    number: u16,
-    /// `None`: a number outside.
-    extension: Option<ExtensionIx>,
-    ringing: bool,
-}
-
-/// What an extension's devices have answered so far.
-#[derive(Debug)]
-struct Tally {
-    best: Failed,
-    /// The status that all of them gave, while they agree.
-    status: Option<u16>,
-}
-
-/// Which failures this call has seen, to name the cause of a miss.
-#[derive(Clone, Copy, Debug, Default)]
-struct Failures {
-    no_answer: bool,
-    declined: bool,
-    busy: bool,
-    unreachable: bool,
-    full: bool,
 }
 
 impl Call {
@@ -110,11 +91,14 @@ impl Call {
             }
             _ => true,
         });
+        let employee = offered.from.extension.as_ref().filter(|_| offered.direction != Direction::Inbound);
+        let extension = employee.and_then(|number| config.extension_by_number(number));
         let customer_calls = offered.direction == Direction::Inbound && offered.from.extension.is_none();
         let mut call = Call {
             id,
             config,
-            caller,
+            caller: Party { leg: caller, number: 0, extension },
+            is_up: false,
             can_be_missed: customer_calls && !plan.is_blocked(),
             after_hours: plan.is_closed(),
             plan,
@@ -127,6 +111,9 @@ impl Call {
             rang: false,
             tally: SmallVec::new(),
             failures: Failures::default(),
+            transfer: None,
+            meeting: None,
+            talked: Duration::ZERO,
         };
         offered.because.iter().for_each(|reason| call.failures.read(reason));
         call.failures.full = offered
@@ -143,9 +130,9 @@ impl Call {
         self.id
     }
 
-    /// The caller's leg.
+    /// The leg of the one whom the plan serves.
     pub fn caller(&self) -> LegKey {
-        self.caller
+        self.caller.leg
     }
 
     /// The configuration under which it began.
@@ -171,7 +158,7 @@ impl Call {
     /// When [`Call::due`] wants to be called.
     pub fn deadline(&self) -> Option<Instant> {
         if !self.is_ringing() {
-            return None;
+            return self.meeting.as_ref().and_then(|meeting| meeting.again());
         }
         let dial = self.dialling.as_ref().and_then(Dialling::deadline);
         [self.walk.deadline(), dial].into_iter().flatten().min()
@@ -180,7 +167,7 @@ impl Call {
     /// A time that [`Call::deadline`] named has come.
     pub fn due(&mut self, now: Instant, legs: &mut dyn Legs) {
         if !self.is_ringing() {
-            return;
+            return self.meet_again(now, legs);
         }
         if self.dialling.as_ref().and_then(Dialling::deadline).is_some_and(|at| at <= now) {
             self.stop_branches(|branch| branch.extension.is_none(), StopReason::PlanMovedOn, legs);
@@ -226,8 +213,8 @@ impl Call {
         match self.stage {
             Stage::Ringing => self.refuse(status, None, EndedBy::Router, legs),
             Stage::Talking { with, .. } => {
-                legs.order(self.caller, LegOrder::End(Why::default()));
-                legs.order(with, LegOrder::End(Why::default()));
+                legs.order(self.caller.leg, LegOrder::End(Why::default()));
+                legs.order(with.leg, LegOrder::End(Why::default()));
                 self.over(EndedBy::Router, 200, None, legs);
             }
             Stage::Over => {}
@@ -237,14 +224,18 @@ impl Call {
     /// One of the call's legs says something.
     pub fn hear(&mut self, leg: LegKey, event: LegEvent, now: Instant, legs: &mut dyn Legs) {
         match self.stage {
-            Stage::Ringing if leg == self.caller => self.hear_caller_while_ringing(event, legs),
+            Stage::Ringing if leg == self.caller.leg => self.hear_caller_while_ringing(event, legs),
+            Stage::Ringing if self.is_transferrer(leg) => self.hear_transferrer(event, legs),
             Stage::Ringing => self.hear_branch(leg, event, now, legs),
-            Stage::Talking { with, .. } if leg == self.caller => self.hear_talker(leg, with, event, legs),
-            Stage::Talking { with, .. } if leg == with => self.hear_talker(leg, self.caller, event, legs),
+            Stage::Talking { with, .. } if leg == self.caller.leg => {
+                self.hear_talker(self.caller, with, event, now, legs);
+            }
+            Stage::Talking { with, .. } if leg == with.leg => self.hear_talker(with, self.caller, event, now, legs),
             // A loser's last words: the leg itself acknowledges and hangs up what comes too late.
             Stage::Talking { .. } | Stage::Over => match event {
                 LegEvent::Answered(_) => legs.order(leg, LegOrder::End(Why::default())),
                 LegEvent::Reoffered { .. } => legs.order(leg, LegOrder::RefuseReoffer(481)),
+                LegEvent::TransferAsked(_) => legs.order(leg, LegOrder::RefuseTransfer(481)),
                 _ => {}
             },
         }
@@ -254,18 +245,21 @@ impl Call {
         match event {
             LegEvent::Ended(why) => {
                 self.stop_branches(|_| true, StopReason::CallerGone, legs);
-                legs.order(self.caller, LegOrder::Refuse { status: 487, reason: None });
-                let by = if why.lost { EndedBy::Router } else { EndedBy::Caller };
-                self.over(by, 487, Some(MissedCause::Abandoned), legs);
+                legs.order(self.caller.leg, LegOrder::Refuse { status: 487, reason: None });
+                self.end_transfer(487, legs);
+                let (by, status) = (self.ended_by(self.caller, &why), if self.is_up { 200 } else { 487 });
+                self.over(by, status, Some(MissedCause::Abandoned), legs);
             }
-            LegEvent::Reoffered { .. } if self.early.is_none() => {
-                legs.order(self.caller, LegOrder::RefuseReoffer(491));
+            // Whom a transfer left has agreed with nobody new yet.
+            LegEvent::Reoffered { .. } if self.early.is_none() || self.is_up => {
+                legs.order(self.caller.leg, LegOrder::RefuseReoffer(491));
             }
             LegEvent::Reoffered { .. } | LegEvent::Reanswered(_) | LegEvent::ReofferRefused(_) => {
                 if let Some(other) = self.early {
-                    self.hear_talker(self.caller, other, event, legs);
+                    self.carry_across(self.caller.leg, other, event, legs);
                 }
             }
+            LegEvent::TransferAsked(_) => legs.order(self.caller.leg, LegOrder::RefuseTransfer(491)),
             LegEvent::Reached
             | LegEvent::Ringing(_)
             | LegEvent::Progress(_)
@@ -294,13 +288,13 @@ impl Call {
                 }
                 let session = self.early_session(leg, session, legs);
                 if session.is_some() || !std::mem::replace(&mut self.rang, true) {
-                    legs.order(self.caller, LegOrder::Ring(session));
+                    legs.order(self.caller.leg, LegOrder::Ring(session));
                 }
             }
             LegEvent::Progress(session) => {
                 self.dialling.iter_mut().for_each(Dialling::reached);
                 if let Some(session) = self.early_session(leg, session, legs) {
-                    legs.order(self.caller, LegOrder::Progress(Some(session)));
+                    legs.order(self.caller.leg, LegOrder::Progress(Some(session)));
                 }
             }
             LegEvent::Answered(session) => self.answered(at, session, legs),
@@ -312,13 +306,14 @@ impl Call {
             LegEvent::Reoffered { .. } | LegEvent::Reanswered(_) | LegEvent::ReofferRefused(_)
                 if self.early == Some(leg) =>
             {
-                self.hear_talker(leg, self.caller, event, legs);
+                self.carry_across(leg, self.caller.leg, event, legs);
             }
             LegEvent::Reoffered { .. } => legs.order(leg, LegOrder::RefuseReoffer(491)),
             LegEvent::ReofferWithdrawn
             | LegEvent::Reanswered(_)
             | LegEvent::ReofferRefused(_)
             | LegEvent::Acknowledged(_)
+            | LegEvent::TransferAsked(_)
             | LegEvent::Passed(_) => {}
         }
     }
@@ -344,7 +339,7 @@ impl Call {
         if *self.early.get_or_insert(leg) != leg {
             return None;
         }
-        legs.bridge(self.caller, leg);
+        legs.bridge(self.caller.leg, leg);
         Some(session)
     }
 
@@ -352,29 +347,29 @@ impl Call {
     fn forget_early(&mut self, leg: LegKey, legs: &mut dyn Legs) {
         if self.early == Some(leg) {
             self.early = None;
-            legs.order(self.caller, LegOrder::RefuseReoffer(491));
+            legs.order(self.caller.leg, LegOrder::RefuseReoffer(491));
         }
     }
 
     fn answered(&mut self, at: usize, session: Option<Session>, legs: &mut dyn Legs) {
         let winner = self.branches.swap_remove(at);
+        let with = Party { leg: winner.leg, number: winner.number, extension: winner.extension };
         // The caller first: two-way audio may not wait for the losers.
-        legs.order(self.caller, LegOrder::Answer(session));
-        legs.bridge(self.caller, winner.leg);
+        match self.is_up {
+            false => legs.order(self.caller.leg, LegOrder::Answer(session)),
+            true => self.meet_the_winner(with, session, legs),
+        }
+        legs.bridge(self.caller.leg, winner.leg);
+        self.is_up = true;
         self.walk.answered();
         self.dialling = None;
-        self.stage = Stage::Talking {
-            with: winner.leg,
-            number: winner.number,
-            extension: winner.extension,
-            since: legs.wall(),
-            held: [false; 2],
-        };
+        self.stage = Stage::Talking { with, since: legs.wall(), held: [false; 2] };
         legs.note(CallFact::Answered { leg: winner.number, human: true });
         self.stop_branches(|_| true, StopReason::CompletedElsewhere, legs);
         if let Some(extension) = winner.extension {
             legs.taken(extension, winner.leg);
         }
+        self.end_transfer(200, legs);
     }
 
     fn refused(&mut self, at: usize, refused: &Refused, now: Instant, legs: &mut dyn Legs) {
@@ -489,7 +484,7 @@ impl Call {
                 }
                 Order::Finish(ending) => {
                     flush(&mut rung, &mut because, legs);
-                    self.finish(&ending, legs);
+                    self.finish(&ending, now, legs);
                 }
             }
             at += 1;
@@ -497,13 +492,23 @@ impl Call {
         flush(&mut rung, &mut because, legs);
     }
 
-    fn finish(&mut self, ending: &Ending, legs: &mut dyn Legs) {
-        self.refuse(ending.status(), None, EndedBy::Router, legs);
+    fn finish(&mut self, ending: &Ending, now: Instant, legs: &mut dyn Legs) {
+        match self.transfer {
+            Some(_) => self.nobody_took_over(ending.status(), now, legs),
+            None => self.refuse(ending.status(), None, EndedBy::Router, legs),
+        }
     }
 
     fn refuse(&mut self, status: u16, reason: Option<bytes::Bytes>, by: EndedBy, legs: &mut dyn Legs) {
         self.stop_branches(|_| true, StopReason::PlanMovedOn, legs);
-        legs.order(self.caller, LegOrder::Refuse { status, reason });
+        legs.order(
+            self.caller.leg,
+            match self.is_up {
+                false => LegOrder::Refuse { status, reason },
+                true => LegOrder::End(Why { reason, lost: false }),
+            },
+        );
+        self.end_transfer(status, legs);
         let missed = self.missed_cause(status);
         self.over(by, status, Some(missed), legs);
     }
@@ -546,19 +551,25 @@ impl Call {
     }
 
     /// In a talk, what one side says goes to the other.
-    fn hear_talker(&mut self, leg: LegKey, other: LegKey, event: LegEvent, legs: &mut dyn Legs) {
+    fn hear_talker(&mut self, who: Party, with: Party, event: LegEvent, now: Instant, legs: &mut dyn Legs) {
+        let Some(event) = self.hear_meeting(who.leg, event, now, legs) else { return };
+        let (leg, other) = (who.leg, with.leg);
         match event {
             LegEvent::Ended(why) => {
-                let by = match (why.lost, leg == self.caller) {
-                    (true, _) => EndedBy::Router,
-                    (false, true) => EndedBy::Caller,
-                    (false, false) => EndedBy::Callee,
-                };
+                let by = self.ended_by(who, &why);
                 // Where its own answer still waits for the disk, it has taken back its INVITE.
                 legs.order(leg, LegOrder::Refuse { status: 487, reason: None });
                 legs.order(other, LegOrder::End(Why { lost: false, ..why }));
                 self.over(by, 200, None, legs);
             }
+            LegEvent::TransferAsked(asked) => self.transfer_asked(who, with, &asked, now, legs),
+            event => self.carry_across(leg, other, event, legs),
+        }
+    }
+
+    /// What one of two who hear each other says about that.
+    fn carry_across(&mut self, leg: LegKey, other: LegKey, event: LegEvent, legs: &mut dyn Legs) {
+        match event {
             LegEvent::Reoffered { session, hold } => {
                 self.note_hold(leg, hold, legs);
                 legs.order(other, LegOrder::Reoffer(session));
@@ -567,40 +578,57 @@ impl Call {
             LegEvent::Reanswered(session) => {
                 legs.order(other, LegOrder::AcceptReoffer(session));
                 // What the offer added has no partner yet.
-                legs.bridge(self.caller, if leg == self.caller { other } else { leg });
+                legs.bridge(leg, other);
             }
             LegEvent::ReofferRefused(status) => legs.order(other, LegOrder::RefuseReoffer(status)),
             LegEvent::Acknowledged(session) => {
                 legs.order(other, LegOrder::Acknowledge(session));
-                legs.bridge(self.caller, if leg == self.caller { other } else { leg });
+                legs.bridge(leg, other);
             }
             LegEvent::Passed(passed) => legs.order(other, LegOrder::Pass(passed)),
             LegEvent::Reached
             | LegEvent::Ringing(_)
             | LegEvent::Progress(_)
             | LegEvent::Answered(_)
-            | LegEvent::Refused(_) => {}
+            | LegEvent::Refused(_)
+            | LegEvent::TransferAsked(_)
+            | LegEvent::Ended(_) => {}
         }
     }
 
     fn note_hold(&mut self, leg: LegKey, hold: bool, legs: &mut dyn Legs) {
-        if let Stage::Talking { number, held, .. } = &mut self.stage {
-            let (number, side) = if leg == self.caller { (0, &mut held[0]) } else { (*number, &mut held[1]) };
+        if let Stage::Talking { with, held, .. } = &mut self.stage {
+            let (number, side) =
+                if leg == self.caller.leg { (self.caller.number, &mut held[0]) } else { (with.number, &mut held[1]) };
             if std::mem::replace(side, hold) != hold {
                 legs.note(CallFact::Held { leg: number, held: hold });
             }
         }
     }
 
-    fn over(&mut self, by: EndedBy, status: u16, missed: Option<MissedCause>, legs: &mut dyn Legs) {
-        let talk_ms = match self.stage {
-            Stage::Talking { since, .. } => u64::try_from(legs.wall().duration_since(since).as_millis()).unwrap_or(0),
-            Stage::Ringing | Stage::Over => 0,
-        };
-        if let Some(extension) = self.talker() {
+    /// Who ends it: the one who called, or anybody else.
+    fn ended_by(&self, who: Party, why: &Why) -> EndedBy {
+        match (why.lost, who.number) {
+            (true, _) => EndedBy::Router,
+            (false, 0) => EndedBy::Caller,
+            (false, _) => EndedBy::Callee,
+        }
+    }
+
+    /// The talk of now is over, for the record and for the orders that count it.
+    fn stop_talking(&mut self, legs: &mut dyn Legs) {
+        let Stage::Talking { with, since, .. } = self.stage else { return };
+        self.talked += Duration::try_from(legs.wall().duration_since(since)).unwrap_or_default();
+        if let Some(extension) = with.extension {
             legs.talked(extension);
         }
+    }
+
+    fn over(&mut self, by: EndedBy, status: u16, missed: Option<MissedCause>, legs: &mut dyn Legs) {
+        self.stop_talking(legs);
+        let talk_ms = u64::try_from(self.talked.as_millis()).unwrap_or(u64::MAX);
         self.stage = Stage::Over;
+        self.meeting = None;
         self.dialling = None;
         let missed = missed.filter(|_| self.can_be_missed);
         legs.note(CallFact::Ended(Ended { by, status, missed, talk_ms }));
@@ -609,26 +637,8 @@ impl Call {
     /// Whom the caller talks with, if it is an employee.
     pub fn talker(&self) -> Option<ExtensionIx> {
         match self.stage {
-            Stage::Talking { extension, .. } => extension,
+            Stage::Talking { with, .. } => with.extension,
             Stage::Ringing | Stage::Over => None,
-        }
-    }
-}
-
-impl Failures {
-    fn count(&mut self, failed: Failed) {
-        match failed {
-            Failed::Busy => self.busy = true,
-            Failed::Declined => self.declined = true,
-            Failed::NoAnswer => self.no_answer = true,
-            Failed::Unreachable => self.unreachable = true,
-        }
-    }
-
-    /// Who was passed without ringing is told by the walk's reasons only.
-    fn read(&mut self, reason: &Reason) {
-        if let Some(failed) = reason.failed() {
-            self.count(failed);
         }
     }
 }

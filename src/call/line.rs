@@ -11,7 +11,7 @@ use super::ladder::Ladder;
 use super::life::Call;
 use crate::clock::Deadline;
 use crate::config::Config;
-use crate::key::{CallId, Flow, TapeKey};
+use crate::key::{CallId, Flow, LegKey, TapeKey};
 use crate::route::{Caller, Direction};
 use crate::sip::HeaderName;
 
@@ -26,6 +26,10 @@ pub struct Line {
     pub config: Arc<Config>,
     /// What the caller asked for.
     pub offer: Offer,
+    /// What is offered instead for one whom a transfer left.
+    pub served: Option<Box<Offer>>,
+    /// Who is behind legs that are neither the caller's nor an employee's.
+    pub outside: Vec<(LegKey, Identity)>,
     /// The DID that it counts for, by its number.
     pub did: Option<Arc<str>>,
     /// The number of its first fact: until that is on disk the caller hears 100 and nothing else.
@@ -44,6 +48,22 @@ pub struct Line {
     pub ways: SmallVec<[Flow; 4]>,
     /// Under which extensions it is listed as waiting for somebody to become free.
     pub watched: SmallVec<[Arc<str>; 4]>,
+}
+
+/// Who somebody is towards those they talk with.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The number.
+    pub caller: Caller,
+    /// What phones show beside it.
+    pub display: Arc<str>,
+}
+
+impl Line {
+    /// For whom phones are rung now.
+    pub fn offer(&self) -> &Offer {
+        self.served.as_deref().unwrap_or(&self.offer)
+    }
 }
 
 /// What the caller's INVITE says that its copies towards phones and trunks need.

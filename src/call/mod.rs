@@ -1,6 +1,6 @@
 //! A call and its legs: everything between the decision whom to ring and the bytes on the wire.
 //!
-//! `life` is the call itself, which knows no header; `leg` is one side of it, which knows no plan; `alphabet` is all that
+//! `life` is the call itself, which knows no header (its second half, `life::transfer`, is how it changes hands); `leg` is one side of it, which knows no plan; `alphabet` is all that
 //! they say to each other. What a leg needs to act is in `means`, what an INVITE of ours says in `invitation`, which ports
 //! its media passes in `session`, what it agreed on to notice a vanished peer in `refresh`,
 //! what it says before an answer in `provisional`, who answers it while it rings in `forks`. A `line` is a call with what stands beside it: numbers, journal, ladder.
@@ -16,13 +16,20 @@ mod line;
 mod means;
 mod provisional;
 mod refresh;
+mod named;
+mod handed;
+mod party;
 mod session;
 
-pub use alphabet::{LegEvent, LegOrder, Legs, Passed, Refused, Session, StopReason, TrunkUnfit, Why};
-pub use invitation::{ALLOW, Invitation, Named, SUPPORTED, contact};
+pub use alphabet::{
+    LegEvent, LegOrder, Legs, Passed, Refused, Replaced, Session, StopReason, TransferAsked, TrunkUnfit, Why,
+};
+pub use handed::Handed;
+pub use invitation::{ALLOW, Invitation, SUPPORTED, contact};
 pub use ladder::Ladder;
 pub use leg::{DialogNames, DialogState, Leg, Peer, dismiss, session_of};
 pub use life::Call;
-pub use line::{Line, Offer};
+pub use line::{Identity, Line, Offer};
 pub use means::{Means, Opened, Timer, User};
+pub use named::Named;
 pub use session::bridge;

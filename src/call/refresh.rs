@@ -1,5 +1,6 @@
 //! What a leg knows of its session timer (RFC 4028), and what its messages say of it.
 
+use super::invitation::SUPPORTED;
 use crate::session_timer::{self, Habits, Said, SessionTimer};
 use crate::sip::{Draft, HeaderName, Message};
 use crate::transaction::ClientKey;
@@ -51,13 +52,13 @@ impl Refresh {
 
     /// What a request of ours that can refresh says about it.
     pub(super) fn ask(&self, draft: &mut Draft<'_>) {
-        draft.header(HeaderName::Supported, "timer");
+        draft.header(HeaderName::Supported, SUPPORTED);
         session_timer::ask(self.timer, self.habits, draft);
     }
 
     /// What our 2xx to `request` says about it.
     pub(super) fn agree(&self, request: &Message, draft: &mut Draft<'_>) {
-        draft.header(HeaderName::Supported, "timer");
+        draft.header(HeaderName::Supported, SUPPORTED);
         if let Ok(Some(timer)) = SessionTimer::accept(Said::by(request), self.habits) {
             timer.agree(draft);
         }

@@ -9,6 +9,7 @@ use crate::anchor::{EndpointKey, MediaOrder, Peer};
 use crate::config::MediaMode;
 use crate::effect::Effect;
 use crate::key::{Flow, LegKey};
+use crate::sip::anew::with_lines_of;
 use crate::sip::sdp::{BadSdp, OurOrigin, Sdp};
 
 /// How many m= lines of one leg are anchored; a session with more is refused (488).
@@ -76,9 +77,13 @@ impl Anchor {
         flow: &Flow,
         means: &mut Means,
     ) -> Result<Session, Unfit> {
+        let session = match &self.told {
+            Some((_, told)) => &with_lines_of(session, told)?,
+            None => session,
+        };
         let sdp = Sdp::read(session)?;
         if means.config.media.mode == MediaMode::Direct {
-            self.told = Some((0, session.clone()));
+            self.told = Some((0, Bytes::copy_from_slice(session)));
             return Ok(session.clone());
         }
         self.open(leg, sdp.media.len(), flow, means)?;
@@ -107,12 +112,14 @@ impl Anchor {
     /// See [`Unfit`]; the old expectation stays then.
     pub fn inward(&mut self, leg: LegKey, session: &Session, flow: &Flow, means: &mut Means) -> Result<(), Unfit> {
         let sdp = Sdp::read(session)?;
+        // A copy of its own: a slice would keep the whole message for as long as the call lasts.
+        let heard = Some(Bytes::copy_from_slice(session));
         if means.config.media.mode == MediaMode::Direct {
-            self.heard = Some(session.clone());
+            self.heard = heard;
             return Ok(());
         }
         self.open(leg, sdp.media.len(), flow, means)?;
-        self.heard = Some(session.clone());
+        self.heard = heard;
         for (line, media) in sdp.media.iter().enumerate() {
             let peer = Peer {
                 rtp: media.rtp_target(),

@@ -16,6 +16,14 @@ pub fn decide(situation: &Situation<'_>) -> RoutePlan {
     }
 }
 
+/// One whom a transfer lost goes back to who transferred them, then to the operator.
+pub fn come_back(situation: &Situation<'_>, to: ExtensionIx) -> RoutePlan {
+    let mut draft = Draft::new(situation, Direction::Internal);
+    draft.tell(Rule::Number, Reason::ComesBack(situation.config.extension(to).number.clone()));
+    let start = draft.step_back_to(to);
+    draft.finish(start)
+}
+
 /// A call from a provider. It never leaves by a trunk because of what was dialled: only `number:` destinations do.
 fn from_trunk(situation: &Situation<'_>, trunk: TrunkIx) -> RoutePlan {
     let mut draft = Draft::new(situation, Direction::Inbound);

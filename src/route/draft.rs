@@ -325,6 +325,11 @@ impl<'a> Draft<'a> {
         self.ring(called, None, after)
     }
 
+    /// Back to an employee, then to the operator.
+    pub(super) fn step_back_to(&mut self, employee: ExtensionIx) -> Option<StepIx> {
+        self.list(&[Destination::Extension(employee), Destination::Operator], After::Refuse)
+    }
+
     /// Destinations in order. Where every one of them is passed over: what comes after.
     fn list(&mut self, list: &[Destination], after: After) -> Option<StepIx> {
         let mut next = None;

@@ -17,7 +17,7 @@ mod ring;
 mod situation;
 mod walk;
 
-pub use decide::decide;
+pub use decide::{come_back, decide};
 pub use explain::{Explanation, Happening, Moment, explain};
 pub use plan::{Callee, DialPlan, Direction, Next, RingPlan, RoutePlan, Slot, Step, StepIx};
 pub use reason::{Considered, Failed, Reason, Rule, sentence};

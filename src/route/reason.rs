@@ -145,6 +145,24 @@ pub enum Reason {
     CannotBeCarriedOn(Arc<str>),
     /// There is no time for a new call: for this reason.
     Shed(Arc<str>),
+    /// An employee handed the call on.
+    Transferred {
+        /// Who.
+        by: Arc<str>,
+        /// To whom.
+        to: Arc<str>,
+        /// They had talked before.
+        attended: bool,
+    },
+    /// Nobody took over, and who had handed the call on talks again.
+    Returned {
+        /// Who.
+        to: Arc<str>,
+        /// The final status of whom it was to.
+        status: u16,
+    },
+    /// Nobody took over whom this extension has handed on: its phones are rung.
+    ComesBack(Arc<str>),
     /// The plan is over.
     RunsOut,
 }
@@ -219,6 +237,10 @@ impl fmt::Display for Reason {
             Reason::NotAvailableYet(what) => write!(f, "{what} is not available yet"),
             Reason::CannotBeCarriedOn(answer) => write!(f, "the request cannot be carried on: {answer}"),
             Reason::Shed(why) => write!(f, "no new calls now: {why}"),
+            Reason::Transferred { by, to, attended: false } => write!(f, "{by} transfers to {to}"),
+            Reason::Transferred { by, to, attended: true } => write!(f, "{by} transfers to {to} after a talk"),
+            Reason::Returned { to, status } => write!(f, "nobody took over ({status}), back to {to}"),
+            Reason::ComesBack(who) => write!(f, "comes back to {who}"),
             Reason::RunsOut => f.write_str("nobody left to ring"),
         }
     }

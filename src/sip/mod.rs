@@ -11,6 +11,7 @@ mod lex;
 mod multipart;
 mod uri_parts;
 
+pub mod anew;
 pub mod digest;
 pub mod fault;
 pub mod framing;

@@ -152,10 +152,15 @@ pub struct CallDetail {
     pub plan: String,
     /// The legs that were rung, in that order.
     pub legs: Vec<LegRow>,
-    /// Who talked.
+    /// Who talked with the caller; after a transfer by the caller, everybody who talked.
     pub talkers: Vec<Talker>,
     /// What happened on the way.
     pub turns: Vec<Turn>,
+    /// The one who called has handed the call on: whoever talked with them talks on.
+    #[serde(skip)]
+    caller_left: bool,
+    /// The call that it went on as part of, after an attended transfer.
+    pub merged_into: Option<CallId>,
     /// The SIP ladder, a line for each message; empty until the last leg has said goodbye.
     pub ladder: String,
     /// What can be exported as a trace; `None` until then, and in records of versions that kept none.
@@ -333,6 +338,8 @@ impl CallDetail {
             legs: Vec::new(),
             talkers: Vec::new(),
             turns: Vec::new(),
+            caller_left: false,
+            merged_into: None,
             ladder: String::new(),
             tape: None,
         }
@@ -371,16 +378,51 @@ impl CallDetail {
             CallFact::Answered { leg, human } => {
                 self.change(leg, |row| row.answered = Some(at));
                 if human {
-                    self.hand_over(at);
-                    let who = self.legs.iter().find(|row| row.leg == leg).map(|row| row.whom.clone());
-                    self.talkers.push(Talker { who: who.unwrap_or_default(), from: at, until: None });
+                    if !self.caller_left {
+                        self.hand_over(at);
+                    }
+                    self.talkers.push(Talker { who: self.who(leg), from: at, until: None });
                 }
             }
+            CallFact::Transferred { by, to, attended, because } => {
+                if by == 0 {
+                    self.caller_left = true;
+                    let from = self.row.answered.unwrap_or(at);
+                    self.talkers.push(Talker { who: self.who(by), from, until: Some(at) });
+                } else {
+                    let who = self.who(by);
+                    let talker = self.talkers.iter_mut().rev().find(|talker| talker.who == who);
+                    talker.into_iter().for_each(|talker| talker.until = talker.until.or(Some(at)));
+                }
+                let mut reasons = vec![Reason::Transferred { by: self.who(by).into(), to, attended }];
+                reasons.extend(because);
+                self.turns.push(Turn { at, because: reasons });
+            }
+            CallFact::Returned { leg, status } => {
+                let who = self.who(leg);
+                self.turns.push(Turn { at, because: vec![Reason::Returned { to: who.as_str().into(), status }] });
+                self.talkers.push(Talker { who, from: at, until: None });
+            }
+            CallFact::Merged { into } => self.merged_into = Some(into),
             CallFact::Turned { because } => self.turns.push(Turn { at, because }),
-            CallFact::Ended(_) => self.hand_over(at),
+            CallFact::Ended(_) => {
+                let talkers = self.talkers.iter_mut().filter(|talker| talker.until.is_none());
+                talkers.for_each(|talker| talker.until = Some(at));
+            }
             CallFact::Traced { ladder, tape } => (self.ladder, self.tape) = (ladder, tape),
             _ => {}
         }
+    }
+
+    /// Who is behind a leg: whom it rang, or the one who called.
+    fn who(&self, leg: u16) -> String {
+        let from = &self.row.from;
+        let caller = || match (&from.extension, from.number) {
+            (Some(extension), _) => extension.to_string(),
+            (None, Some(number)) => number.to_string(),
+            (None, None) => from.text.clone(),
+        };
+        self.legs.iter().find(|row| row.leg == leg).map_or_else(caller, |row| row.whom.clone())
     }
 
     fn change(&mut self, leg: u16, change: impl FnOnce(&mut LegRow)) {
@@ -401,7 +443,7 @@ impl CallDetail {
 mod tests {
     use super::super::fixture::*;
     use super::*;
-    use crate::fact::{Ended, Rung};
+    use crate::fact::{Ended, Offered, Rung};
     use crate::route::Failed;
 
     #[test]
@@ -466,6 +508,8 @@ mod tests {
                     at: at(0),
                     because: vec![Reason::Is("12".into(), Failed::Busy), Reason::FallsTo("group:sales".into())],
                 }],
+                caller_left: false,
+                merged_into: None,
                 ladder: "provider -> us   INVITE".into(),
                 tape: None,
             }
@@ -483,6 +527,30 @@ mod tests {
         let talked = |who: &str, from, until| Talker { who: who.into(), from: at(from), until: Some(at(until)) };
         assert_eq!(detail.talkers, [talked("15", 4, 40), talked("200", 40, 94)]);
         assert_eq!(detail.row.answered_by.as_deref(), Some("15"));
+    }
+
+    #[test]
+    fn a_transfer_ends_the_talk_of_who_asked_for_it_and_of_nobody_else() {
+        let handed_on = |by| CallFact::Transferred { by, to: "14".into(), attended: false, because: Vec::new() };
+        let talkers = |by: u16, change: fn(&mut Offered)| {
+            let folder = Folder::new();
+            let mut facts = ordinary(call(0), 0);
+            let mut offered = offered();
+            change(&mut offered);
+            facts[0].1 = step(call(0), CallFact::Offered(Box::new(offered)));
+            let transfer = [
+                (30, handed_on(by)),
+                (30, CallFact::Rung(vec![rung(3, "14")])),
+                (40, CallFact::Answered { leg: 3, human: true }),
+            ];
+            facts.splice(6..6, transfer.map(|(at, fact)| (at, step(call(0), fact))));
+            folder.writer().append(&numbered(1, facts)).unwrap();
+            Reader::open(&folder.0).unwrap().call(call(0)).unwrap().unwrap().talkers
+        };
+        let talked = |who: &str, from, until| Talker { who: who.into(), from: at(from), until: Some(at(until)) };
+        assert_eq!(talkers(2, |_| {}), [talked("15", 4, 30), talked("14", 40, 94)], "the caller is handed on");
+        let colleague = |offered: &mut Offered| offered.from.extension = Some("12".into());
+        assert_eq!(talkers(0, colleague), [talked("15", 4, 94), talked("12", 4, 30), talked("14", 40, 94)]);
     }
 
     /// Four calls: answered, missed, outbound without an answer, and one that is still open.

@@ -93,23 +93,30 @@ struct Found {
 fn ended(steps: &[(Timestamp, CallFact)]) -> Ended {
     let mut ended =
         Ended { by: EndedBy::SystemFailure, status: 0, missed: Some(MissedCause::SystemFailure), talk_ms: 0 };
+    let mut is_customer = true;
     let mut talking_since = None;
+    let span = |since: Option<Timestamp>, until: Timestamp| {
+        since.map_or(0, |since| u64::try_from(until.duration_since(since).as_millis()).unwrap_or(0))
+    };
     for (at, step) in steps {
         match step {
-            CallFact::Offered(offered) if !is_customer_call(offered) => ended.missed = None,
-            CallFact::Answered { human, .. } => {
+            CallFact::Offered(offered) => is_customer = is_customer_call(offered),
+            CallFact::Answered { human: false, .. } => ended.status = 200,
+            CallFact::Answered { human: true, .. } | CallFact::Returned { .. } => {
                 ended.status = 200;
-                if *human {
-                    ended.missed = None;
-                    talking_since.get_or_insert(*at);
-                }
+                ended.missed = None;
+                talking_since.get_or_insert(*at);
+            }
+            // Whoever waits to be taken over talks with nobody.
+            CallFact::Transferred { .. } => {
+                ended.talk_ms += span(talking_since.take(), *at);
+                ended.missed = Some(MissedCause::SystemFailure);
             }
             _ => {}
         }
     }
-    if let (Some(since), Some((last, _))) = (talking_since, steps.last()) {
-        ended.talk_ms = u64::try_from(last.duration_since(since).as_millis()).unwrap_or(0);
-    }
+    ended.talk_ms += steps.last().map_or(0, |(last, _)| span(talking_since, *last));
+    ended.missed = ended.missed.filter(|_| is_customer);
     ended
 }
 
@@ -205,6 +212,15 @@ mod tests {
         let detail = Reader::open(&folder.0).unwrap().call(call(0)).unwrap().unwrap();
         assert_eq!(detail.row.answered_by.as_deref(), Some("15"));
         assert_eq!(detail.legs.len(), 2);
+    }
+
+    #[test]
+    fn whom_nobody_had_taken_over_yet_was_missed_though_they_had_talked() {
+        let folder = Folder::new();
+        died_after(&folder, 5, |_| {});
+        let handed_on = CallFact::Transferred { by: 2, to: "14".into(), attended: false, because: Vec::new() };
+        folder.writer().append(&numbered(7, [(34, step(call(0), handed_on))])).unwrap();
+        assert_eq!(recovered(&folder), (CallState::Missed, Some(MissedCause::SystemFailure), 30_000, Some(200)));
     }
 
     #[test]

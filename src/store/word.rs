@@ -40,7 +40,13 @@ macro_rules! words {
 
 words! {
     Direction { Inbound = "inbound", Internal = "internal", Outbound = "outbound" }
-    EndedBy { Caller = "caller", Callee = "callee", Router = "router", SystemFailure = "system_failure" }
+    EndedBy {
+        Caller = "caller",
+        Callee = "callee",
+        Router = "router",
+        Transfer = "transfer",
+        SystemFailure = "system_failure",
+    }
     MissedCause {
         Abandoned = "abandoned",
         NoAnswer = "no_answer",

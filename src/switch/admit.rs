@@ -266,6 +266,8 @@ impl Switch {
                 max_forwards: message.max_forwards().unwrap_or(70).saturating_sub(1),
                 passed: carried(&message, origin),
             },
+            served: None,
+            outside: Vec::new(),
             did: offered.did.clone(),
             first_fact: 0,
             legs: 1,

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::tables::{Held, HeldAnswer, Switch};
-use crate::call::{Invitation, Leg, LegOrder, Legs, Line, Named, Peer, TrunkUnfit, bridge};
-use crate::clock::Timestamp;
+use crate::call::{Invitation, Leg, LegOrder, Legs, Line, Named, Peer, Replaced, Session, TrunkUnfit, bridge};
+use crate::clock::{Duration, Timestamp};
 use crate::config::{DeviceRule, DidIx, ExtensionIx, GroupIx, IdentityHeader, Order, TrunkIx};
 use crate::fact::{Alarm, CallFact, Fact, Rung, Whom};
 use crate::key::{CallKey, Flow, LegKey, Transport};
-use crate::route::{Availability, Callee, DialPlan, Direction, Load, Presence};
+use crate::route::{Availability, Callee, DialPlan, Direction, Load, Presence, RoutePlan};
 use crate::servers::ServerName;
 use crate::sip::{HeaderName, Host, Uri};
 
@@ -53,7 +53,9 @@ impl Legs for House<'_> {
         };
         let invitation = self.trunk_invitation(trunk, &number, dial, flow).ok_or(TrunkUnfit::Down)?;
         let whom = Whom::Trunk { trunk: trunk.name.clone(), number: number.clone() };
-        self.invite(Peer::Trunk(trunk.name.clone()), whom, invitation).ok_or(TrunkUnfit::Down)
+        let dialled = self.invite(Peer::Trunk(trunk.name.clone()), whom, invitation).ok_or(TrunkUnfit::Down)?;
+        self.remember(dialled.0, &dial.number);
+        Ok(dialled)
     }
 
     fn order(&mut self, leg: LegKey, order: LegOrder) {
@@ -119,6 +121,41 @@ impl Legs for House<'_> {
             self.switch.taken.push((extension.number.clone(), self.line));
         }
     }
+
+    fn plan_transfer(&mut self, by: ExtensionIx, to: &str) -> Result<Arc<RoutePlan>, u16> {
+        self.transfer_plan(by, to)
+    }
+
+    fn plan_return(&mut self, to: ExtensionIx) -> Option<Arc<RoutePlan>> {
+        self.return_plan(to).map(Arc::new)
+    }
+
+    fn join(&mut self, by: LegKey, consulted: &Replaced) -> Result<(), u16> {
+        self.ask_to_join(by, consulted)
+    }
+
+    fn serve(&mut self, leg: LegKey) {
+        self.serve_leg(leg);
+    }
+
+    fn session(&self, leg: LegKey) -> Option<Session> {
+        self.switch.unheld(leg)
+    }
+
+    fn introduce(&mut self, leg: LegKey, with: LegKey) {
+        if let Some(named) = self.named(with, leg) {
+            self.switch.obey(leg, LegOrder::Introduce(named));
+        }
+    }
+
+    fn pause(&mut self, leg: LegKey) -> Duration {
+        // RFC 3261 §14.1: the side that chose the Call-ID waits longer, so that they do not cross again.
+        let (least, steps) = match self.switch.legs.get(leg).is_some_and(Leg::is_invited) {
+            true => (2100, 191),
+            false => (0, 201),
+        };
+        Duration::from_millis(least + 10 * self.switch.means.entropy.below(steps))
+    }
 }
 
 /// A device with the way to it.
@@ -143,7 +180,7 @@ impl House<'_> {
     pub(super) fn ring_device(&mut self, extension: &Arc<str>, way: Way) -> Option<(LegKey, Rung)> {
         let line = self.switch.lines.get(self.line)?;
         let told = self.switch.means.host.told(&way.flow);
-        let offer = &line.offer;
+        let offer = line.offer();
         let from = Named { display: offer.display.clone(), uri: shown(line, Host::Ip(told.ip())) };
         let asserted = (!offer.caller.anonymous).then(|| (HeaderName::PAssertedIdentity, from.clone()));
         let invitation = Invitation {
@@ -211,7 +248,7 @@ impl House<'_> {
             (None, Some(own)) => own.as_str(),
             (None, None) => account.unwrap_or(&config.site.name),
         };
-        let hidden = line.offer.direction == Direction::Outbound && line.offer.caller.anonymous;
+        let hidden = line.offer().direction == Direction::Outbound && line.offer().caller.anonymous;
         let named = |user: &str| Named { display: "".into(), uri: Uri::sip(user, server, None) };
         let header = match trunk.identity_to {
             IdentityHeader::From => None,
@@ -238,9 +275,9 @@ impl House<'_> {
             from,
             asserted: header.zip(own.as_deref()).map(|(header, own)| (header, named(own))),
             private: hidden,
-            max_forwards: line.offer.max_forwards,
-            passed: line.offer.passed.clone(),
-            session: line.offer.session.clone(),
+            max_forwards: line.offer().max_forwards,
+            passed: line.offer().passed.clone(),
+            session: line.offer().session.clone(),
         })
     }
 
@@ -270,14 +307,14 @@ impl House<'_> {
 }
 
 /// Who wants to be nobody (RFC 3323 §4.1).
-fn nobody() -> Uri {
+pub(super) fn nobody() -> Uri {
     Uri::sip("anonymous", Host::Name("anonymous.invalid"), None)
 }
 
 /// How the caller is shown to a phone: a number that can be dialled back.
 fn shown(line: &Line, host: Host<'_>) -> Uri {
-    let caller = &line.offer.caller;
-    let own = caller.extension.filter(|_| line.offer.direction == Direction::Internal);
+    let caller = &line.offer().caller;
+    let own = caller.extension.filter(|_| line.offer().direction == Direction::Internal);
     if caller.anonymous {
         return nobody();
     }

@@ -11,6 +11,7 @@
 
 mod admit;
 mod answers;
+mod handover;
 mod house;
 mod input;
 mod inquiry;
@@ -141,6 +142,8 @@ impl Switch {
                 self.spread_taken(&extension, answered_in);
             } else if let Some(extension) = self.freed.pop() {
                 self.spread_freed(&extension);
+            } else if let Some(join) = self.joins.pop() {
+                self.join(join);
             } else {
                 break;
             }

@@ -40,6 +40,8 @@ pub struct Switch {
     pub(super) taken: Vec<(Arc<str>, CallKey)>,
     /// Who hung up or registered: calls that wait for them go on.
     pub(super) freed: Vec<Arc<str>>,
+    /// Attended transfers to be carried out.
+    pub(super) joins: Vec<Join>,
     /// Answers that wait until their call is on record.
     pub(super) held: VecDeque<(Instant, Held)>,
     /// A timer waits for the first of them.
@@ -52,6 +54,17 @@ pub struct Switch {
     pub(super) drained: bool,
     pub(super) shed: Shed,
     pub(super) tapes: Tapes,
+}
+
+/// An attended transfer that was accepted, until both calls are at rest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Join {
+    /// The call whose dialog asked for it.
+    pub(super) line: CallKey,
+    /// The leg that asked.
+    pub(super) by: LegKey,
+    /// The same employee's other leg.
+    pub(super) consulted: LegKey,
 }
 
 /// An answer that waits for the journal.
@@ -131,6 +144,7 @@ impl Switch {
             said: VecDeque::new(),
             taken: Vec::new(),
             freed: Vec::new(),
+            joins: Vec::new(),
             held: VecDeque::new(),
             gate_is_watched: false,
             journaled: 0,

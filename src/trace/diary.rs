@@ -66,6 +66,12 @@ impl Diary {
             }
             CallFact::Answered { leg, .. } => format!("answered by {}; {}", story.name(*leg), sentence(&story.because)),
             CallFact::Held { leg, held } => format!("{} {}", story.name(*leg), if *held { "holds" } else { "resumes" }),
+            CallFact::Transferred { by, to, attended, .. } => {
+                let how = if *attended { "after a talk with them" } else { "blindly" };
+                format!("{} transfers to {to} {how}", story.name(*by))
+            }
+            CallFact::Returned { leg, status } => format!("back to {} with {status}", story.name(*leg)),
+            CallFact::Merged { .. } => "goes on in another call".to_owned(),
             CallFact::Ended(ended) => format!("{}; {}", tell_end(ended), sentence(&story.because)),
             CallFact::Traced { .. } => "traced".to_owned(),
         }
@@ -83,6 +89,7 @@ fn tell_end(ended: &Ended) -> String {
         EndedBy::Caller => "caller",
         EndedBy::Callee => "callee",
         EndedBy::Router => "router",
+        EndedBy::Transfer => "transfer",
         EndedBy::SystemFailure => "system failure",
     };
     match ended.missed {

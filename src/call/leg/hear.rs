@@ -53,6 +53,12 @@ impl Leg {
                 self.hear_reoffer_answer(status, response, flow, means)
             }
             // RFC 3261 §12.2.1.2: a peer that knows no dialog, or does not answer, has left it.
+            (State::Talking(_), Method::Notify) => {
+                if status.is_final() {
+                    self.was_notify(client);
+                }
+                None
+            }
             (State::Talking(_), _) if matches!(status.code(), 408 | 481) => self.lost(means),
             (_, _) => None,
         }
@@ -219,6 +225,7 @@ impl Leg {
             Method::Invite => self.hear_reoffer(server, request, means),
             Method::Update => self.hear_update(server, request, means),
             Method::Prack => self.hear_prack(server, request, means),
+            Method::Refer => self.hear_refer(server, request).map(Some),
             Method::Info => Ok(Some(self.hear_info(server, &request, means))),
             Method::Options => {
                 self.reply_ok(server, &request, means);
@@ -236,6 +243,7 @@ impl Leg {
         // RFC 3261 §15.1.2: whatever still waits for an answer gets 487.
         self.refuse_reoffer(487, means);
         self.withdraw_reoffer(means);
+        self.forget_transfer(means);
         self.reply_ok(server, request, means);
         let reason = request.header(HeaderName::Reason).map(Bytes::copy_from_slice);
         match self.state {
@@ -325,7 +333,11 @@ impl Leg {
                 };
                 (!cancelled).then_some(LegEvent::Refused(Refused { status, rang, reason: None }))
             }
-            State::Talking(_) => self.lost(means),
+            // RFC 5057 §5.1: a NOTIFY without an answer says nothing about the talk.
+            State::Talking(_) => match client.is_some_and(|client| self.was_notify(client)) {
+                true => None,
+                false => self.lost(means),
+            },
             _ if client.is_some_and(|client| self.has_offered(client)) => {
                 self.reoffer = Reoffer::None;
                 Some(LegEvent::ReofferRefused(500))

@@ -19,7 +19,9 @@ mod obey;
 mod refresh;
 mod reliable;
 mod reoffer;
+mod referral;
 mod seen;
+mod transfer;
 
 use std::sync::Arc;
 
@@ -30,6 +32,7 @@ use super::alphabet::{Session, Why};
 use super::forks::Forks;
 use super::invitation::{ALLOW, Invitation, Wire, authorize, contact};
 use super::means::{Means, User};
+use super::named::Named;
 use super::provisional::Provisional;
 use super::refresh::Refresh;
 use super::session::{Anchor, Unfit};
@@ -41,6 +44,8 @@ use crate::refusal::Refusal;
 use crate::sip::digest::{Asker, Tried};
 use crate::sip::{Draft, HeaderName, Message, Method, Status};
 use crate::transaction::{ClientKey, ServerKey};
+
+use self::referral::{Notifying, Referral};
 
 /// Who is at the other end of a leg.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -89,6 +94,10 @@ pub struct Leg {
     refresh: Refresh,
     /// The one thing that the leg has set to come due.
     alarm: Option<Deadline>,
+    referral: Option<Referral>,
+    notifying: Notifying,
+    /// With whom its peer talks, where that is not who it was called by or has called.
+    introduced: Option<Box<Named>>,
     /// How often a trunk has asked for credentials to our last request within the dialog.
     tried: Tried,
     /// The ACK to the last 2xx with its CSeq, to be sent again when that comes again.
@@ -268,6 +277,9 @@ impl Leg {
             untold: false,
             refresh: Refresh::default(),
             alarm: None,
+            referral: None,
+            notifying: Notifying::new(),
+            introduced: None,
             tried: Tried::default(),
             acked: None,
             steps: Vec::new(),
@@ -302,6 +314,25 @@ impl Leg {
     /// The ports of its media.
     pub fn anchor(&self) -> &Anchor {
         &self.anchor
+    }
+
+    /// What its peer said last about its media.
+    pub fn heard(&self) -> Option<&Session> {
+        self.anchor.heard()
+    }
+
+    /// Which device is at its other end, as its address.
+    pub fn device(&self) -> Arc<str> {
+        match (&self.state, &self.dialog) {
+            (State::Inviting(inviting), _) => inviting.invitation.target.as_str().into(),
+            (_, Some(dialog)) => dialog.target().as_str().into(),
+            (_, None) => self.flow.remote.to_string().into(),
+        }
+    }
+
+    /// It goes on in another call, under another number.
+    pub fn move_to(&mut self, call: CallKey, number: u16) {
+        (self.call, self.number) = (call, number);
     }
 
     /// What was said on it so far.
@@ -413,6 +444,10 @@ impl Leg {
     fn answers_challenge(&mut self, response: &Message, means: &mut Means) -> bool {
         let Peer::Trunk(trunk) = &self.peer else { return false };
         challenged(trunk, response, &mut self.tried, means)
+    }
+
+    fn contact(&self, means: &Means) -> String {
+        contact(&self.flow, means)
     }
 
     fn reply_ok(&mut self, server: ServerKey, request: &Message, means: &mut Means) {

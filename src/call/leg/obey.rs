@@ -35,6 +35,10 @@ impl Leg {
             (State::Talking(_), LegOrder::WithdrawReoffer) => self.withdraw_reoffer(means),
             (State::Talking(_), LegOrder::Acknowledge(session)) => self.acknowledge(session, means),
             (State::Talking(_), LegOrder::Pass(passed)) => self.pass(&passed, means),
+            (State::Talking(_), LegOrder::AcceptTransfer) => self.accept_transfer(means),
+            (State::Talking(_), LegOrder::RefuseTransfer(status)) => self.refuse_transfer(status, means),
+            (State::Talking(_), LegOrder::TransferNews(status)) => self.transfer_news(status, means),
+            (_, LegOrder::Introduce(named)) => self.introduced = Some(Box::new(named)),
             (State::Talking(_), LegOrder::End(why)) => self.hang_up(why, means),
             // An order that crossed an event: the leg is already past it.
             (_, _) => {}

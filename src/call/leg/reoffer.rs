@@ -5,7 +5,7 @@ use super::super::alphabet::{LegEvent, Session};
 use super::super::invitation::{ALLOW, contact};
 use super::super::means::Means;
 use super::super::session::fits;
-use super::{Leg, Reoffer, State, Talking, Unacknowledged, finish, refuse_session, session_of};
+use super::{Leg, Peer, Reoffer, State, Talking, Unacknowledged, finish, refuse_session, session_of};
 use crate::clock::Duration;
 use crate::key::Flow;
 use crate::refusal::Refusal;
@@ -173,7 +173,14 @@ impl Leg {
             Ok(told) => told,
             Err(refusal) => return Some(LegEvent::ReofferRefused(refusal.status().code())),
         };
-        let asked = self.request(method, means, |draft| finish(draft, told.as_ref()))?;
+        // RFC 3325 §9.1: to phones of ours. A trunk is told who we are, never with whom its customer talks.
+        let introduced = self.introduced.clone().filter(|_| matches!(self.peer, Peer::Extension(_)));
+        let asked = self.request(method, means, |draft| {
+            if let Some(named) = &introduced {
+                draft.name_addr(HeaderName::PAssertedIdentity, &named.display, named.uri.as_str(), "");
+            }
+            finish(draft, told.as_ref())
+        })?;
         self.reoffer = Reoffer::Ours { asked, session };
         None
     }

@@ -57,6 +57,9 @@ impl CallDetail {
                 _ = writeln!(text, "  {}  {} to {until}", talker.who, self.after(talker.from));
             }
         }
+        if let Some(into) = self.merged_into {
+            _ = writeln!(text, "\ngoes on as part of call {into}");
+        }
         if !self.ladder.is_empty() {
             text.push_str("\non the wire\n");
             self.ladder.lines().for_each(|line| _ = writeln!(text, "  {line}"));
