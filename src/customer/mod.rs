@@ -225,6 +225,22 @@ mod tests {
         assert_eq!(index.numbers(), 255);
     }
 
+    #[test]
+    fn numbers_of_one_customer_that_look_alike_in_the_table_name_it_once_and_go_with_it() {
+        let number = |last| PhoneNumber::from_bits(4_930_000_000 + last).unwrap();
+        let alike =
+            |last: &u64| table::tag(table::hash_number(number(*last))) == table::tag(table::hash_number(number(0)));
+        let numbers: Vec<_> = (0..2000).filter(alike).map(number).collect();
+        assert!(numbers.len() > 1, "of 2,000 numbers some have the same tag");
+        let mut index = CustomerIndex::default();
+        index.upsert(&Entry { numbers: &numbers, ..ada() }).unwrap();
+        for number in &numbers {
+            assert_eq!(index.all(*number).len(), 1);
+        }
+        assert!(index.remove(Kind::Contact, "17"));
+        assert_eq!((index.len(), index.numbers()), (0, 0));
+    }
+
     proptest! {
         /// The index answers as a plain list that is searched from the front.
         #[test]

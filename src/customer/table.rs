@@ -5,6 +5,8 @@
 
 use std::hash::BuildHasher;
 
+use smallvec::SmallVec;
+
 use super::entry::Kind;
 use crate::number::PhoneNumber;
 
@@ -119,17 +121,20 @@ impl Table {
         }
     }
 
-    /// Takes one out.
+    /// Takes a place out, wherever it stands on the way from this hash: of two hashes of one place that share a tag, nobody
+    /// can tell which slot is whose, so both go, and whoever takes the other one out finds that done.
     pub(super) fn take(&mut self, hash: u64, place: u32) {
+        let mut slots: SmallVec<[(usize, usize); 4]> = SmallVec::new();
         let mut candidates = self.candidates(hash);
         while let Some(found) = candidates.next() {
             if found == place {
-                let (line, slot) = (candidates.line, candidates.slot);
-                self.lines[line].tags[slot] = GONE;
-                self.used -= 1;
-                self.gone += 1;
-                return;
+                slots.push((candidates.line, candidates.slot));
             }
+        }
+        for (line, slot) in slots {
+            self.lines[line].tags[slot] = GONE;
+            self.used -= 1;
+            self.gone += 1;
         }
     }
 
@@ -184,6 +189,6 @@ impl Iterator for Candidates<'_> {
 }
 
 /// 254 tags beside the two that mean no entry. The line comes from the high bits, so the low ones are still fresh.
-fn tag(hash: u64) -> u8 {
+pub(super) fn tag(hash: u64) -> u8 {
     2 + (hash as u8 % 254)
 }
