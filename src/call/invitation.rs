@@ -10,14 +10,29 @@ use super::named::Named;
 use crate::dialog::Hop;
 use crate::entropy::Token;
 use crate::key::Flow;
+use crate::refusal::Refusal;
 use crate::session_timer::{self, Habits};
-use crate::sip::{Draft, HeaderName, Host, Method, Uri, Writer};
+use crate::sip::{Draft, HeaderName, Host, Message, Method, Uri, Writer};
 
 /// Methods that we take, as Allow says them.
 pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, OPTIONS, INFO, REGISTER, REFER";
 
+/// Bodies that we take, as Accept says them.
+pub const ACCEPT: &str = "application/sdp, multipart/mixed";
+
 /// Extensions that we know, as Supported says them.
 pub const SUPPORTED: &str = "100rel, timer, replaces";
+
+/// The extensions that a request requires and that we do not know (RFC 3261 §8.2.2.3); `also` are known besides.
+pub fn unknown_extensions(request: &Message, also: &[&str]) -> Option<Refusal> {
+    let is_known = |option: &&[u8]| {
+        let known = SUPPORTED.split(", ").chain(also.iter().copied());
+        known.into_iter().any(|known| option.eq_ignore_ascii_case(known.as_bytes()))
+    };
+    let required = request.values(HeaderName::Require).chain(request.values(HeaderName::ProxyRequire));
+    let unknown: Vec<_> = required.filter(|option| !is_known(option)).map(String::from_utf8_lossy).collect();
+    (!unknown.is_empty()).then(|| Refusal::bad_extension(unknown.join(", ")))
+}
 
 /// Everything an INVITE says, before it is written. Kept until it is answered, for the trunk that asks for credentials.
 #[derive(Clone, Debug)]

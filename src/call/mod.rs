@@ -25,7 +25,7 @@ pub use alphabet::{
     LegEvent, LegOrder, Legs, Passed, Refused, Replaced, Session, StopReason, TransferAsked, TrunkUnfit, Why,
 };
 pub use handed::Handed;
-pub use invitation::{ALLOW, Invitation, SUPPORTED, contact};
+pub use invitation::{ACCEPT, ALLOW, Invitation, SUPPORTED, contact, unknown_extensions};
 pub use ladder::Ladder;
 pub use leg::{DialogNames, DialogState, Leg, Peer, dismiss, session_of};
 pub use life::Call;

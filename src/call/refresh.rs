@@ -15,6 +15,8 @@ pub(super) struct Refresh {
     pub(super) timer: Option<SessionTimer>,
     /// The peer takes UPDATE, as its Allow says.
     pub(super) updates: bool,
+    /// The last refresh met glare: once more is enough (RFC 3261 §14.1).
+    pub(super) glared: bool,
     /// An UPDATE of ours without a session is under way.
     pub(super) asking: Option<ClientKey>,
 }

@@ -20,11 +20,16 @@ pub const MAX_LINES: usize = 8;
 pub struct Anchor {
     ports: SmallVec<[u16; 2]>,
     /// What the peer was told last, and under which version.
-    told: Option<(u64, Bytes)>,
+    told: Told,
+    /// The highest version that was ever told, agreed on or not.
+    version: u64,
     /// What the peer has said of itself last.
     heard: Option<Session>,
     id: u64,
 }
+
+/// A session that a peer was told, and its version.
+pub type Told = Option<(u64, Bytes)>;
 
 /// Why a session cannot pass.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,6 +62,16 @@ impl Anchor {
     /// What the peer has said of itself last, as it said it.
     pub fn heard(&self) -> Option<&Session> {
         self.heard.as_ref()
+    }
+
+    /// What was told last, to come back to where the next offer is refused.
+    pub fn mark(&self) -> Told {
+        self.told.clone()
+    }
+
+    /// The last offer was refused: what was told before it holds (RFC 3261 §14.1, RFC 6141 §3.1).
+    pub fn take_back(&mut self, before: Told) {
+        self.told = before;
     }
 
     /// What answers an offer that says nothing new: what the peer was told last, where that is an answer to it. The whole
@@ -94,15 +109,15 @@ impl Anchor {
             self.id = means.now.wall.as_second().unsigned_abs();
         }
         // RFC 3264 §8: the version grows when, and only when, something has changed.
-        let version = self.told.as_ref().map_or(1, |(version, _)| *version);
-        let told = sdp.rewrite(&mut endpoint, Some(OurOrigin { id: self.id, version, address }));
-        if self.told.as_ref().is_none_or(|(_, before)| *before == told) {
-            self.told = Some((version, told.clone()));
-            return Ok(told);
+        let mut tell = |version| sdp.rewrite(&mut endpoint, Some(OurOrigin { id: self.id, version, address }));
+        if let Some((version, before)) = &self.told
+            && tell(*version) == *before
+        {
+            return Ok(before.clone());
         }
-        let version = version + 1;
-        let told = sdp.rewrite(&mut endpoint, Some(OurOrigin { id: self.id, version, address }));
-        self.told = Some((version, told.clone()));
+        self.version += 1;
+        let told = tell(self.version);
+        self.told = Some((self.version, told.clone()));
         Ok(told)
     }
 

@@ -8,6 +8,7 @@ use super::head::{Head, Span};
 use super::header::{CSeq, ContentType, NameAddr, Via};
 use super::lex::{Params, ascii};
 use super::method::Method;
+use super::multipart::handling;
 use super::name::HeaderName;
 use super::status::Status;
 use super::uri::{Host, UriRef};
@@ -313,6 +314,16 @@ impl Message {
     /// ones too, four deep. `None` where there is none, or where it is encoded as anything but text.
     pub fn sdp(&self) -> Option<&[u8]> {
         super::multipart::sdp(self.content_type()?, self.body(), 4)
+    }
+
+    /// True where nothing in the body has to be understood that is not: it is a session description, or holds one, or is
+    /// empty; what stands beside may be passed over unless it says `handling=required`, and what says
+    /// `handling=optional` always (RFC 3261 §20.11, RFC 5621 §5).
+    pub fn is_body_known(&self) -> bool {
+        let plain = self.header(HeaderName::ContentEncoding).is_none_or(|code| code.eq_ignore_ascii_case(b"identity"));
+        let optional = self.header(HeaderName::ContentDisposition).is_some_and(|said| handling(said, "optional"));
+        let known = || self.content_type().is_some_and(|kind| super::multipart::is_known(kind, self.body(), 4));
+        self.body().is_empty() || optional || (plain && known())
     }
 
     /// The bytes as they came: head and body, without what followed them in the datagram. Folded lines are joined.

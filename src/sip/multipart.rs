@@ -2,7 +2,7 @@
 
 use memchr::memmem;
 
-use super::header::ContentType;
+use super::header::{ContentType, Word};
 use super::lex::trimmed;
 use super::name::HeaderName;
 
@@ -18,14 +18,49 @@ pub(super) fn sdp<'a>(of: ContentType<'a>, body: &'a [u8], deep: u8) -> Option<&
     parts(body, boundary).find_map(|part| {
         let (head, content) = split(part);
         let field = |name| fields(head).find(|(found, _)| *found == name).map(|(_, value)| value);
-        let plain =
-            |code: &[u8]| [&b"7bit"[..], b"8bit", b"binary"].iter().any(|plain| code.eq_ignore_ascii_case(plain));
-        let encoding = fields_named(head, b"Content-Transfer-Encoding");
-        if !encoding.is_none_or(plain) {
+        if !is_plain(head) {
             return None;
         }
         sdp(ContentType::read(field(HeaderName::ContentType)?).ok()?, content, deep - 1)
     })
+}
+
+/// True where a session description is in `body` (which may be a multipart, `deep` levels deep), or every part of it may be
+/// passed over; and no part that must be understood is anything else. Of alternatives one is enough.
+pub(super) fn is_known(of: ContentType<'_>, body: &[u8], deep: u8) -> bool {
+    if of.is("application", "sdp") {
+        return true;
+    }
+    let boundary = of.params.bytes("boundary").filter(|boundary| (1..=70).contains(&boundary.len()));
+    let Some(boundary) = boundary.filter(|_| deep > 0 && of.kind.eq_ignore_ascii_case("multipart")) else {
+        return false;
+    };
+    let knows = |part| {
+        let (head, content) = split(part);
+        let kind = fields(head).find(|(name, _)| *name == HeaderName::ContentType);
+        let kind = kind.and_then(|(_, value)| ContentType::read(value).ok());
+        is_plain(head) && kind.is_some_and(|kind| is_known(kind, content, deep - 1))
+    };
+    let said = |part| fields(split(part).0).find(|(name, _)| *name == HeaderName::ContentDisposition);
+    let says = |part, word| said(part).is_some_and(|(_, value)| handling(value, word));
+    let found = sdp(of, body, deep).is_some();
+    let passed_over = |part| says(part, "optional") || (found && !says(part, "required"));
+    match of.subtype.eq_ignore_ascii_case("alternative") {
+        true => found,
+        false => parts(body, boundary).all(|part| knows(part) || passed_over(part)),
+    }
+}
+
+/// True where a part is not encoded as anything but text.
+fn is_plain(head: &[u8]) -> bool {
+    let plain = |code: &[u8]| [&b"7bit"[..], b"8bit", b"binary"].iter().any(|plain| code.eq_ignore_ascii_case(plain));
+    fields_named(head, b"Content-Transfer-Encoding").is_none_or(plain)
+}
+
+/// True where a Content-Disposition says that its part is to be handled so.
+pub(super) fn handling(disposition: &[u8], word: &str) -> bool {
+    let params = Word::read(disposition).map(|disposition| disposition.params);
+    params.is_ok_and(|params| params.get("handling").is_some_and(|said| said.eq_ignore_ascii_case(word)))
 }
 
 /// The parts between `--boundary` lines, without the line breaks that belong to the boundary.
@@ -107,6 +142,30 @@ mod tests {
         assert_eq!(found("multipart/mixed; boundary=\"b\"", body).as_deref(), Some("v=0\r\n"));
         let nested = "--o\r\nContent-Type: multipart/alternative;boundary=b\r\n\r\n".to_string() + body + "\r\n--o--";
         assert_eq!(found("multipart/mixed;boundary=o", &nested).as_deref(), Some("v=0\r\n"));
+    }
+
+    #[test]
+    fn what_must_be_understood_and_is_not_makes_the_whole_unknown() {
+        let known = |content_type: &str, body: &str| {
+            is_known(ContentType::read(content_type.as_bytes()).unwrap(), body.as_bytes(), 4)
+        };
+        let mixed = |beside: &str, content: &str| {
+            let sdp = "--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n";
+            format!("{sdp}--b\r\nContent-Type: {beside}\r\n\r\n{content}\r\n--b--")
+        };
+        let kind = "multipart/mixed;boundary=b";
+        assert!(known(kind, &mixed("application/isup", "x")), "a carrier's own matter may be passed over");
+        let optional = mixed("application/isup\r\nContent-Disposition: signal; handling=optional", "x");
+        assert!(known(kind, &optional));
+        let required = mixed("application/isup\r\nContent-Disposition: signal; handling=REQUIRED", "x");
+        assert!(!known(kind, &required));
+        assert!(known("multipart/alternative;boundary=b", &required), "of alternatives one is enough");
+        let alone = "--c\r\nContent-Type: text/plain\r\n\r\nhello\r\n--c--";
+        assert!(known(kind, &mixed("multipart/mixed;boundary=c", alone)), "nobody says that it is needed");
+        assert!(!known("multipart/mixed;boundary=c", alone));
+        assert!(!known("text/plain", "hello"));
+        let encoded = "--b\r\nc: application/sdp\r\nContent-Transfer-Encoding: base64\r\n\r\ndj0w\r\n--b--";
+        assert!(!known(kind, encoded), "it would be taken for an INVITE without an offer");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::house::{House, Present};
 use super::inquiry::{self, Asker};
 use super::tables::{Held, HeldAnswer, Switch};
 use crate::admission::{Admission, Known};
-use crate::call::{ALLOW, Call, Ladder, Leg, Line, Offer, Peer, session_of};
+use crate::call::{ACCEPT, ALLOW, Call, Ladder, Leg, Line, Offer, Peer, session_of, unknown_extensions};
 use crate::config::ExtensionIx;
 use crate::customer::Customer;
 use crate::fact::{Alarm, Fact, KnownCustomer, Offered, Party};
@@ -373,26 +373,11 @@ fn is_for_us(message: &Message) -> Result<(), Refusal> {
     if !scheme_is_ours {
         return Err(Refusal::new(Status::UNSUPPORTED_URI_SCHEME));
     }
-    let required: Vec<String> = message
-        .values(HeaderName::Require)
-        .chain(message.values(HeaderName::ProxyRequire))
-        .map(|value| String::from_utf8_lossy(value).into_owned())
-        .filter(|option| !is_known(message.method(), option))
-        .collect();
-    if !required.is_empty() && message.method() != Method::Cancel {
-        return Err(Refusal::bad_extension(required.join(", ")));
+    let also: &[&str] = if message.method() == Method::Register { &["path", "outbound"] } else { &[] };
+    match unknown_extensions(message, also) {
+        Some(refusal) if message.method() != Method::Cancel => Err(refusal),
+        _ => Ok(()),
     }
-    Ok(())
-}
-
-/// The extensions that a request of this method may require of us.
-fn is_known(method: Method, option: &str) -> bool {
-    let known: &[&str] = match method {
-        Method::Register => &["path", "outbound"],
-        Method::Invite => &["100rel", "timer", "replaces"],
-        _ => &[],
-    };
-    known.iter().any(|known| option.eq_ignore_ascii_case(known))
 }
 
 /// What an INVITE must be so that we can carry it on.
@@ -400,10 +385,8 @@ fn can_be_carried_on(message: &Message) -> Result<(), Refusal> {
     if message.max_forwards() == Some(0) {
         return Err(Refusal::too_many_hops());
     }
-    let encoded =
-        message.header(HeaderName::ContentEncoding).is_some_and(|value| !value.eq_ignore_ascii_case(b"identity"));
-    if encoded || (!message.body().is_empty() && message.sdp().is_none()) {
-        return Err(Refusal::unsupported_media_type("application/sdp"));
+    if !message.is_body_known() {
+        return Err(Refusal::unsupported_media_type(ACCEPT));
     }
     let accepts = message.values(HeaderName::Accept).collect::<Vec<_>>();
     let takes_sdp = |value: &&[u8]| {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use crate::call::{ALLOW, Leg, SUPPORTED, User, contact, dismiss};
+use crate::call::{ACCEPT, ALLOW, Leg, SUPPORTED, User, contact, dismiss};
 use crate::effect::Effect;
 use crate::entropy::Token;
 use crate::key::{Flow, LegKey};
@@ -220,7 +220,7 @@ impl Switch {
                 .header(HeaderName::Contact, contact)
                 .header(HeaderName::Allow, ALLOW)
                 .header(HeaderName::Supported, SUPPORTED)
-                .header(HeaderName::Accept, "application/sdp");
+                .header(HeaderName::Accept, ACCEPT);
         });
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::super::alphabet::{LegEvent, Passed, Refused, Why};
 use super::super::forks::Worth;
-use super::super::invitation::{ALLOW, Wire, contact};
+use super::super::invitation::{ALLOW, Wire, contact, unknown_extensions};
 use super::super::means::{Means, User};
 use super::{Leg, Peer, Reoffer, State, Talking, Unacknowledged, challenged, dismiss, session_of};
 use crate::dialog::Dialog;
@@ -217,6 +217,9 @@ impl Leg {
             _ => self.dialog.as_mut().filter(|dialog| dialog.owns(&request)),
         };
         dialog.ok_or(Refusal::call_does_not_exist())?.accept(&request, flow)?;
+        if let Some(refusal) = unknown_extensions(&request, &[]) {
+            return Err(refusal);
+        }
         self.refresh.read_allow(&request);
         means.transactions.set_user(server, User::Leg(self.key));
         self.note(means, true, request.method(), 0);

@@ -35,7 +35,7 @@ use super::means::{Means, User};
 use super::named::Named;
 use super::provisional::Provisional;
 use super::refresh::Refresh;
-use super::session::{Anchor, Unfit};
+use super::session::{Anchor, Told, Unfit};
 use crate::clock::{Deadline, Instant};
 use crate::dialog::Dialog;
 use crate::entropy::Token;
@@ -167,7 +167,7 @@ enum Reoffer {
     /// The peer has offered, and waits.
     Theirs { asked: ServerKey, request: Box<Message> },
     /// We have offered.
-    Ours { asked: ClientKey, session: Option<Session> },
+    Ours { asked: ClientKey, session: Option<Session>, before: Told },
     /// We repeat what we said last, to see whether the peer is still there.
     Refresh { invite: ClientKey },
 }

@@ -136,6 +136,7 @@ impl Leg {
             true => self.reoffer = Reoffer::None,
             false => self.refresh.asking = None,
         }
+        let glared = std::mem::take(&mut self.refresh.glared);
         if status.is_success() {
             self.target_moved(response, flow);
             if invite {
@@ -162,7 +163,8 @@ impl Leg {
                 self.refresh.updates = false;
                 self.send_refresh(means);
             }
-            491 => {
+            491 if !glared => {
+                self.refresh.glared = true;
                 let wait = self.glare_wait(means);
                 self.wake_after(Some(wait), means);
             }

@@ -10,7 +10,7 @@
 
 use super::super::alphabet::{LegEvent, Why};
 use super::super::means::{Means, User};
-use super::{Leg, State, authorize};
+use super::{Leg, State, authorize, session_of};
 use crate::refusal::Refusal;
 use crate::sip::{HeaderName, Message, Method, Status};
 use crate::transaction::ServerKey;
@@ -42,7 +42,7 @@ impl Leg {
         means: &mut Means,
     ) -> Result<Option<LegEvent>, Refusal> {
         self.provisional.acknowledge(&request).ok_or(Refusal::call_does_not_exist())?;
-        let offered = !request.body().is_empty();
+        let offered = session_of(&request).is_some() || !request.is_body_known();
         if let State::Offered { .. } = self.state {
             self.agreed = self.provisional.answer.is_some();
             self.wake_after(None, means);

@@ -2,7 +2,7 @@
 //! one at a time, and nothing moves before both sides have agreed.
 
 use super::super::alphabet::{LegEvent, Session};
-use super::super::invitation::{ALLOW, contact};
+use super::super::invitation::{ACCEPT, ALLOW, contact};
 use super::super::means::Means;
 use super::super::session::fits;
 use super::{Leg, Peer, Reoffer, State, Talking, Unacknowledged, finish, refuse_session, session_of};
@@ -22,7 +22,7 @@ impl Leg {
         request: Message,
         means: &mut Means,
     ) -> Result<Option<LegEvent>, Refusal> {
-        if !request.body().is_empty() {
+        if !request.is_body_known() || session_of(&request).is_some() {
             return self.hear_reoffer(server, request, means);
         }
         if matches!(self.state, State::Leaving { .. } | State::Gone) {
@@ -46,8 +46,8 @@ impl Leg {
             return Err(Refusal::not_acceptable_here());
         }
         let session = session_of(&request);
-        if session.is_none() && !request.body().is_empty() {
-            return Err(Refusal::unsupported_media_type("application/sdp"));
+        if !request.is_body_known() {
+            return Err(Refusal::unsupported_media_type(ACCEPT));
         }
         if let Some(session) = &session {
             fits(session).map_err(refuse_session)?;
@@ -96,10 +96,12 @@ impl Leg {
         };
         let (asked, offered) = (*asked, session_of(request));
         let source = self.source(asked, means);
+        let before = self.anchor.mark();
         let told = session.map(|session| self.outward(&session, means)).transpose();
         // Only what is agreed moves the media: a refused offer leaves everything as it was (RFC 3261 §14.1).
         let heard = offered.map_or(Ok(()), |offered| self.anchor.inward(self.key, &offered, &source, means));
         let (Ok(session), Ok(())) = (told, heard) else {
+            self.anchor.take_back(before);
             self.refuse_reoffer(488, means);
             return Some(LegEvent::Acknowledged(None));
         };
@@ -169,6 +171,7 @@ impl Leg {
             // The caller's own answer still waits: the other side may try again.
             _ => return Some(LegEvent::ReofferRefused(491)),
         };
+        let before = self.anchor.mark();
         let told = match session.as_ref().map(|session| self.outward(session, means)).transpose() {
             Ok(told) => told,
             Err(refusal) => return Some(LegEvent::ReofferRefused(refusal.status().code())),
@@ -181,7 +184,7 @@ impl Leg {
             }
             finish(draft, told.as_ref())
         })?;
-        self.reoffer = Reoffer::Ours { asked, session };
+        self.reoffer = Reoffer::Ours { asked, session, before };
         None
     }
 
@@ -193,12 +196,13 @@ impl Leg {
         flow: Flow,
         means: &mut Means,
     ) -> Option<LegEvent> {
-        let Reoffer::Ours { session: offer, .. } = std::mem::take(&mut self.reoffer) else { return None };
+        let Reoffer::Ours { session: offer, before, .. } = std::mem::take(&mut self.reoffer) else { return None };
         let (offered, invite) = (offer.is_some(), response.method() == Method::Invite);
         if !status.is_success() {
             if invite {
                 self.note(means, false, Method::Ack, 0);
             }
+            self.anchor.take_back(before);
             let longer = status == Status::SESSION_INTERVAL_TOO_SMALL && self.refresh.raise(response);
             if longer || self.answers_challenge(response, means) {
                 return self.send_reoffer(offer, means);
