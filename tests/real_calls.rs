@@ -11,9 +11,9 @@ use real::namespace::{self, Ground};
 use real::office::{Office, named};
 use real::phone::Phone;
 use real::provider;
-use real::tone;
 use real::wire::{Ending, Ring, Seen, Sip};
 use real::witness::{SOON, accepts, assert_at_once, assert_hear, assert_hears};
+use real::{tone, transfers};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 use toml_edit::{Array, DocumentMut, value};
@@ -49,11 +49,11 @@ fn main() -> ExitCode {
         Ground::Missing(why) => Some(why),
     };
     if let Some(why) = &missing {
-        for (title, _) in STORIES {
+        for (title, _) in stories() {
             println!("NOT RUN: {title}: {why}");
         }
     }
-    let trials = STORIES.iter().map(|(title, story)| {
+    let trials = stories().map(|(title, story)| {
         let run = move || {
             story();
             Ok::<(), Failed>(())
@@ -61,6 +61,10 @@ fn main() -> ExitCode {
         Trial::test(*title, run).with_ignored_flag(missing.is_some())
     });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+fn stories() -> impl Iterator<Item = &'static (&'static str, Story)> {
+    STORIES.iter().chain(transfers::STORIES)
 }
 
 /// Kamailio, which is known to work, stands in for the router: what is then seen and heard must be right.
@@ -95,7 +99,7 @@ fn instruments() {
 
 fn ring_all() {
     let office = Office::open("ring-all", |config| hunt(config, "ring-all"));
-    let phones = ["201", "202", "203"].map(|extension| register(&office, extension));
+    let phones = ["201", "202", "203"].map(|extension| Phone::of(&office, extension));
     let [_, mut vasyl, _] = phones;
     let call = office.provider.call(&office, CUSTOMER, BILLBOARD, Duration::from_secs(1));
     vasyl.answer_after(Duration::from_millis(1500));
@@ -119,7 +123,7 @@ fn ring_all() {
 
 fn sequential() {
     let office = Office::open("sequential", |config| hunt(config, "sequential"));
-    let phones = ["201", "202", "203"].map(|extension| register(&office, extension));
+    let phones = ["201", "202", "203"].map(|extension| Phone::of(&office, extension));
     let [mut ivan, mut vasyl, _] = phones;
     let call = office.provider.call(&office, CUSTOMER, BILLBOARD, Duration::from_secs(1));
     ivan.rings(SOON);
@@ -138,7 +142,7 @@ fn sequential() {
 
 fn escalating() {
     let office = Office::open("escalating", |config| hunt(config, "escalating"));
-    let phones = ["201", "202", "203"].map(|extension| register(&office, extension));
+    let phones = ["201", "202", "203"].map(|extension| Phone::of(&office, extension));
     let [_, _, mut dmytro] = phones;
     let call = office.provider.call(&office, CUSTOMER, BILLBOARD, Duration::from_secs(1));
     dmytro.answer_after(Duration::from_millis(700));
@@ -161,7 +165,7 @@ fn escalating() {
 
 fn sticky() {
     let office = Office::open("sticky", |config| hunt(config, "ring-all"));
-    let phones = ["201", "202", "203"].map(|extension| register(&office, extension));
+    let phones = ["201", "202", "203"].map(|extension| Phone::of(&office, extension));
     let [_, mut vasyl, _] = phones;
     let list = office.folder.join("customers.csv");
     std::fs::write(&list, "id,name,number,responsible\n17,Ada Byron,+7 903 123-45-67,202\n").unwrap();
@@ -183,7 +187,7 @@ fn sticky() {
 
 fn gives_up() {
     let office = Office::open("gives-up", |config| hunt(config, "ring-all"));
-    let ivan = register(&office, "201");
+    let ivan = Phone::of(&office, "201");
     let call = office.provider.call_in_vain(&office, CUSTOMER, BILLBOARD, Duration::from_secs(1));
     ivan.rings(SOON);
     ivan.is_left(SOON);
@@ -200,7 +204,7 @@ fn gives_up() {
 
 fn hold() {
     let office = Office::open("hold", |_| {});
-    let [mut ivan, mut vasyl] = ["201", "202"].map(|extension| register(&office, extension));
+    let [mut ivan, mut vasyl] = ["201", "202"].map(|extension| Phone::of(&office, extension));
     ivan.dial("202");
     vasyl.answer_after(Duration::from_millis(300));
     assert_hear(&office, ivan.voice(), vasyl.voice());
@@ -217,8 +221,8 @@ fn hold() {
 
 fn softphone() {
     let office = Office::open("softphone", |_| {});
-    let mut reception = Linphone::register(&office, "200", "change-me-200", 1050.0);
-    let mut ivan = register(&office, "201");
+    let mut reception = Linphone::of(&office, "200");
+    let mut ivan = Phone::of(&office, "201");
     let talk = reception.dial("201");
     ivan.answer_after(Duration::from_millis(300));
     assert_hear(&office, reception.voice(), ivan.voice());
@@ -244,7 +248,7 @@ fn softphone() {
 
 fn after_a_kill() {
     let mut office = Office::open("after-a-kill", |config| hunt(config, "ring-all"));
-    let phones = ["201", "202", "203"].map(|extension| register(&office, extension));
+    let phones = ["201", "202", "203"].map(|extension| Phone::of(&office, extension));
     office.kill();
     office.start();
     let [_, mut vasyl, _] = phones;
@@ -259,7 +263,7 @@ fn after_a_kill() {
 
 fn outbound() {
     let office = Office::open("outbound", |_| {});
-    let mut ivan = register(&office, "201");
+    let mut ivan = Phone::of(&office, "201");
     ivan.dial("89035556677");
     assert_hear(&office, ivan.voice(), office.provider.voice());
     ivan.hang_up();
@@ -287,12 +291,6 @@ fn hunt(config: &mut DocumentMut, strategy: &str) {
     if strategy != "ring-all" {
         group["step"] = value(if strategy == "sequential" { "10s" } else { "1s" });
     }
-}
-
-/// Each extension's phone has its own voice.
-fn register(office: &Office, extension: &str) -> Phone {
-    let number: f64 = extension.parse().unwrap();
-    Phone::register(office, extension, &format!("change-me-{extension}"), 600.0 + (number - 201.0) * 150.0)
 }
 
 /// Whom the router rang at the office's phones, by extension and then time.

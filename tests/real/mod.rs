@@ -15,6 +15,8 @@ pub mod office;
 pub mod phone;
 pub mod process;
 pub mod provider;
+pub mod sipp;
 pub mod tone;
+pub mod transfers;
 pub mod wire;
 pub mod witness;

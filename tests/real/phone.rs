@@ -27,6 +27,7 @@ pub struct Phone {
     pub address: Ipv4Addr,
     /// What it says when it talks.
     pub hertz: f64,
+    router: Ipv4Addr,
     folder: PathBuf,
     _program: Process,
     control: TcpStream,
@@ -34,6 +35,12 @@ pub struct Phone {
 }
 
 impl Phone {
+    /// Starts a phone with the extension's password in the office file and a voice of its own; see
+    /// [`register`](Phone::register).
+    pub fn of(office: &Office, extension: &str) -> Phone {
+        Phone::register(office, extension, &format!("change-me-{extension}"), voice_of(extension))
+    }
+
     /// Starts a phone at the extension's address and waits until it is registered.
     ///
     /// # Panics
@@ -68,7 +75,16 @@ impl Phone {
             }
         });
         let address = address.parse().unwrap();
-        Phone { extension: extension.into(), address, hertz, folder, _program: program, control, events }
+        Phone {
+            extension: extension.into(),
+            address,
+            hertz,
+            router: *router,
+            folder,
+            _program: program,
+            control,
+            events,
+        }
     }
 
     /// Waits until it rings; returns the caller's URI.
@@ -121,6 +137,13 @@ impl Phone {
         (self.address, self.hertz)
     }
 
+    /// Sends the other side of its call elsewhere (blind transfer), as its user types it.
+    pub fn send_to(&mut self, number: &str) {
+        // baresip writes what it is told into Refer-To as it stands.
+        let uri = format!("sip:{number}@{}", self.router);
+        self.command("transfer", &uri);
+    }
+
     /// Waits for the end of its call.
     pub fn is_left(&self, within: Duration) {
         self.event("CALL_CLOSED", within);
@@ -157,6 +180,12 @@ impl Phone {
         let text = serde_json::json!({ "command": command, "params": params }).to_string();
         self.control.write_all(format!("{}:{text},", text.len()).as_bytes()).expect("baresip listens");
     }
+}
+
+/// Each extension's phone has its own tone.
+pub fn voice_of(extension: &str) -> f64 {
+    let number: f64 = extension.parse().expect("the stories' extensions are numbers");
+    600.0 + (number - 201.0) * 150.0
 }
 
 fn config(folder: &std::path::Path, address: &str, interface: &str, (first, last): (u16, u16)) -> String {

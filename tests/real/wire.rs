@@ -222,6 +222,11 @@ impl Sip {
         })
     }
 
+    /// What follows the headers.
+    pub fn body(&self) -> &str {
+        self.text.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+    }
+
     /// Number and method of CSeq.
     pub fn cseq(&self) -> Option<(u32, &str)> {
         let (number, method) = self.header("CSeq")?.split_once(' ')?;

@@ -1,9 +1,9 @@
-//! What a story may claim afterwards: who heard whom, and since when.
+//! What a story may claim afterwards: who heard whom and since when, who said what, and what is on record.
 
 use super::office::Office;
 use super::wire::{Seen, Sip};
 use std::net::Ipv4Addr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Somebody who can be heard: where, and saying what.
 pub type Voice = (Ipv4Addr, f64);
@@ -45,6 +45,79 @@ pub fn assert_hears(office: &Office, listener: Ipv4Addr, (speaker, hertz): Voice
     assert_eq!(spoken.1, heard.1, "{listener} missed the first syllable of {speaker} (sequence numbers)");
     let delay = heard.0 - spoken.0;
     assert!(delay <= AT_ONCE, "{listener} heard {speaker} with a delay of {delay:?}");
+}
+
+/// From this moment on, or the speaker's next word, the listener hears it at once and for a while, whatever either of them
+/// heard before.
+pub fn assert_hears_soon(office: &Office, listener: Ipv4Addr, (speaker, hertz): Voice, since: Duration) {
+    let word = office.wire.wait(Duration::from_secs(3), |seen| {
+        let spoken = seen.tone(hertz, since).find(|packet| *packet.from.ip() == speaker)?.at;
+        let heard: Vec<_> = seen.tone(hertz, since).filter(|packet| *packet.to.ip() == listener).collect();
+        (heard.len() >= A_WORD).then(|| (spoken, heard[0].at))
+    });
+    let (spoken, heard) = word.unwrap_or_else(|| panic!("{listener} did not hear {hertz} Hz"));
+    let delay = heard.saturating_sub(spoken);
+    assert!(delay <= AT_ONCE, "{listener} heard {speaker} with a delay of {delay:?}");
+}
+
+/// Each of the two hears the other from this moment on.
+pub fn assert_hear_soon(office: &Office, one: Voice, other: Voice, since: Duration) {
+    assert_hears_soon(office, one.0, other, since);
+    assert_hears_soon(office, other.0, one, since);
+}
+
+/// Nobody speaks to this address any more. To be asked when others have talked for a while.
+pub fn assert_hears_nothing(office: &Office, listener: Ipv4Addr, since: Duration) {
+    let late = since + AT_ONCE;
+    let packets = office.wire.look(|seen| seen.rtp.iter().filter(|p| *p.to.ip() == listener && p.at > late).count());
+    assert_eq!(packets, 0, "packets to {listener}, who has left");
+}
+
+/// Waits for the first message like this.
+pub fn sees(office: &Office, what: &str, like: impl Fn(&Sip) -> bool) -> Sip {
+    let found = office.wire.wait(SOON, |seen| seen.sip.iter().find(|m| like(m)).cloned());
+    found.unwrap_or_else(|| panic!("not seen within {SOON:?}: {what}"))
+}
+
+/// Waits until this phone is told of this status of its transfer (RFC 3515 §2.4.4); returns when.
+pub fn is_told(office: &Office, phone: Ipv4Addr, status: u16) -> Duration {
+    let line = format!("SIP/2.0 {status}");
+    sees(office, &format!("{phone} is told {status}"), |m| {
+        let of_refer = m.header("Event").is_some_and(|event| event.starts_with("refer"));
+        *m.to.ip() == phone && m.method() == Some("NOTIFY") && of_refer && m.body().starts_with(&line)
+    })
+    .at
+}
+
+/// The first INVITE to this phone since then came from this number, as far as the phone can show.
+pub fn assert_shows(office: &Office, phone: Ipv4Addr, number: &str, since: Duration) {
+    let invite = sees(office, &format!("{phone} is called"), |m| {
+        *m.to.ip() == phone && m.method() == Some("INVITE") && !m.in_dialog() && m.at >= since
+    });
+    for header in ["From", "P-Asserted-Identity"] {
+        let shown = invite.header(header);
+        assert!(shown.is_some_and(|shown| shown.contains(number)), "{phone} is shown {header}: {shown:?}");
+    }
+}
+
+/// The one call with this number has ended, and these talked one after another.
+pub fn assert_talkers(office: &Office, number: &str, expected: &[&str]) {
+    let end = Instant::now() + SOON;
+    loop {
+        let calls = office.ask_json(&["calls", "--number", number]);
+        let [call] = calls.as_array().map_or(&[][..], Vec::as_slice) else {
+            panic!("not one call of {number}: {calls}")
+        };
+        let call = office.ask_json(&["calls", "show", call["id"].as_str().expect("an id")]);
+        if call["ended"].is_null() && Instant::now() < end {
+            continue;
+        }
+        let talkers: Vec<&str> =
+            call["talkers"].as_array().into_iter().flatten().filter_map(|talker| talker["who"].as_str()).collect();
+        assert_eq!(talkers, expected, "{call:#}");
+        assert!(!call["ended"].is_null(), "the call has not ended: {call:#}");
+        return;
+    }
 }
 
 /// Each of the two hears the other at once, from the moment on in which the second one's 200 OK was on the wire.
