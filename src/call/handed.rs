@@ -24,6 +24,17 @@ pub(super) struct Transfer {
     pub(super) consulted: bool,
 }
 
+/// A transfer that came to nothing, as the one who had asked for it was told.
+#[derive(Debug)]
+pub(super) struct News {
+    /// Who was told.
+    pub(super) to: LegKey,
+    /// What.
+    pub(super) status: u16,
+    /// When.
+    pub(super) at: Instant,
+}
+
 /// Two who did not call each other learn each other's sessions, one after the other.
 #[derive(Debug)]
 pub(super) struct Meeting {

@@ -21,7 +21,7 @@ use smallvec::SmallVec;
 
 use super::alphabet::{LegEvent, LegOrder, Legs, Refused, Session, StopReason, Why};
 use super::dialling::{Dialling, Next};
-use super::handed::{Meeting, Transfer};
+use super::handed::{Meeting, News, Transfer};
 use super::party::{Branch, Failures, Party, Tally};
 use crate::clock::{Duration, Instant, Timestamp};
 use crate::config::{Config, Destination, ExtensionIx};
@@ -50,6 +50,7 @@ pub struct Call {
     tally: SmallVec<[(ExtensionIx, Tally); 4]>,
     failures: Failures,
     transfer: Option<Box<Transfer>>,
+    news: Option<News>,
     meeting: Option<Box<Meeting>>,
     /// How long people talked before the talk of now.
     talked: Duration,
@@ -112,6 +113,7 @@ impl Call {
             tally: SmallVec::new(),
             failures: Failures::default(),
             transfer: None,
+            news: None,
             meeting: None,
             talked: Duration::ZERO,
         };
@@ -555,6 +557,7 @@ impl Call {
         let Some(event) = self.hear_meeting(who.leg, event, now, legs) else { return };
         let (leg, other) = (who.leg, with.leg);
         match event {
+            LegEvent::Ended(_) if self.leaves_at_the_news(leg, now) => self.come_back(who, now, legs),
             LegEvent::Ended(why) => {
                 let by = self.ended_by(who, &why);
                 // Where its own answer still waits for the disk, it has taken back its INVITE.

@@ -16,6 +16,10 @@ pub const STORIES: &[(&str, fn())] = &[
     ("Blind transfer: customer and target hear each other, who asked for it is told and let go", blind),
     ("Blind transfer by Linphone, among colleagues", blind_by_linphone),
     ("Blind transfer by Linphone to somebody who refuses: it is told, and both still talk", refused),
+    (
+        "Blind transfer by baresip to somebody who refuses: it hangs up at the news, and the customer comes back to it",
+        at_the_news,
+    ),
     ("Blind transfer, its sender gone, nobody takes it: it comes back to the sender, then to the operator", comes_back),
     ("Attended transfer by Linphone, who was called: the customer and the one consulted hear each other", attended),
     ("A customer handed on twice and held in between hears whoever is there, one record", twice),
@@ -73,7 +77,6 @@ fn blind_by_linphone() {
     assert_talkers(&office, "201", &["202", "203"]);
 }
 
-/// By Linphone: baresip 1.0 hangs up as soon as it hears of the refusal.
 fn refused() {
     let office = Office::open("refused", |_| {});
     let mut vasyl = Linphone::of(&office, "202");
@@ -91,6 +94,27 @@ fn refused() {
     vasyl.hang_up(talk);
     call.went_well(SOON);
     assert_talkers(&office, CUSTOMER, &["202", "202"]);
+}
+
+/// baresip 1.0 hangs up as soon as it hears of the refusal; its user never said so.
+fn at_the_news() {
+    let office = Office::open("at-the-news", |_| {});
+    let [mut vasyl, mut dmytro] = ["202", "203"].map(|extension| Phone::of(&office, extension));
+    let call = talks_with_customer(&office, &mut vasyl);
+    vasyl.send_to("203");
+    dmytro.rings(SOON);
+    dmytro.hang_up();
+    let told = is_told(&office, vasyl.address, 486);
+    is_let_go(&office, vasyl.address, told);
+    vasyl.rings(SOON);
+    vasyl.answer();
+    let again = sees(&office, "202 answers again", |m| {
+        *m.from.ip() == vasyl.address && m.at > told && m.answers(200, "INVITE")
+    });
+    assert_hear_soon(&office, office.provider.voice(), vasyl.voice(), again.at);
+    vasyl.hang_up();
+    call.went_well(SOON);
+    assert_talkers(&office, CUSTOMER, &["202", "202", "202"]);
 }
 
 fn comes_back() {

@@ -16,10 +16,10 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::super::alphabet::{LegEvent, LegOrder, Legs, Session, TransferAsked, Why};
-use super::super::handed::{Handed, HandedRinging, HandedTalker, Meeting, Transfer};
+use super::super::handed::{Handed, HandedRinging, HandedTalker, Meeting, News, Transfer};
 use super::super::party::{Failures, Party};
 use super::{Call, Stage};
-use crate::clock::Instant;
+use crate::clock::{Duration, Instant};
 use crate::config::Config;
 use crate::fact::{CallFact, EndedBy, Rung};
 use crate::key::{CallId, LegKey};
@@ -27,6 +27,8 @@ use crate::route::{Direction, RoutePlan, Walk};
 
 /// How often an offer that crosses theirs is made again.
 const TRIES: u8 = 6;
+/// Who hangs up so soon after bad news is a phone: no hand is that quick.
+const REFLEX: Duration = Duration::from_millis(250);
 
 /// Blind transfer.
 impl Call {
@@ -98,6 +100,7 @@ impl Call {
                 self.stage = Stage::Talking { with: by, since: legs.wall(), held: [false; 2] };
                 legs.bridge(self.caller.leg, by.leg);
                 legs.order(by.leg, LegOrder::TransferNews(status));
+                self.news = Some(News { to: by.leg, status, at: now });
             }
             (true, Some(plan)) => {
                 legs.note(CallFact::Turned { because: plan.because.clone() });
@@ -108,6 +111,19 @@ impl Call {
                 self.refuse(status, None, EndedBy::Router, legs);
             }
         }
+    }
+
+    /// Some phones hang up by themselves when their transfer comes to nothing (baresip 1.0 does), and nobody meant it.
+    pub(super) fn leaves_at_the_news(&self, leg: LegKey, now: Instant) -> bool {
+        self.news.as_ref().is_some_and(|news| news.to == leg && now <= news.at + REFLEX)
+    }
+
+    /// `by` has left at the news; the one they talked with comes back to them.
+    pub(super) fn come_back(&mut self, by: Party, now: Instant, legs: &mut dyn Legs) {
+        let Some(news) = self.news.take() else { return };
+        self.stop_talking(legs);
+        self.transfer = Some(Box::new(Transfer { by, is_gone: true, comes_back: false, consulted: false }));
+        self.nobody_took_over(news.status, now, legs);
     }
 
     pub(super) fn is_transferrer(&self, leg: LegKey) -> bool {
