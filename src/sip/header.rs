@@ -147,7 +147,7 @@ impl<'a> Via<'a> {
         let sender = value.iter().position(|byte| *byte == b';').unwrap_or(value.len());
         let params = leading_params(&value[sender..]);
         let via = Via { params, ..Via::read(&value[..sender]).ok()? };
-        Some((via, trimmed(&value[..sender + params.as_bytes().len()])))
+        Some((via, &value[..sender + params.as_bytes().len()]))
     }
 
     /// The branch, where there is one that is not empty.

@@ -511,7 +511,8 @@ mod tests {
         for (via, repeated) in [
             ("h;branch=z9hG4bK1;", "h;branch=z9hG4bK1;received=10.0.0.5"),
             ("h;rport;branch=z9hG4bK1;;x", "h;branch=z9hG4bK1;received=10.0.0.5;rport=5080"),
-            ("10.0.0.5:5060 ;;branch=z9hG4bK1", "10.0.0.5:5060"),
+            ("10.0.0.5:5060;;branch=z9hG4bK1", "10.0.0.5:5060"),
+            ("h;branch = z9hG4bK1 ; a = <", "h;branch=z9hG4bK1;a=;received=10.0.0.5"),
             ("h;branch=z9hG4bK1 x;rport", "h;branch=z9hG4bK1;received=10.0.0.5"),
             ("h;a=\"b;branch=z9hG4bK1", "h;a=;received=10.0.0.5"),
         ] {

@@ -201,7 +201,11 @@ impl Town {
                     self.input(Input::Media(MediaEvent::Failed { endpoint, local, why }));
                 }
             }
-            Step::FlowCloses { who } => self.input(Input::FlowClosed(flow(self.peers[place(who)].address))),
+            Step::FlowCloses { who } => {
+                let address = self.peers[place(who)].address;
+                self.witness.breaks(address);
+                self.input(Input::FlowClosed(flow(address)));
+            }
             Step::Pass { ms } => self.pass(Duration::from_millis(ms.into())),
             Step::Raw { who, ref bytes } => self.arrive(place(who), Bytes::copy_from_slice(bytes)),
         }
@@ -373,7 +377,7 @@ impl Town {
             Err(malformed) if self.refusing && finds_its_way(&malformed) => return,
             Err(malformed) => panic!("we send what we cannot read: {malformed:?}\n{}", String::from_utf8_lossy(&bytes)),
         };
-        self.witness.says(&message, self.now.mono);
+        self.witness.says(&message, flow.remote, self.now.mono);
         // Whether a trunk lives is another story: its machine does, whatever becomes of its calls.
         let errand = message.is_request() && matches!(message.method(), Method::Options | Method::Register);
         if let Some(who) = self.peers.iter().position(|peer| peer.address == flow.remote) {

@@ -1,6 +1,7 @@
 //! A witness: sees everything that reaches the core and everything that leaves it, and knows what must hold.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use huntline::anchor::{EndpointKey, MediaOrder};
 use huntline::clock::{Duration, Instant};
@@ -47,6 +48,9 @@ struct Life {
 /// How long an INVITE of ours is waited for: 64·T1 for anything at all, and as long again after a CANCEL.
 struct Patience {
     sent: Instant,
+    to: SocketAddr,
+    /// Its way broke: RFC 3261 §17.1.4 ends the transaction, and RFC 6026 §8.7 drops what comes for it later.
+    cut: bool,
     heard: bool,
     decided: bool,
     cancelled: Option<Instant>,
@@ -71,6 +75,9 @@ impl Witness {
             (Some(status), Method::Invite) => {
                 let Some(patience) = self.invites.get_mut(&(id.clone(), cseq)) else { return };
                 let over = |since: Instant| at >= since + PATIENCE;
+                if patience.cut && !patience.decided {
+                    return;
+                }
                 if !patience.decided && (patience.cancelled.is_some_and(over) || !patience.heard && over(patience.sent))
                 {
                     return;
@@ -102,14 +109,19 @@ impl Witness {
         }
     }
 
+    /// The way to this peer breaks.
+    pub fn breaks(&mut self, to: SocketAddr) {
+        self.invites.values_mut().filter(|patience| patience.to == to).for_each(|patience| patience.cut = true);
+    }
+
     /// A message leaves the core.
-    pub fn says(&mut self, message: &Message, at: Instant) {
+    pub fn says(&mut self, message: &Message, to: SocketAddr, at: Instant) {
         self.write(at.as_micros(), message.bytes());
         self.count(false, message);
         let id = message.call_id().to_owned();
         let cseq = message.cseq().number;
         if message.is_request() && message.method() == Method::Invite {
-            let patience = Patience { sent: at, heard: false, decided: false, cancelled: None };
+            let patience = Patience { sent: at, to, cut: false, heard: false, decided: false, cancelled: None };
             self.invites.entry((id.clone(), cseq)).or_insert(patience);
         }
         match (message.status(), message.method()) {
