@@ -58,8 +58,14 @@ impl Leg {
             && request.method() == Method::Invite
             && let Some(Unacknowledged { invite, .. }) = talking.unacknowledged.take()
         {
+            let goodbye = talking.goodbye.take();
             let (transactions, mut hand) = means.hand();
             transactions.acknowledged(invite, &mut hand);
+            // Our BYE waited for nothing else (RFC 3261 §15); the offer comes too late.
+            if let Some(why) = goodbye {
+                self.hang_up(why, means);
+                return Err(Refusal::call_does_not_exist());
+            }
         }
         if self.answer_refresh(server, &request, means) {
             return Ok(None);
