@@ -6,6 +6,8 @@
 #[path = "town/mod.rs"]
 mod town;
 
+pub use town::finds_its_way;
+
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -46,7 +48,7 @@ pub fn message(data: &[u8]) {
                 // At most MAX_HEADERS times `v:` becomes `Via: `; the rest is the first line and the stamp.
                 assert!(answer.len() < data.len() + 1024, "an answer is hardly larger than its request");
                 if let Err(unread) = Message::parse(answer) {
-                    assert!(town::finds_its_way(&unread), "{unread:?}");
+                    assert!(finds_its_way(&unread), "{unread:?}");
                 }
             }
         }

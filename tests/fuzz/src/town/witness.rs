@@ -109,9 +109,12 @@ impl Witness {
         }
     }
 
-    /// The way to this peer breaks.
+    /// The way to this peer breaks, and with it whatever waits there.
     pub fn breaks(&mut self, to: SocketAddr) {
-        self.invites.values_mut().filter(|patience| patience.to == to).for_each(|patience| patience.cut = true);
+        for ((id, _), patience) in self.invites.iter_mut().filter(|(_, patience)| patience.to == to) {
+            patience.cut = true;
+            self.ours.entry(id.clone()).and_modify(|ours| ours.decided = true);
+        }
     }
 
     /// A message leaves the core.
