@@ -80,9 +80,11 @@ impl Dialog {
     /// The dialog that our answer to `invite` makes: early with a 1xx that has our tag, confirmed once
     /// [`Dialog::confirm`] is called for our 2xx. `contact` is the value of our Contact.
     ///
-    /// An INVITE without a Contact gets 400, because nobody could hang up on it.
+    /// An INVITE without a Contact, or with one that no first line can name, gets 400, because nobody could hang up on it.
     pub fn from_request(invite: &Message, flow: Flow, local_tag: Token, contact: &str) -> Result<Dialog, Refusal> {
-        let target = invite.address(HeaderName::Contact).ok_or(Refusal::bad_request("Missing Contact"))?;
+        let theirs = invite.address(HeaderName::Contact).ok_or(Refusal::bad_request("Missing Contact"))?;
+        let target = Some(theirs.uri.without_headers()).filter(|target| target.scheme() != Scheme::Other);
+        let target = target.ok_or(Refusal::bad_request("Contact Names No Phone"))?;
         let mut local = invite.header(HeaderName::To).unwrap_or_default().to_vec();
         if invite.to_tag().is_none() {
             local.extend_from_slice(b";tag=");
@@ -95,10 +97,10 @@ impl Dialog {
             local: local.into(),
             remote: invite.header(HeaderName::From).unwrap_or_default().into(),
             contact: contact.into(),
-            target: target.uri.to_owned(),
+            target: target.to_owned(),
             routes: routes(invite.values(HeaderName::RecordRoute)),
             flow,
-            is_behind_nat: is_behind_nat(invite, target.uri, flow),
+            is_behind_nat: is_behind_nat(invite, target, flow),
             local_cseq: 0,
             remote_cseq: Some(invite.cseq().number),
             is_confirmed: false,
@@ -160,8 +162,9 @@ impl Dialog {
         self.flow = flow;
         let Some(contact) = message.address(HeaderName::Contact).filter(|contact| contact.uri.is_sip()) else { return };
         self.is_behind_nat = is_behind_nat(message, contact.uri, flow);
-        if contact.uri.as_str() != self.target.as_str() {
-            self.target = contact.uri.to_owned();
+        let target = contact.uri.without_headers();
+        if target.as_str() != self.target.as_str() {
+            self.target = target.to_owned();
         }
     }
 
@@ -266,7 +269,7 @@ impl Dialog {
     /// itself, and the target behind the other routes.
     fn write<'w>(&self, writer: &'w mut Writer, method: Method, cseq: u32, hop: Hop<'_>) -> Draft<'w> {
         let strict = self.first_route().filter(|route| !route.params().has("lr"));
-        let mut draft = writer.request(method, strict.unwrap_or_else(|| self.target.view()));
+        let mut draft = writer.request(method, strict.map_or(self.target.view(), UriRef::without_headers));
         hop.write(&mut draft);
         draft.number(HeaderName::MaxForwards, 70u8);
         for route in self.routes.iter().skip(usize::from(strict.is_some())) {
@@ -363,8 +366,10 @@ fn is_private(ip: IpAddr) -> bool {
     }
 }
 
+/// Of a response nobody has looked at them: a route that cannot be read, or that is no `sip:` address, leads nowhere.
 fn routes<'a>(values: impl Iterator<Item = &'a [u8]>) -> Box<[Box<str>]> {
-    values.filter_map(|value| std::str::from_utf8(value).ok()).map(Into::into).collect()
+    let leads = |value: &&[u8]| NameAddr::read(value).is_ok_and(|route| route.uri.is_sip());
+    values.filter(leads).filter_map(|value| std::str::from_utf8(value).ok()).map(Into::into).collect()
 }
 
 #[cfg(test)]
@@ -491,6 +496,19 @@ mod tests {
     fn an_invite_without_a_contact_makes_no_dialog() {
         let refusal = Dialog::from_request(&invite(""), peer(), token("aaaaaaaaaaaa"), CONTACT).unwrap_err();
         assert_eq!(refusal.to_string(), "400 Missing Contact");
+        let mail = invite("Contact: <mailto:ada@peer.example>\n");
+        let refusal = Dialog::from_request(&mail, peer(), token("aaaaaaaaaaaa"), CONTACT).unwrap_err();
+        assert_eq!(refusal.to_string(), "400 Contact Names No Phone");
+    }
+
+    #[test]
+    fn routes_and_targets_of_an_answer_are_only_those_that_lead_somewhere() {
+        let answer = "Record-Route: <sip:a;lr>, <a, <mailto:b;lr>\nRecord-Route: <six:c>, <sip:d?x=y>\n\
+                      Contact: <sip:14@192.0.2.14?Subject=x>\n";
+        let mut dialog = as_caller(&response(200, ";tag=t1", answer)).unwrap();
+        let bye = written(dialog.request(&mut Writer::default(), Method::Bye, hop()).finish());
+        assert!(bye.starts_with("BYE sip:d SIP/2.0\n"), "{bye}");
+        assert!(bye.contains("Route: <sip:a;lr>\nRoute: <sip:14@192.0.2.14>\nFrom:"), "{bye}");
     }
 
     #[test]

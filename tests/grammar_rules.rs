@@ -194,6 +194,7 @@ fn the_essentials_follow_their_grammar() {
         ("<sip:12@192.0.2.5:5062>", "sip:12@192.0.2.5:5062‸?Route=%3Csip:h%3E", Contact),
         ("Contact: <sip:12@192.0.2.5:5062>", "Route: ‸<sip:h;lr", Route),
         ("Contact: <sip:12@192.0.2.5:5062>", "Record-Route: ‸h", RecordRoute),
+        ("Contact: <sip:12@192.0.2.5:5062>", "Path: <sip:h;lr>, ‸<h", Path),
         ("Content-Length: 4", "Content-Length: ‸-4", ContentLength),
         ("Content-Length: 4", "Content-Length: ‸99999999999", ContentLength),
     ] {
@@ -241,6 +242,7 @@ fn monsters_are_capped() {
         ("Via: SIP/2.0/UDP h", Fault::TooManyVias, 483),
         ("Route: <sip:h;lr>", Fault::TooManyRoutes, 400),
         ("Record-Route: <sip:h;lr>", Fault::TooManyRoutes, 400),
+        ("Path: <sip:h;lr>", Fault::TooManyRoutes, 400),
         ("Contact: <sip:h>", Fault::TooManyRoutes, 400),
     ] {
         let own = GOOD

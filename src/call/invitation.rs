@@ -86,7 +86,7 @@ impl Invitation {
             port: Some(address.port()),
             branch: wire.branch,
         };
-        let mut draft = writer.request(Method::Invite, self.target.as_str());
+        let mut draft = writer.request(Method::Invite, self.target.view().without_headers());
         hop.write(&mut draft);
         draft
             .number(HeaderName::MaxForwards, self.max_forwards)

@@ -57,6 +57,7 @@ fn understand(head: &Head) -> Found<(StartLine, Essentials, Span)> {
         addresses(head, HeaderName::Contact, MAX_HOPS)?;
         addresses(head, HeaderName::Route, MAX_HOPS)?;
         addresses(head, HeaderName::RecordRoute, MAX_HOPS)?;
+        addresses(head, HeaderName::Path, MAX_HOPS)?;
     }
     Ok((start, essentials, body(head)?))
 }

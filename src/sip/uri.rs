@@ -110,6 +110,11 @@ impl<'a> UriRef<'a> {
         self.slice(self.parts.headers, self.text.len() as u16).trim_start_matches('?')
     }
 
+    /// The same without headers: a Request-URI has none (RFC 3261 §19.1.1, table 1), whatever a peer's Contact says.
+    pub fn without_headers(self) -> UriRef<'a> {
+        UriRef { text: self.slice(0, self.parts.headers), parts: self.parts }
+    }
+
     /// One header of the URI by name, its escapes resolved (as `Replaces` comes inside a Refer-To).
     pub fn header(self, name: &str) -> Option<std::borrow::Cow<'a, str>> {
         let (_, value) = pairs(self.headers(), '&').find(|(found, _)| found.eq_ignore_ascii_case(name))?;
@@ -551,6 +556,9 @@ mod tests {
         assert_eq!(UriRef::parse(at.as_ref()).unwrap().parts(), at.parts);
         let with_headers = Uri::parse(b"sip:h?a=b").unwrap().with_param("lr", "");
         assert_eq!((with_headers.as_str(), with_headers.view().headers()), ("sip:h;lr?a=b", "a=b"));
+        let without = with_headers.view().without_headers();
+        assert_eq!((without.as_str(), without.headers(), without.param("lr")), ("sip:h;lr", "", Some("")));
+        assert_eq!(UriRef::parse(b"mailto:a?b=c").unwrap().without_headers().as_str(), "mailto:a?b=c");
     }
 
     #[test]
