@@ -731,6 +731,9 @@ fn order_permutes_the_members_first() {
     assert_eq!(who(&office), ["11", "12", "13"]);
     office.state.count(&Counter::Rotation { group: "all".into(), calls: 4 });
     assert_eq!(who(&office), ["12", "13", "11"]);
+    let considered = office.call("+491701112233", "+49301000").decide().considered;
+    let found: Vec<_> = considered.iter().map(|considered| considered.found.to_string()).collect();
+    assert!(found.contains(&"all by round-robin: 12, 13, 11 this time".to_owned()), "{found:?}");
 
     let talked = |state: &mut State, extension: &str, times: usize, at: &str| {
         for _ in 0..times {

@@ -76,6 +76,7 @@ fn the_random_calls_meet_every_rule() {
         "NoResponsible",
         "ResponsibleUnknown",
         "AnonymousCaller",
+        "InOrder",
         "Open",
         "Closed",
         "Personal",
@@ -293,8 +294,18 @@ impl Drawn {
         let first: Vec<Reason> = said.because.iter().cloned().chain(reasons(0).map(|(_, reason)| reason)).collect();
         let reason = |because: Vec<Reason>| self.sorted(because.into_iter().map(|reason| (0, reason)).collect());
         same("reasons", &reason(first), &reason(offered.because.clone()))?;
-        let rules =
-            |order: &[Considered]| self.sorted(order.iter().cloned().map(|considered| (0, considered)).collect());
+        // What was drawn for this call was drawn for it alone.
+        let undrawn = |found: Reason| match found {
+            Reason::InOrder { group, order, .. } if &*order == "random" => {
+                Reason::InOrder { group, order, members: "".into() }
+            }
+            found => found,
+        };
+        let rules = |order: &[Considered]| {
+            let considered = order.iter().cloned();
+            let considered = considered.map(|one| (0, Considered { found: undrawn(one.found), ..one }));
+            self.sorted(considered.collect())
+        };
         same("order of decision", &rules(&said.order), &rules(&offered.considered))?;
         same("plan", &self.plan(&said.plan), &self.plan(&offered.plan))?;
         let since = |at: Instant| at.since(began).as_millis() as u64;

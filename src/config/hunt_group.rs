@@ -38,6 +38,13 @@ pub enum Order {
     FewestCalls,
 }
 
+impl Order {
+    /// As the config writes it.
+    pub fn word(self) -> &'static str {
+        ORDERS.iter().find(|(_, order)| *order == self).map_or("", |(word, _)| word)
+    }
+}
+
 /// `[[group]]`.
 #[derive(Clone, Debug)]
 pub struct HuntGroup {

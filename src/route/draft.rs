@@ -13,7 +13,8 @@ use super::ring;
 use super::situation::{Origin, Situation};
 use crate::clock::Duration;
 use crate::config::{
-    Answer, Destination, DeviceRule, DidIx, ExtensionIx, GroupIx, Known, OutboundRule, RefuseAs, ScheduleIx, TrunkIx,
+    Answer, Destination, DeviceRule, DidIx, ExtensionIx, GroupIx, Known, Order, OutboundRule, RefuseAs, ScheduleIx,
+    TrunkIx,
 };
 use crate::number::PhoneNumber;
 use crate::state::Override;
@@ -485,6 +486,11 @@ impl<'a> Draft<'a> {
                 }
             }
             let entry = config.group(group);
+            if entry.order != Order::Listed && members.len() > 1 {
+                let names = members.iter().map(|member| draft.name(*member)).collect::<Vec<_>>().join(", ");
+                let order = entry.order.word().into();
+                draft.note(Rule::Plan, Reason::InOrder { group: entry.name.clone(), order, members: names.into() });
+            }
             let timetable = ring::timetable(config, entry, &members);
             draft.mobiles(&timetable);
             Step::Ring(RingPlan {

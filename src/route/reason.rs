@@ -110,6 +110,15 @@ pub enum Reason {
     Personal(Arc<str>),
     /// Where the plan begins: destinations as they are written.
     Rings(Arc<str>),
+    /// A group whose members are not taken as they are listed, and how this call takes them.
+    InOrder {
+        /// The group.
+        group: Arc<str>,
+        /// The order's word.
+        order: Arc<str>,
+        /// Who comes in which place, for this call; drawn anew for the next one where the order is random.
+        members: Arc<str>,
+    },
     /// What comes when that is not answered.
     Overflow(Arc<str>),
     /// Nothing comes after, except the operator.
@@ -220,6 +229,7 @@ impl fmt::Display for Reason {
             Reason::AlwaysOpen => f.write_str("always open"),
             Reason::Personal(who) => write!(f, "personal number of {who}"),
             Reason::Rings(to) => write!(f, "{to}"),
+            Reason::InOrder { group, order, members } => write!(f, "{group} by {order}: {members} this time"),
             Reason::Overflow(to) => write!(f, "then {to}"),
             Reason::NoOverflow => f.write_str("nothing more"),
             Reason::Operator(to) => write!(f, "last {to}"),
