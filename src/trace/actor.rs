@@ -8,14 +8,15 @@ use bytes::Bytes;
 
 use super::notation::Spoken;
 use crate::entropy::Entropy;
+use crate::key::{Flow, Transport};
 use crate::sip::digest::{Answerer, Asker, Tried};
-use crate::sip::{HeaderName, Message};
+use crate::sip::{HeaderName, Host, Message};
 
 /// One side of one call (or registration) of a scripted peer.
 #[derive(Debug)]
 pub(super) struct Actor {
-    /// Where it speaks from.
-    pub(super) address: SocketAddr,
+    /// On which way it speaks.
+    pub(super) flow: Flow,
     /// Its Call-ID; empty until it speaks or is spoken to.
     pub(super) call_id: String,
     /// Who it is: the user of its From and Contact.
@@ -47,9 +48,9 @@ pub(super) struct Actor {
 }
 
 impl Actor {
-    pub(super) fn new(address: SocketAddr, name: &str, user: &str, password: Option<&str>) -> Actor {
+    pub(super) fn new(flow: Flow, name: &str, user: &str, password: Option<&str>) -> Actor {
         Actor {
-            address,
+            flow,
             call_id: String::new(),
             user: user.to_owned(),
             name: name.to_owned(),
@@ -73,7 +74,7 @@ impl Actor {
     }
 
     /// What a line makes this peer say.
-    pub(super) fn say(&mut self, spoken: &Spoken, us: SocketAddr, entropy: &mut Entropy) -> Result<Bytes, String> {
+    pub(super) fn say(&mut self, spoken: &Spoken, entropy: &mut Entropy) -> Result<Bytes, String> {
         let method = spoken.method.as_ref().or(self.latest.as_ref().filter(|_| spoken.status.is_some()));
         let key = format!("{}{}", spoken.status.unwrap_or(0), method.map_or("", String::as_str));
         if spoken.again {
@@ -81,13 +82,14 @@ impl Actor {
         }
         let bytes = match spoken.status {
             Some(status) => self.respond(status, spoken)?,
-            None => self.request(spoken, us, entropy)?,
+            None => self.request(spoken, entropy)?,
         };
         self.sent.insert(key, bytes.clone());
         Ok(bytes)
     }
 
-    fn request(&mut self, spoken: &Spoken, us: SocketAddr, entropy: &mut Entropy) -> Result<Bytes, String> {
+    fn request(&mut self, spoken: &Spoken, entropy: &mut Entropy) -> Result<Bytes, String> {
+        let Flow { transport, local: us, remote: me, .. } = self.flow;
         let method = spoken.method.as_deref().unwrap_or_default();
         if method == "INVITE" {
             self.begin_again();
@@ -102,12 +104,12 @@ impl Actor {
             let display = display.map(|name| format!("\"{name}\" ")).unwrap_or_default();
             self.me = match user.as_str() {
                 "anonymous" => format!("{display}<sip:anonymous@anonymous.invalid>"),
-                user => format!("{display}<sip:{user}@{}>", self.address.ip()),
+                user => format!("{display}<sip:{user}@{}>", Host::Ip(me.ip())),
             };
-            self.them = format!("<sip:{target}@{}>", us.ip());
+            self.them = format!("<sip:{target}@{}>", Host::Ip(us.ip()));
         }
         let uri = match (method, &self.target) {
-            ("REGISTER", _) => format!("sip:{}", us.ip()),
+            ("REGISTER", _) => format!("sip:{}", Host::Ip(us.ip())),
             ("CANCEL", _) => self.invite_uri.clone(),
             ("ACK", _) if self.invite_status >= 300 => self.invite_uri.clone(),
             (_, Some(target)) if !begins => target.clone(),
@@ -138,7 +140,7 @@ impl Actor {
         };
         let mut text = format!("{method} {uri} SIP/2.0\r\n");
         let usual = [
-            ("Via", format!("SIP/2.0/UDP {};branch={branch};rport", self.address)),
+            ("Via", format!("SIP/2.0/{} {me};branch={branch};rport", transport.via())),
             ("Max-Forwards", "70".to_owned()),
             ("From", format!("{};tag={}", self.me, self.tag)),
             ("To", format!("{}{their_tag}", self.them)),
@@ -193,12 +195,13 @@ impl Actor {
             let _ = write!(text, "{name}: {value}\r\n");
         }
         if !spoken.says("Contact") {
-            let _ = write!(text, "Contact: <sip:{}@{}>\r\n", self.user, self.address);
+            let _ = write!(text, "Contact: {}\r\n", self.contact());
         }
         if let Some(reason) = &spoken.reason {
             let _ = write!(text, "Reason: {reason}\r\n");
         }
-        let body = spoken.body.clone().or_else(|| spoken.session.as_deref().map(|name| session(name, self.address)));
+        let body =
+            spoken.body.clone().or_else(|| spoken.session.as_deref().map(|name| session(name, self.flow.remote)));
         let body = body.unwrap_or_default();
         if !body.is_empty() && !spoken.says("Content-Type") {
             text.push_str("Content-Type: application/sdp\r\n");
@@ -213,6 +216,13 @@ impl Actor {
     /// What its dialog is called, for a hole of the notation: the Call-ID, its tag, ours.
     pub(super) fn names(&self) -> [(&'static str, &str); 3] {
         [("call-id", &self.call_id), ("tag", &self.tag), ("our-tag", &self.their_tag)]
+    }
+
+    /// Where it wants requests.
+    fn contact(&self) -> String {
+        let Flow { transport, remote, .. } = self.flow;
+        let parameter = if transport == Transport::Tcp { ";transport=tcp" } else { "" };
+        format!("<sip:{}@{remote}{parameter}>", self.user)
     }
 
     /// It hears a message of ours.
@@ -275,8 +285,9 @@ pub(super) fn session(name: &str, address: SocketAddr) -> String {
         return String::new();
     }
     let ip = address.ip();
+    let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
     format!(
-        "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 101\r\n\
+        "v=0\r\no=- 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 101\r\n\
          a=rtpmap:101 telephone-event/8000\r\na={direction}\r\na=trace:{name}\r\n"
     )
 }

@@ -6,6 +6,7 @@
 
 mod actor;
 mod diary;
+mod network;
 mod notation;
 mod player;
 

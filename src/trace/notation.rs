@@ -19,6 +19,8 @@
 //!
 //! The first paragraph is the title, the second the setting, the rest the ladder. A peer is `provider` (the first trunk),
 //! `trunk:NAME`, or an extension's number; `15/2` is its second device, `provider.b` the side of a second call.
+//! A setting `tcp 14` or `ipv6 14` says how that peer speaks, `over tcp` how this one message travels, `sdp "LINE"` what its
+//! body says among other things; `lost 14` cuts the connection of a peer, which opens another when it next speaks.
 //! `+2s..4s` waits for what leaves us by itself within these bounds (where chance says when).
 //! `explain FROM TO` asks what would happen to such a call now: the lines indented under it are the answer, and the next
 //! call must be decided so. `#` begins a comment. Lines indented by four blanks under a message are further headers, or, after one that says `--`,
@@ -49,6 +51,10 @@ pub struct Setting {
     pub clock: Option<Timestamp>,
     /// Whose phones are registered.
     pub registered: Vec<Peer>,
+    /// Who speaks TCP.
+    pub tcp: Vec<Peer>,
+    /// Who speaks from an IPv6 address.
+    pub ipv6: Vec<Peer>,
     /// Known customers.
     pub customers: Vec<KnownNumber>,
     /// Who is in a talk.
@@ -88,6 +94,8 @@ pub enum Step {
     Pass(Duration),
     /// Something leaves us by itself, after the first and before the second of these.
     Between(Duration, Duration),
+    /// The connections of these are lost.
+    Lost(Vec<Peer>),
     /// A fact was noted whose words hold these.
     Fact(String),
     /// An admin does something: the words of the command.
@@ -133,6 +141,10 @@ pub struct Spoken {
     pub session: Option<String>,
     /// The text of its Reason header holds this.
     pub reason: Option<String>,
+    /// Lines of its session description.
+    pub sdp: Vec<String>,
+    /// Over TCP, whatever is usual for the peer.
+    pub over_tcp: bool,
     /// The same bytes as before.
     pub again: bool,
     /// With credentials.
@@ -319,6 +331,8 @@ impl Setting {
             "office" => self.office = rest.to_owned(),
             "clock" => self.clock = Some(read_clock(rest)?),
             "registered" => self.registered.extend(list.iter().map(|word| Peer::read(word))),
+            "tcp" => self.tcp.extend(list.iter().map(|word| Peer::read(word))),
+            "ipv6" => self.ipv6.extend(list.iter().map(|word| Peer::read(word))),
             "busy" => self.busy.extend(list),
             "customer" => {
                 let [number, name, rest @ ..] = &list[..] else {
@@ -376,6 +390,9 @@ impl Step {
             && let (Some(from), Some(until)) = (read_span(from), read_span(&format!("+{until}")))
         {
             return Ok(Step::Between(from, until));
+        }
+        if let Some(peers) = line.strip_prefix("lost ") {
+            return Ok(Step::Lost(words(peers).iter().map(|word| Peer::read(word)).collect()));
         }
         if let Some(fact) = line.strip_prefix("fact ") {
             return Ok(Step::Fact(fact.trim().to_owned()));
@@ -440,6 +457,8 @@ impl Spoken {
             from: None,
             session: None,
             reason: None,
+            sdp: Vec::new(),
+            over_tcp: false,
             again: false,
             authorised: false,
             headers: Vec::new(),
@@ -452,8 +471,9 @@ impl Spoken {
             Err(_) if what.bytes().all(|byte| byte.is_ascii_uppercase()) => spoken.method = Some(what.to_owned()),
             Err(_) => return Err(format!("{what:?} is neither a method nor a status")),
         }
-        let known =
-            |word: &str| matches!(word, "from" | "offer" | "answer" | "reason" | "again" | "authorised" | "header");
+        let known = |word: &str| {
+            matches!(word, "from" | "offer" | "answer" | "reason" | "sdp" | "over" | "again" | "authorised" | "header")
+        };
         if let Some(word) = rest.next_if(|word| !known(word)) {
             match spoken.status {
                 Some(_) => spoken.method = Some(word.to_owned()),
@@ -475,6 +495,11 @@ impl Spoken {
                     spoken.session = Some(name);
                 }
                 "reason" => spoken.reason = Some(needs("reason", rest.next())?),
+                "sdp" => spoken.sdp.push(needs("sdp", rest.next())?),
+                "over" => match rest.next() {
+                    Some("tcp") => spoken.over_tcp = true,
+                    _ => return Err("expected: over tcp".into()),
+                },
                 "again" => spoken.again = true,
                 "authorised" => spoken.authorised = true,
                 "header" => {

@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::actor::{Actor, is_session};
 use super::diary::Diary;
+use super::network::{Network, addresses_of};
 use super::notation::{Line, Peer, Script, Spoken, Step};
 use crate::anchor::{EndpointKey, MediaEvent, MediaOrder};
 use crate::clock::{Duration, Instant, Now, Timestamp};
-use crate::config::{Config, Trunk};
+use crate::config::Config;
 use crate::customer::{CustomerIndex, Entry, Kind};
 use crate::effect::Effect;
 use crate::entropy::Entropy;
@@ -65,7 +66,7 @@ struct Player {
     config: Arc<Config>,
     now: Now,
     effects: Vec<Effect>,
-    us: SocketAddr,
+    network: Network,
     actors: BTreeMap<Peer, Actor>,
     /// Sent by us and not yet expected by a line.
     sent: VecDeque<Sent>,
@@ -89,6 +90,7 @@ struct Player {
 
 struct Sent {
     to: SocketAddr,
+    transport: Transport,
     at: Instant,
     message: Message,
 }
@@ -97,8 +99,6 @@ impl Player {
     fn new(script: &Script, config: Arc<Config>) -> Player {
         let wall = script.setting.clock.unwrap_or(Timestamp::UNIX_EPOCH);
         let now = Now { mono: Instant::from_micros(1_000_000), wall };
-        let us =
-            config.sip.listen.iter().find(|listen| listen.transport == Transport::Udp).map(|listen| listen.address);
         let scripted = script.lines.iter().filter_map(|line| match &line.step {
             Step::Message(spoken) if !spoken.inward => Some(Method::read(spoken.method.as_deref()?.as_bytes())),
             _ => None,
@@ -107,7 +107,7 @@ impl Player {
             switch: Switch::new(config.clone(), [7; 32], 0, now),
             now,
             effects: Vec::new(),
-            us: us.filter(|us| !us.ip().is_unspecified()).unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 5060).into()),
+            network: Network::new(config.clone(), &script.setting),
             actors: BTreeMap::new(),
             sent: VecDeque::new(),
             seen: Vec::new(),
@@ -139,10 +139,16 @@ impl Player {
     }
 
     fn set_up(&mut self, script: &Script, overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
-        let own = self.us.ip();
-        self.input(Input::Host { addresses: vec![(own, 8)], default: Some(own) }, overheard);
+        let addresses = self.network.own();
+        let default = addresses.first().map(|(own, _)| *own);
+        self.input(Input::Host { addresses, default }, overheard);
         self.input(Input::Configure(self.config.clone()), overheard);
-        self.restore_bindings(&script.setting.registered, overheard);
+        for peer in &script.setting.registered {
+            match self.network.speaks_tcp(peer) {
+                true => self.register(peer, overheard)?,
+                false => self.restore_binding(peer, overheard),
+            }
+        }
         let mut customers = CustomerIndex::default();
         for (at, customer) in script.setting.customers.iter().enumerate() {
             let number = self.config.site.numbering.read(&customer.number);
@@ -169,26 +175,36 @@ impl Player {
         Ok(())
     }
 
-    fn restore_bindings(&mut self, peers: &[Peer], overheard: &mut dyn FnMut(&[u8])) {
-        for peer in peers {
-            let remote = self.address(peer);
-            let bound = Bound {
-                extension: peer.name.as_str().into(),
-                identity: format!("sip:{}@{remote}", peer.name),
-                contact: format!("sip:{}@{remote}", peer.name),
-                path: Vec::new(),
-                transport: Transport::Udp,
-                local: self.us,
-                remote,
-                call_id: format!("{peer}-register"),
-                cseq: 1,
-                granted: 3600,
-                expires: self.now.after(Duration::from_secs(3600)).wall,
-                echo: String::new(),
-                user_agent: "Trace".into(),
-            };
-            self.input(Input::Restore(Fact::Bound(Box::new(bound))), overheard);
-        }
+    fn restore_binding(&mut self, peer: &Peer, overheard: &mut dyn FnMut(&[u8])) {
+        let Flow { transport, local, remote, .. } = self.network.flow(peer, Transport::Udp);
+        let bound = Bound {
+            extension: peer.name.as_str().into(),
+            identity: format!("sip:{}@{remote}", peer.name),
+            contact: format!("sip:{}@{remote}", peer.name),
+            path: Vec::new(),
+            transport,
+            local,
+            remote,
+            call_id: format!("{peer}-register"),
+            cseq: 1,
+            granted: 3600,
+            expires: self.now.after(Duration::from_secs(3600)).wall,
+            echo: String::new(),
+            user_agent: "Trace".into(),
+        };
+        self.input(Input::Restore(Fact::Bound(Box::new(bound))), overheard);
+    }
+
+    /// A phone on TCP registers before the trace begins: of a connection nothing can be restored.
+    fn register(&mut self, peer: &Peer, overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+        let device = format!("{}/{}.register", peer.name, peer.device);
+        let lines = [
+            format!("{device} -> us REGISTER"),
+            format!("us -> {device} 401"),
+            format!("{device} -> us REGISTER authorised"),
+            format!("us -> {device} 200"),
+        ];
+        self.play_hidden(&lines, overheard)
     }
 
     /// Somebody is in a talk before the trace begins: with a provider's line that the trace never mentions.
@@ -234,13 +250,12 @@ impl Player {
                 self.check_nothing_unsaid()?;
                 let spoken = &self.filled(spoken);
                 for peer in &spoken.peers {
-                    let bytes = {
-                        let us = self.us;
-                        self.actor(peer);
-                        let actor = self.actors.get_mut(peer).ok_or("who?")?;
-                        actor.say(spoken, us, &mut self.entropy)?
-                    };
-                    self.deliver(peer, &bytes, overheard)?;
+                    let flow = self.network.flow(peer, self.transport(peer, spoken));
+                    self.actor(peer);
+                    let actor = self.actors.get_mut(peer).ok_or("who?")?;
+                    actor.flow = flow;
+                    let bytes = actor.say(spoken, &mut self.entropy)?;
+                    self.deliver(peer, flow, &bytes, overheard);
                 }
                 Ok(())
             }
@@ -263,6 +278,13 @@ impl Player {
                     let next = self.switch.deadline().filter(|at| *at <= end);
                     let next = next.ok_or("nothing leaves within these bounds")?;
                     self.pass(next.since(self.now.mono), overheard);
+                }
+                Ok(())
+            }
+            Step::Lost(peers) => {
+                self.check_nothing_unsaid()?;
+                for flow in peers.iter().flat_map(|peer| self.network.lose(peer)).collect::<Vec<_>>() {
+                    self.input(Input::FlowClosed(flow), overheard);
                 }
                 Ok(())
             }
@@ -309,9 +331,15 @@ impl Player {
         }
     }
 
-    fn deliver(&mut self, peer: &Peer, bytes: &Bytes, overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
-        let remote = self.address(peer);
-        let flow = Flow { transport: Transport::Udp, local: self.us, remote, connection: 0 };
+    /// How a message travels.
+    fn transport(&self, peer: &Peer, spoken: &Spoken) -> Transport {
+        match spoken.over_tcp || self.network.speaks_tcp(peer) {
+            true => Transport::Tcp,
+            false => Transport::Udp,
+        }
+    }
+
+    fn deliver(&mut self, peer: &Peer, flow: Flow, bytes: &Bytes, overheard: &mut dyn FnMut(&[u8])) {
         let input = match Message::parse(bytes.clone()) {
             Ok(message) => {
                 self.ladder.push(format!("{}  {peer} -> us   {}", self.clock(), first_line(&message)));
@@ -320,12 +348,11 @@ impl Player {
             Err(malformed) => Input::Malformed { flow, malformed },
         };
         self.input(input, overheard);
-        Ok(())
     }
 
     /// The earliest message to this peer that no line has spoken of must be what the line says.
     fn expect(&mut self, peer: &Peer, spoken: &Spoken) -> Result<(), String> {
-        let address = self.address(peer);
+        let address = self.network.home(peer);
         self.actor(peer);
         let known: Vec<String> =
             self.actors.iter().filter(|(other, _)| *other != peer).map(|(_, actor)| actor.call_id.clone()).collect();
@@ -364,6 +391,9 @@ impl Player {
     fn check(&self, sent: &Sent, peer: &Peer, spoken: &Spoken) -> Result<(), String> {
         let message = &sent.message;
         let unlike = |what: &str, is: &str| Err(format!("to {peer}: {what} is {is:?}, expected {}", wanted(spoken)));
+        if sent.transport != self.transport(peer, spoken) {
+            return unlike("the transport", sent.transport.as_str());
+        }
         let status = message.status().map(|status| status.code());
         if status != spoken.status || spoken.method.as_deref().is_some_and(|method| method != message.method_name()) {
             return unlike("the message", &first_line(message));
@@ -395,6 +425,9 @@ impl Player {
             }
             None if !body.is_empty() && spoken.body.is_none() && !spoken.again => return unlike("the body", &body),
             Some(_) | None => {}
+        }
+        if let Some(line) = spoken.sdp.iter().find(|line| !body.lines().any(|is| is == line.as_str())) {
+            return Err(format!("to {peer}: its body has no line {line:?}:\n{body}"));
         }
         if let Some(words) = &spoken.reason {
             let reason = String::from_utf8_lossy(message.header(HeaderName::Reason).unwrap_or_default());
@@ -576,6 +609,7 @@ impl Player {
             // A keep-alive (RFC 5626 §4.4.1).
             return None;
         }
+        let Some((flow, to)) = self.network.carry(flow) else { return Some(Input::FlowClosed(flow)) };
         let message = match Message::parse(bytes) {
             Ok(message) => message,
             Err(malformed) => {
@@ -595,11 +629,11 @@ impl Player {
             let message = Message::parse(Bytes::from(text)).ok()?;
             return Some(Input::Message { flow, message });
         }
-        let to = flow.remote;
-        let peer = self.actors.iter().find(|(_, actor)| actor.address == to).map(|(peer, _)| peer.name.clone());
+        let peer = self.actors.keys().find(|peer| self.network.home(peer) == to).map(|peer| peer.name.clone());
         let peer = peer.unwrap_or_else(|| to.to_string());
         self.ladder.push(format!("{}  us -> {peer}   {}", self.clock(), first_line(&message)));
-        self.sent.push_back(Sent { to, at: self.now.mono, message });
+        let (transport, at) = (flow.transport, self.now.mono);
+        self.sent.push_back(Sent { to, transport, at, message });
         None
     }
 
@@ -607,27 +641,10 @@ impl Player {
         if self.actors.contains_key(peer) {
             return;
         }
-        let address = self.address(peer);
+        let flow = self.network.flow(peer, Transport::Udp);
         let extension = self.config.extension_by_number(&peer.name).map(|ix| self.config.extension(ix));
         let password = extension.and_then(|extension| extension.password.as_ref()).map(|secret| secret.expose());
-        self.actors.insert(peer.clone(), Actor::new(address, &peer.to_string(), &peer.name, password));
-    }
-
-    /// Where a peer speaks from: a trunk from its server's address (`provider/2` from the second one), a stranger from 127.0.99.9, a phone from one of its own.
-    fn address(&self, peer: &Peer) -> SocketAddr {
-        let name = peer.name.strip_prefix("trunk:").unwrap_or(&peer.name);
-        let trunk = match name {
-            "provider" => self.config.trunks().next(),
-            name => self.config.trunk_by_name(name).map(|ix| (ix, self.config.trunk(ix))),
-        };
-        if let Some((_, trunk)) = trunk {
-            let addresses = addresses_of(trunk);
-            return addresses[usize::from(peer.device.saturating_sub(1)).min(addresses.len() - 1)];
-        }
-        match self.config.extension_by_number(name) {
-            Some(ix) => (Ipv4Addr::new(127, 0, 100 + peer.device, ix.index() as u8 + 1), 5060).into(),
-            None => (Ipv4Addr::new(127, 0, 99, 9), 5060).into(),
-        }
+        self.actors.insert(peer.clone(), Actor::new(flow, &peer.to_string(), &peer.name, password));
     }
 
     fn is_relayed(&self) -> bool {
@@ -637,16 +654,6 @@ impl Player {
     fn clock(&self) -> String {
         format!("{:8.3}", self.now.mono.as_micros() as f64 / 1e6 - 1.0)
     }
-}
-
-/// A trunk's servers: its address, or for a name the addresses that its calls come from. One at least.
-fn addresses_of(trunk: &Trunk) -> Vec<SocketAddr> {
-    let from = trunk.from.iter().map(|network| network.address());
-    let mut addresses: Vec<IpAddr> = trunk.server.ip().map_or_else(|| from.collect(), |ip| vec![ip]);
-    if addresses.is_empty() {
-        addresses.push(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 10)));
-    }
-    addresses.into_iter().map(|ip| (ip, trunk.server.port.unwrap_or(5060)).into()).collect()
 }
 
 fn first_line(message: &Message) -> String {
@@ -670,6 +677,10 @@ fn wanted(spoken: &Spoken) -> String {
         words.push(format!("from {} {number}", name.as_deref().unwrap_or_default()));
     }
     words.extend(spoken.session.as_ref().map(|name| format!("with session {name}")));
+    words.extend(spoken.sdp.iter().map(|line| format!("sdp {line:?}")));
+    if spoken.over_tcp {
+        words.push("over tcp".into());
+    }
     words.extend(spoken.reason.as_ref().map(|reason| format!("reason {reason:?}")));
     words.extend(spoken.headers.iter().map(|(name, value)| format!("{name}: {value}")));
     if spoken.again {
