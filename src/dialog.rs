@@ -168,6 +168,30 @@ impl Dialog {
         }
     }
 
+    /// The peer is reached on another flow, and what was its Contact elsewhere (in its registration) is another one there.
+    pub fn follow(&mut self, flow: Flow, was: &Uri, contact: &Uri) {
+        self.flow = flow;
+        if self.target.view().is_same(was.view()) {
+            self.target = contact.clone();
+            let believes = contact.view().host().and_then(Host::ip);
+            self.is_behind_nat = believes.is_some_and(|ip| is_private(ip) && ip != flow.remote.ip());
+        }
+    }
+
+    /// The peer's connection is lost; true where another one can be opened to where it wants requests.
+    pub fn reopen(&mut self) -> bool {
+        if !self.flow.transport.is_reliable() || self.flow.connection == 0 {
+            return false;
+        }
+        self.flow.connection = 0;
+        if let Some(Host::Ip(ip)) = self.target.view().host()
+            && !self.is_hidden(ip)
+        {
+            self.flow.remote = SocketAddr::new(ip, self.target.view().port().unwrap_or(5060));
+        }
+        true
+    }
+
     /// Checks a request that arrived in this dialog, neither ACK nor CANCEL: one that was overtaken by a later one gets 500
     /// (RFC 3261 §12.2.2). A target refresh moves the remote target at once.
     pub fn accept(&mut self, request: &Message, flow: Flow) -> Result<(), Refusal> {

@@ -167,6 +167,19 @@ pub enum BindingChange {
     },
 }
 
+/// A phone is reached in another way than before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The way before.
+    pub from: Flow,
+    /// The way now.
+    pub to: Flow,
+    /// Its Contact URI before.
+    pub was: Uri,
+    /// Its Contact URI now.
+    pub contact: Uri,
+}
+
 /// What a REGISTER came to; it deserves a 200.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Registered {
@@ -180,6 +193,8 @@ pub struct Registered {
     pub changes: Vec<BindingChange>,
     /// Phones that can be rung now and could not before.
     pub joined: Vec<BindingKey>,
+    /// Phones that were bound in another way before: their talks follow them.
+    pub moved: Vec<Moved>,
 }
 
 /// Every phone that has registered.
@@ -294,15 +309,23 @@ impl Registrar {
 
     /// An authenticated request of `extension` came on `flow`: if it names a Contact that is bound elsewhere, the phone has
     /// moved (from Wi-Fi to LTE, or its NAT forgot it) and is rung on its new flow.
-    pub fn seen(&mut self, extension: &str, contact: UriRef<'_>, flow: Flow, now: Now) -> Option<BindingChange> {
+    pub fn seen(
+        &mut self,
+        extension: &str,
+        contact: UriRef<'_>,
+        flow: Flow,
+        now: Now,
+    ) -> Option<(BindingChange, Moved)> {
         let key = self.all_devices(extension).find(|(_, binding)| binding.contact.view().is_same(contact))?.0;
-        if self.bindings.get(key)?.flow == flow {
+        let from = self.bindings.get(key)?.flow;
+        if from == flow {
             return None;
         }
         self.reroute(key, flow);
         let binding = self.bindings.get_mut(key)?;
         binding.reachable = true;
-        Some(BindingChange::Bound(Box::new(binding.bound(now))))
+        let moved = Moved { from, to: flow, was: binding.contact.clone(), contact: binding.contact.clone() };
+        Some((BindingChange::Bound(Box::new(binding.bound(now))), moved))
     }
 
     /// A connection is closed: the phones on it cannot be rung until they register again.
@@ -440,6 +463,7 @@ impl Registrar {
             registered.changes.extend(old.and_then(|key| self.remove(key, deadlines)));
             return;
         }
+        registered.moved.extend(self.moved(old, &wish, request));
         let fresh = Binding {
             extension: request.extension.clone(),
             contact: wish.contact,
@@ -479,6 +503,18 @@ impl Registrar {
         if !could_ring {
             registered.joined.push(key);
         }
+    }
+
+    /// The way in which this phone was bound before, where that was another one. A phone without an instance, whose Contact
+    /// is new with each connection, is known by its Call-ID (RFC 3261 §10.2.4).
+    fn moved(&self, old: Option<BindingKey>, wish: &Wish, request: &Request<'_>) -> Option<Moved> {
+        let its = |(key, binding): &(BindingKey, &Binding)| match old {
+            Some(old) => *key == old,
+            None => !binding.reachable && *binding.call_id == *request.call_id,
+        };
+        let (_, before) = self.all_devices(request.extension).find(its)?;
+        let (from, to) = (before.flow, request.flow);
+        (from != to).then(|| Moved { from, to, was: before.contact.clone(), contact: wish.contact.clone() })
     }
 
     fn insert<K: From<Due>>(&mut self, binding: Binding, now: Instant, deadlines: &mut Deadlines<K>) -> BindingKey {

@@ -250,7 +250,7 @@ fn a_phone_that_moved_is_rung_where_it_was_seen_last() {
     let contact = Uri::parse(b"sip:12@192.168.0.5").unwrap();
     assert_eq!(desk.registrar.seen("12", contact.view(), udp(PHONE), desk.now), None);
     let moved = desk.registrar.seen("12", contact.view(), udp("192.168.0.5:6060"), desk.now);
-    assert!(matches!(moved, Some(BindingChange::Bound(bound)) if bound.remote.port() == 6060));
+    assert!(matches!(moved, Some((BindingChange::Bound(bound), _)) if bound.remote.port() == 6060));
     assert_eq!(desk.registrar.devices("12").next().unwrap().1.flow, udp("192.168.0.5:6060"));
     assert!(!desk.registrar.is_bound_at(PHONE.parse().unwrap()));
     // A refresh from yet another port is news for a restart too.

@@ -14,7 +14,7 @@ use crate::customer::Customer;
 use crate::fact::{Alarm, Fact, KnownCustomer, Offered, Party};
 use crate::key::{CallId, CallKey, Flow};
 use crate::refusal::Refusal;
-use crate::registrar::BindingChange;
+use crate::registrar::{BindingChange, Moved};
 use crate::route::{Caller, Destined, Origin, Reason, RoutePlan, Situation, decide};
 use crate::session_timer::{Habits, Said, SessionTimer};
 use crate::sip::{HeaderName, Message, Method, Status};
@@ -81,9 +81,10 @@ impl Switch {
         }
         let number = self.means.config.extension(extension).number.clone();
         if let Some(contact) = message.address(HeaderName::Contact)
-            && let Some(change) = self.registrar.seen(&number, contact.uri, flow, self.means.now)
+            && let Some((change, moved)) = self.registrar.seen(&number, contact.uri, flow, self.means.now)
         {
             self.note_binding(change);
+            self.follow(&number, &moved);
         }
     }
 
@@ -117,8 +118,21 @@ impl Switch {
             }
             _ => self.means.respond(server, Status::OK, bytes),
         }
+        for moved in &registered.moved {
+            self.follow(&number, moved);
+        }
         if !registered.joined.is_empty() {
             self.joined(&number, &registered.joined);
+        }
+    }
+
+    /// A phone is reached in another way: what is to be said in its talks goes there.
+    fn follow(&mut self, extension: &Arc<str>, moved: &Moved) {
+        for leg in self.by_peer.get(&Peer::Extension(extension.clone())).cloned().unwrap_or_default() {
+            self.with_leg(leg, |leg, means| {
+                leg.follow(moved, means);
+                None
+            });
         }
     }
 

@@ -17,6 +17,8 @@ use crate::sip::{HeaderName, Host, Message};
 pub(super) struct Actor {
     /// On which way it speaks.
     pub(super) flow: Flow,
+    /// Where it takes connections; a phone does not.
+    listens: Option<SocketAddr>,
     /// Its Call-ID; empty until it speaks or is spoken to.
     pub(super) call_id: String,
     /// Who it is: the user of its From and Contact.
@@ -48,9 +50,16 @@ pub(super) struct Actor {
 }
 
 impl Actor {
-    pub(super) fn new(flow: Flow, name: &str, user: &str, password: Option<&str>) -> Actor {
+    pub(super) fn new(
+        flow: Flow,
+        listens: Option<SocketAddr>,
+        name: &str,
+        user: &str,
+        password: Option<&str>,
+    ) -> Actor {
         Actor {
             flow,
+            listens,
             call_id: String::new(),
             user: user.to_owned(),
             name: name.to_owned(),
@@ -195,7 +204,7 @@ impl Actor {
             let _ = write!(text, "{name}: {value}\r\n");
         }
         if !spoken.says("Contact") {
-            let _ = write!(text, "Contact: {}\r\n", self.contact());
+            let _ = write!(text, "Contact: {}\r\n", self.contact(spoken));
         }
         if let Some(reason) = &spoken.reason {
             let _ = write!(text, "Reason: {reason}\r\n");
@@ -218,11 +227,18 @@ impl Actor {
         [("call-id", &self.call_id), ("tag", &self.tag), ("our-tag", &self.their_tag)]
     }
 
-    /// Where it wants requests.
-    fn contact(&self) -> String {
+    /// Where it wants requests. A phone on TCP, whose port is new with each connection, registers with its instance.
+    fn contact(&self, spoken: &Spoken) -> String {
         let Flow { transport, remote, .. } = self.flow;
-        let parameter = if transport == Transport::Tcp { ";transport=tcp" } else { "" };
-        format!("<sip:{}@{remote}{parameter}>", self.user)
+        let remote = self.listens.unwrap_or(remote);
+        let (parameter, instance) = match (transport, spoken.method.as_deref()) {
+            (Transport::Udp, _) => ("", String::new()),
+            (Transport::Tcp, Some("REGISTER")) => {
+                (";transport=tcp", format!(";+sip.instance=\"<urn:trace:{}>\"", remote.ip()))
+            }
+            (Transport::Tcp, _) => (";transport=tcp", String::new()),
+        };
+        format!("<sip:{}@{remote}{parameter}>{instance}", self.user)
     }
 
     /// It hears a message of ours.

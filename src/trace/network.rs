@@ -61,6 +61,12 @@ impl Network {
         is_among(peer, &self.tcp)
     }
 
+    /// Where a trunk takes connections; phones do not.
+    pub(super) fn listens(&self, peer: &Peer) -> Option<SocketAddr> {
+        let home = self.home(peer);
+        self.config.trunks().any(|(_, trunk)| addresses_of(trunk).contains(&home)).then_some(home)
+    }
+
     /// The address by which a peer is known.
     pub(super) fn home(&self, peer: &Peer) -> SocketAddr {
         let name = peer.name.strip_prefix("trunk:").unwrap_or(&peer.name);

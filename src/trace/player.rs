@@ -644,7 +644,10 @@ impl Player {
         let flow = self.network.flow(peer, Transport::Udp);
         let extension = self.config.extension_by_number(&peer.name).map(|ix| self.config.extension(ix));
         let password = extension.and_then(|extension| extension.password.as_ref()).map(|secret| secret.expose());
-        self.actors.insert(peer.clone(), Actor::new(flow, &peer.to_string(), &peer.name, password));
+        self.actors.insert(
+            peer.clone(),
+            Actor::new(flow, self.network.listens(peer), &peer.to_string(), &peer.name, password),
+        );
     }
 
     fn is_relayed(&self) -> bool {

@@ -336,6 +336,9 @@ impl Leg {
                 };
                 (!cancelled).then_some(LegEvent::Refused(Refused { status, rang, reason: None }))
             }
+            State::Talking(_) | State::Leaving { .. } if why == Unheard::FlowFailed => {
+                client.and_then(|client| self.hear_no_way(client, means))
+            }
             // RFC 5057 §5.1: a NOTIFY without an answer says nothing about the talk.
             State::Talking(_) => match client.is_some_and(|client| self.was_notify(client)) {
                 true => None,

@@ -15,6 +15,7 @@
 //! A leg writes and reads everything its peer can hear, and nothing else: it never knows whom its call talks with.
 
 mod hear;
+mod journey;
 mod obey;
 mod refresh;
 mod reliable;
@@ -100,6 +101,8 @@ pub struct Leg {
     introduced: Option<Box<Named>>,
     /// How often a trunk has asked for credentials to our last request within the dialog.
     tried: Tried,
+    /// What we had to say last found no connection, and waits for the phone to have one again.
+    stranded: bool,
     /// The ACK to the last 2xx with its CSeq, to be sent again when that comes again.
     acked: Option<(u32, Bytes)>,
     steps: Vec<Step>,
@@ -281,6 +284,7 @@ impl Leg {
             notifying: Notifying::new(),
             introduced: None,
             tried: Tried::default(),
+            stranded: false,
             acked: None,
             steps: Vec::new(),
             said_provisional: false,

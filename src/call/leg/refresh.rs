@@ -30,6 +30,7 @@ impl Leg {
     pub fn due(&mut self, means: &mut Means) -> Option<LegEvent> {
         self.alarm = None;
         match self.state {
+            _ if self.stranded => self.stranded_is_due(means),
             State::Talking(_) => self.refresh_is_due(means),
             State::Offered { .. } => self.repeat_reliable(means),
             State::Inviting(_) | State::Leaving { .. } | State::Gone => None,
@@ -91,7 +92,7 @@ impl Leg {
 
     /// By UPDATE where the peer takes it, else by a re-INVITE that says what was said last (RFC 4028 §7.4). Where a new
     /// session is under way, it waits: the answer to that refreshes as well.
-    fn send_refresh(&mut self, means: &mut Means) {
+    pub(super) fn send_refresh(&mut self, means: &mut Means) {
         let settled = matches!(self.state, State::Talking(Talking { owes_ack: None, unacknowledged: None, .. }))
             && matches!(self.reoffer, Reoffer::None);
         match (self.refresh.updates && !self.untold, self.anchor.told().cloned()) {
