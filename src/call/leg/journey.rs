@@ -66,6 +66,8 @@ impl Leg {
                 true => self.say_goodbye(reason, means),
                 false => self.strand(Some(GOODBYE_WAITS), means),
             }
+        } else {
+            self.was_notify(client);
         }
         None
     }
