@@ -158,8 +158,8 @@ impl Habit {
                 let (speaks, acts, code) = (times.about(0, 1), times.about(2, 15), code(times));
                 Habit { speaks: Some((speaks, true)), acts: Some((acts, code)) }
             }
-            // Refuses at once.
-            6 => Habit { speaks: None, acts: Some((times.about(0, 0), code(times))) },
+            // Refuses without having rung.
+            6 => Habit { speaks: None, acts: Some((times.about(0, 6), code(times))) },
             // Answers without having rung.
             7 => Habit { speaks: None, acts: Some((times.about(0, 5), 200)) },
             // Only tries.
@@ -191,7 +191,9 @@ impl Line {
             }
             6 | 7 if !registering.is_empty() => {
                 let caller = Caller::Person(times.choices.of(registering));
-                Line::call(times, caller, Called::Person(person))
+                let own = times.choices.once_in(3);
+                let to = if own { Called::Did(times.choices.below(DIDS.len())) } else { Called::Person(person) };
+                Line::call(times, caller, to)
             }
             8 => {
                 let caller = Caller::Outside(times.choices.below(CALLERS.len()));

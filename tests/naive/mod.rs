@@ -22,6 +22,9 @@ use choices::Choices;
 use day::Day;
 use office::Office;
 
+/// Mornings in each office.
+pub const DAYS: usize = 3;
+
 /// What is seen of a call, from outside. Calls are counted from 0.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Seen {
@@ -155,7 +158,21 @@ pub fn phone(person: usize, phone: usize) -> SocketAddr {
     ([127, 0, 100 + phone as u8, person as u8 + 1], 5060).into()
 }
 
-/// What random mornings are to meet.
+/// The file of a rule in the corpus.
+pub fn file_of(rule: &str) -> String {
+    rule.replace(": ", "-").replace(' ', "-")
+}
+
+/// A tape as a file of the corpus holds it.
+pub fn written(tape: &[u16]) -> Vec<u8> {
+    tape.iter().flat_map(|choice| choice.to_be_bytes()).collect()
+}
+
+pub fn read(bytes: &[u8]) -> Vec<u16> {
+    bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect()
+}
+
+/// What random mornings are to meet. Each has a small one in `corpus` that shows it.
 pub const RULES: &[&str] = &[
     "488 or 606 of all phones",
     "a CANCEL waits",
@@ -169,6 +186,7 @@ pub const RULES: &[&str] = &[
     "closed by hand",
     "declined before",
     "declined for all phones",
+    "declines too late",
     "deputy",
     "deputy of a member",
     "entered once",
@@ -201,6 +219,7 @@ pub const RULES: &[&str] = &[
     "operator",
     "order",
     "outside hours",
+    "own DID dialled inside",
     "own way",
     "patience",
     "ring-all",

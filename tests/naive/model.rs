@@ -271,15 +271,10 @@ impl Model<'_> {
         let inside = matches!(placed.from, Caller::Person(_));
         let absent = (0..PEOPLE).map(|person| self.absence(person, inside)).collect();
         let orders = (0..self.office.groups.len()).map(|group| self.order_of(group)).collect();
-        let others = |model: &Model<'_>, did: Option<usize>| {
-            let alive = model.calls.iter().filter(|call| call.stage != Stage::Over);
-            let outside = alive.filter(|call| matches!(call.placed.from, Caller::Outside(_)));
-            outside.filter(|call| did.is_none() || call.did == did).count()
-        };
-        let (on_trunk, on_did) = match placed.to {
-            Called::Did(did) => (others(self, None), others(self, Some(did))),
-            _ => (others(self, None), 0),
-        };
+        let others = || self.calls.iter().filter(|call| call.stage != Stage::Over);
+        let on_trunk = others().filter(|call| matches!(call.placed.from, Caller::Outside(_))).count();
+        let on_did =
+            others().filter(|call| call.did.is_some() && Called::Did(call.did.unwrap_or(0)) == placed.to).count();
         let did = match placed.to {
             Called::Did(did) => Some(did),
             _ => None,
@@ -322,15 +317,16 @@ impl Model<'_> {
         self.later(self.now + placed.patience, What::GivesUp(call));
         match (placed.from, placed.to) {
             (Caller::Person(_), Called::Person(person)) => self.enter(call, vec![To::Person(person)], Last::Nothing),
-            (Caller::Person(_), _) => unreachable!("people call people"),
+            (Caller::Person(_), Called::Nobody) => unreachable!("no colleague calls nobody"),
             (Caller::Outside(_), _) if blocked => {
                 self.rule("blocked");
                 self.refuse(call, 603);
             }
             (Caller::Outside(_), Called::Nobody | Called::Person(_)) => self.refuse(call, 404),
-            (Caller::Outside(_), Called::Did(did)) => {
+            // A DID of our own dialled inside never leaves the house: no trunk has a part in it.
+            (_, Called::Did(did)) => {
                 let full = |limit: Option<usize>, taken: usize| limit.is_some_and(|limit| taken >= limit);
-                if full(self.office.trunk_limit, on_trunk) || full(self.office.dids[did].limit, on_did) {
+                if !inside && full(self.office.trunk_limit, on_trunk) || full(self.office.dids[did].limit, on_did) {
                     self.rule("full");
                     self.finish(call, 486, Some("capacity"));
                 } else {
@@ -352,6 +348,9 @@ impl Model<'_> {
             .known
             .as_ref()
             .filter(|known| is_customer && !closed_by_hand && (self.calls[call].did_open || !known.within_hours));
+        if matches!(self.calls[call].placed.from, Caller::Person(_)) {
+            self.rule("own DID dialled inside");
+        }
         let Some(known) = known else { return self.enter_plan(call) };
         let person = match known.to {
             To::Responsible => self.calls[call].responsible,
@@ -852,6 +851,7 @@ impl Model<'_> {
                 self.rule("answers too late");
                 self.see(Seen::HangsUp { call, person, phone });
             }
+            603 if stopped => self.declines_late(call, person),
             _ if stopped => {}
             200 => self.answered(leg),
             603 => self.phone_fails(leg, Reason::Declined, status),
@@ -860,6 +860,24 @@ impl Model<'_> {
             408 | 480 if rang => self.phone_fails(leg, Reason::NoAnswer, status),
             _ => self.phone_fails(leg, Reason::Unreachable, status),
         }
+    }
+
+    /// A person said no to a call that was being taken back: not rung again in this call.
+    fn declines_late(&mut self, call: usize, person: usize) {
+        if self.calls[call].stage != Stage::Ringing {
+            return;
+        }
+        self.rule("declines too late");
+        self.stop(call, person);
+        match self.calls[call].ringing.iter().any(|(ringing, _)| *ringing == person) {
+            true => self.member_fails(call, person, Reason::Declined, Some(603)),
+            false => {
+                self.calls[call].declined.push(person);
+                self.calls[call].any_declined = true;
+            }
+        }
+        self.go_on(call);
+        self.tidy(call);
     }
 
     fn phone_fails(&mut self, leg: usize, why: Reason, status: u16) {

@@ -25,9 +25,10 @@ use huntline::switch::{Input, Switch};
 
 use peer::Peer;
 use script::{PHONES, Step, WHO};
-use witness::Witness;
+pub use witness::Witness;
 
 const US: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
+const START: Instant = Instant::from_micros(1_000_000);
 /// How long the disk needs.
 const DISK: Duration = Duration::from_millis(3);
 /// 64·T1 and a little.
@@ -101,12 +102,13 @@ pub fn play(steps: &[Step], seed: u64, ending: Ending) -> Witness {
         town.step(step);
     }
     town.rest(ending);
+    town.witness.lasts(town.now.mono.since(START));
     town.witness
 }
 
 impl Town {
     fn new(seed: u64) -> Town {
-        let now = Now { mono: Instant::from_micros(1_000_000), wall: "2026-11-23T09:00:00Z".parse().unwrap() };
+        let now = Now { mono: START, wall: "2026-11-23T09:00:00Z".parse().unwrap() };
         let config = &configs()[0];
         let peers = (0..WHO).map(|who| {
             let user = USERS[usize::from(who)];
@@ -396,6 +398,9 @@ impl Town {
         self.step(&Step::Journal { stalls: false });
         // Long enough for every plan to run out, and for every answer to be given up.
         self.pass(Duration::from_secs(240));
+        if ending == Ending::Manners {
+            self.witness.talks();
+        }
         self.input(Input::EndAll);
         // An answer waits 64·T1 for its ACK, and the BYE after it as long.
         self.pass(REST * 2);

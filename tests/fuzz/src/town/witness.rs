@@ -20,6 +20,10 @@ pub struct Witness {
     ever: BTreeSet<EndpointKey>,
     failed: BTreeSet<EndpointKey>,
     lent: BTreeSet<u16>,
+    /// Who hears whom, both ways.
+    bridged: BTreeMap<EndpointKey, EndpointKey>,
+    /// Dialogs by Call-ID: whose call, whether they stand, and the port that the peer was told last.
+    dialogs: BTreeMap<String, Talker>,
     /// Our INVITEs that began something, by Call-ID.
     ours: BTreeMap<String, Ours>,
     /// Every INVITE of ours, by Call-ID and CSeq, while an answer to it can find somebody.
@@ -33,6 +37,7 @@ pub struct Witness {
     /// Dialogs in which both sides have heard the BYE: what comes after that finds nobody.
     gone: BTreeSet<String>,
     transcript: u64,
+    lasted: Duration,
     /// Requests that came in (true) and left.
     requests: BTreeMap<(bool, Method), usize>,
     /// Somebody said things that no peer says: only what holds for any bytes is asked.
@@ -43,6 +48,25 @@ pub struct Witness {
 struct Life {
     answered: bool,
     ended: bool,
+}
+
+/// One side of a call, as its peer sees it.
+#[derive(Default)]
+struct Talker {
+    call: String,
+    up: bool,
+    over: bool,
+    told: Option<u16>,
+}
+
+impl Talker {
+    fn stands(&mut self) {
+        self.up = !self.over;
+    }
+
+    fn ends(&mut self) {
+        (self.up, self.over) = (false, true);
+    }
 }
 
 /// How long an INVITE of ours is waited for: 64·T1 for anything at all, and as long again after a CANCEL.
@@ -89,6 +113,9 @@ impl Witness {
                     2 => {
                         ours.decided = true;
                         ours.up = !self.ended.contains(&id);
+                        let talker = self.dialogs.entry(id.clone()).or_default();
+                        talker.call.clone_from(&ours.call);
+                        talker.stands();
                         let tag = message.to_tag().unwrap_or_default().to_owned();
                         if !self.gone.contains(&id) {
                             self.answers.entry((id, tag, cseq)).or_insert(false);
@@ -98,6 +125,9 @@ impl Witness {
                 }
             }
             (None, Method::Invite) => {
+                if message.to_tag().is_none() {
+                    self.dialogs.entry(id.clone()).or_default().call = subject(message);
+                }
                 self.theirs.entry((id, message.branch().unwrap_or_default().to_owned(), cseq)).or_insert(false);
             }
             (None, Method::Bye) => {
@@ -123,14 +153,14 @@ impl Witness {
         self.count(false, message);
         let id = message.call_id().to_owned();
         let cseq = message.cseq().number;
+        self.tells(message, &id);
         if message.is_request() && message.method() == Method::Invite {
             let patience = Patience { sent: at, to, cut: false, heard: false, decided: false, cancelled: None };
             self.invites.entry((id.clone(), cseq)).or_insert(patience);
         }
         match (message.status(), message.method()) {
             (None, Method::Invite) if message.to_tag().is_none() => {
-                let call = message.header_named("Subject").map(|subject| String::from_utf8_lossy(subject).into_owned());
-                self.ours.entry(id).or_default().call = call.unwrap_or_default();
+                self.ours.entry(id).or_default().call = subject(message);
             }
             (None, Method::Ack) => {
                 let tag = message.to_tag().unwrap_or_default().to_owned();
@@ -148,6 +178,17 @@ impl Witness {
                     .entry((id, message.branch().unwrap_or_default().to_owned(), cseq))
                     .and_modify(|heard| *heard = true);
             }
+            _ => {}
+        }
+    }
+
+    /// What the peer of this dialog is told: where we hear it, that it stands, that it is over.
+    fn tells(&mut self, message: &Message, id: &str) {
+        let talker = self.dialogs.entry(id.to_owned()).or_default();
+        talker.told = port(message).or(talker.told);
+        match (message.method(), message.status().map(|status| status.class())) {
+            (Method::Invite, Some(2)) => talker.stands(),
+            (Method::Bye, None | Some(2)) => talker.ends(),
             _ => {}
         }
     }
@@ -197,14 +238,30 @@ impl Witness {
                 assert!(self.lent.insert(local.port()), "port {} is lent twice", local.port());
                 self.open.insert(*endpoint, local.port());
             }
-            MediaOrder::Expect { endpoint, .. } | MediaOrder::Unbridge { endpoint } => known(endpoint),
-            MediaOrder::Bridge { a, b } => [a, b].into_iter().for_each(known),
+            MediaOrder::Expect { endpoint, .. } => known(endpoint),
+            MediaOrder::Unbridge { endpoint } => {
+                known(endpoint);
+                self.part(endpoint);
+            }
+            MediaOrder::Bridge { a, b } => {
+                [a, b].into_iter().for_each(known);
+                assert_ne!(a, b, "somebody hears themselves");
+                [a, b].into_iter().for_each(|endpoint| self.part(endpoint));
+                self.bridged.extend([(*a, *b), (*b, *a)]);
+            }
             MediaOrder::Close { endpoint } => {
                 known(endpoint);
+                self.part(endpoint);
                 return self.open.remove(endpoint);
             }
         }
         None
+    }
+
+    fn part(&mut self, endpoint: &EndpointKey) {
+        if let Some(other) = self.bridged.remove(endpoint) {
+            self.bridged.remove(&other);
+        }
     }
 
     /// The newest endpoint cannot be opened.
@@ -229,6 +286,27 @@ impl Witness {
         up.sort_unstable();
         let twice = up.windows(2).find(|pair| pair[0] == pair[1]);
         assert_eq!(twice, None, "two answered phones in one call");
+    }
+
+    /// What holds when every plan has run out and the network has been sound for long: in each call nobody stands, or the
+    /// two who talk, and they hear each other.
+    pub fn talks(&self) {
+        if self.lenient {
+            return;
+        }
+        let mut standing: BTreeMap<&str, Vec<(&str, Option<EndpointKey>)>> = BTreeMap::new();
+        for (id, talker) in self.dialogs.iter().filter(|(_, talker)| talker.up) {
+            let endpoint =
+                self.open.iter().find(|(_, port)| Some(**port) == talker.told).map(|(endpoint, _)| *endpoint);
+            standing.entry(talker.call.as_str()).or_default().push((id, endpoint));
+        }
+        for (call, sides) in standing {
+            let [(one, a), (other, b)] = sides[..] else { panic!("in {call} stand {sides:?}") };
+            // A port that could not be bound is another story.
+            if let (Some(a), Some(b)) = (a, b) {
+                assert_eq!(self.bridged.get(&a), Some(&b), "{one} and {other} of {call} do not hear each other");
+            }
+        }
     }
 
     /// What holds at rest.
@@ -269,8 +347,30 @@ impl Witness {
         (of(true), of(false))
     }
 
+    /// The town has stood so long.
+    pub fn lasts(&mut self, lasted: Duration) {
+        self.lasted = lasted;
+    }
+
+    /// How long the town stood, in its own time.
+    pub fn lasted(&self) -> Duration {
+        self.lasted
+    }
+
     /// How many calls there were, and how many were answered.
     pub fn calls(&self) -> (usize, usize) {
         (self.calls.len(), self.calls.values().filter(|life| life.answered).count())
     }
+}
+
+/// Which call of the town it belongs to: carried across untouched.
+fn subject(message: &Message) -> String {
+    message.header_named("Subject").map(|subject| String::from_utf8_lossy(subject).into_owned()).unwrap_or_default()
+}
+
+/// The port of its session's first line, if it has a session.
+fn port(message: &Message) -> Option<u16> {
+    let body = std::str::from_utf8(message.body()).ok()?;
+    let line = body.lines().find_map(|line| line.strip_prefix("m=audio "))?;
+    line.split(' ').next()?.parse().ok()
 }

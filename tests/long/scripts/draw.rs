@@ -1,0 +1,110 @@
+//! Random scripts, written as the bytes that `script::read` reads: a failing one is a file for the corpus of the fuzz
+//! target `switch` as it stands.
+
+use huntline::entropy::Entropy;
+
+/// How often a step is drawn, by the number of its operation, and how many bytes follow it. More of what makes calls than of
+/// what ends them.
+const STEPS: [(u8, usize, usize); 16] = [
+    (CALL, 10, 3),
+    (RING, 10, 2),
+    (ANSWER, 14, 1),
+    (3, 6, 2),  // refuses
+    (4, 4, 1),  // hangs up
+    (5, 3, 1),  // cancels
+    (6, 7, 2),  // re-INVITE
+    (7, 2, 2),  // what it says to re-INVITEs
+    (8, 5, 1),  // INFO, UPDATE
+    (9, 2, 2),  // vanishes, comes back
+    (10, 3, 2), // registers
+    (12, 1, 1), // the disk stalls, goes on
+    (14, 1, 0), // another config
+    (15, 1, 0), // a port fails
+    (16, 1, 1), // a flow breaks
+    (PASS, 18, 2),
+];
+const CALL: u8 = 0;
+const RING: u8 = 1;
+const ANSWER: u8 = 2;
+const NETWORK: u8 = 11;
+const PASS: u8 = 17;
+/// Waits in milliseconds: within a transaction, within a ring time, past both.
+const WAITS: [u16; 10] = [0, 2, 20, 100, 300, 600, 2000, 8000, 21_000, 40_000];
+/// Places of the town: provider, second trunk, five phones and a second one of 12; not the stranger.
+const WHO: u64 = 8;
+/// Those who are called most: 12, 14, 15.
+const PHONES: [u8; 3] = [3, 4, 5];
+const PROVIDER: u8 = 0;
+const LONGEST: u64 = 60;
+
+/// What the first two bytes say, and the steps with the bytes of each.
+pub struct Drawn {
+    pub head: [u8; 2],
+    pub steps: Vec<Vec<u8>>,
+}
+
+impl Drawn {
+    pub fn new(chance: &mut Entropy) -> Drawn {
+        let head = [chance.u64() as u8, chance.u64() as u8];
+        let count = 1 + chance.below(LONGEST) as usize;
+        let mut steps = vec![network(chance)];
+        while steps.len() <= count {
+            match chance.below(8) {
+                0 => steps.extend(a_call_is_answered(chance)),
+                _ => steps.push(step(chance)),
+            }
+        }
+        Drawn { head, steps }
+    }
+
+    /// As the fuzz target reads it.
+    pub fn bytes(head: [u8; 2], steps: &[Vec<u8>]) -> Vec<u8> {
+        [&head[..], &steps.concat()].concat()
+    }
+}
+
+/// One script in three has a perfect network.
+fn network(chance: &mut Entropy) -> Vec<u8> {
+    match chance.below(3) {
+        0 => vec![NETWORK, 0, 0, 0],
+        _ => vec![NETWORK, chance.below(60) as u8, chance.below(80) as u8, chance.below(88) as u8],
+    }
+}
+
+/// What chance alone would seldom put together.
+fn a_call_is_answered(chance: &mut Entropy) -> Vec<Vec<u8>> {
+    let phone = PHONES[chance.below(PHONES.len() as u64) as usize];
+    let caller = chance.below(WHO) as u8;
+    let call = vec![CALL, if chance.below(3) == 0 { caller } else { PROVIDER }, chance.u64() as u8, chance.u64() as u8];
+    let mut steps = vec![call, wait(chance), vec![RING, phone, chance.u64() as u8], wait(chance)];
+    steps.extend([vec![ANSWER, phone], wait(chance)]);
+    steps
+}
+
+fn wait(chance: &mut Entropy) -> Vec<u8> {
+    let [high, low] = WAITS[chance.below(WAITS.len() as u64) as usize].to_be_bytes();
+    vec![PASS, high, low]
+}
+
+fn step(chance: &mut Entropy) -> Vec<u8> {
+    let all: usize = STEPS.iter().map(|(_, often, _)| often).sum();
+    let mut at = chance.below(all as u64) as usize;
+    let (op, _, follow) = STEPS
+        .into_iter()
+        .find(|(_, often, _)| {
+            let found = at < *often;
+            at = at.saturating_sub(*often);
+            found
+        })
+        .expect("one of them");
+    if op == PASS {
+        return wait(chance);
+    }
+    let mut bytes = vec![op];
+    bytes.extend((0..follow).map(|_| chance.u64() as u8));
+    // Some operations hide another behind a large place.
+    if let Some(who) = bytes.get_mut(1).filter(|_| op != 8) {
+        *who = chance.below(WHO) as u8;
+    }
+    bytes
+}
