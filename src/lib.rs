@@ -64,6 +64,7 @@
 //! - **Fact**: something that happened. **Journal**: makes facts durable. **Held**: an answer that waits for its fact.
 //! - **Means**: what a leg acts with. **House**: the call's view of the switch. **Census**: what there is, counted.
 //! - **Tape**: what is kept of a call so that it can be exported as a trace; its **parties** are the sides that spoke.
+//! - **Fork**: one early dialog of an INVITE of ours. **Diverter**: whose phone sent a call elsewhere (302).
 //! - **Trace**: a ladder that is a test. **Actor**: one of its scripted peers.
 #![deny(unsafe_code)]
 

@@ -10,8 +10,8 @@ use huntline::config::{Config, ExtensionIx, GroupIx, Nothing, TrunkIx};
 use huntline::fact::{Alarm, CallFact, MissedCause, Offered, Party, Rung, Whom};
 use huntline::key::{Arena, CallId, LegKey, OfLeg};
 use huntline::route::{
-    Availability, Caller, Destined, DialPlan, Direction, Idle, Origin, Presence, RoutePlan, Situation, come_back,
-    decide,
+    Availability, Caller, Destined, DialPlan, Direction, Idle, Origin, Presence, Reason, RoutePlan, Situation,
+    come_back, decide,
 };
 use huntline::state::State;
 
@@ -317,6 +317,10 @@ impl Legs for House {
         let trunk = self.config.trunk(trunk).name.clone();
         let whom = Whom::Trunk { trunk, number: dial.number.to_string().into() };
         Ok((key, Rung { leg, whom, device: "".into() }))
+    }
+
+    fn divert(&mut self, _: ExtensionIx, _: &str, _: bool) -> Result<RoutePlan, Vec<Reason>> {
+        Err(Vec::new())
     }
 
     fn order(&mut self, leg: LegKey, order: LegOrder) {

@@ -9,7 +9,7 @@ use crate::clock::{Duration, Timestamp};
 use crate::config::{ExtensionIx, GroupIx, TrunkIx};
 use crate::fact::{Alarm, CallFact, Rung};
 use crate::key::LegKey;
-use crate::route::{DialPlan, Presence, RoutePlan};
+use crate::route::{DialPlan, Presence, Reason, RoutePlan};
 use crate::sip::header::Replaces;
 
 /// A session description as the peer sent it (SDP, RFC 8866), before our own addresses are put in.
@@ -28,6 +28,8 @@ pub enum LegEvent {
     Answered(Option<Session>),
     /// The peer refused, or never answered (408).
     Refused(Refused),
+    /// An employee's phone refused, and says where the call is to go instead.
+    Redirected(Redirected),
     /// In a running talk the peer offers a new session (hold, resume, another codec).
     Reoffered {
         /// The session; `None`: it asks for our offer.
@@ -60,6 +62,15 @@ pub struct Refused {
     pub rang: bool,
     /// Its Reason header (RFC 3326), carried across.
     pub reason: Option<Bytes>,
+}
+
+/// A refusal with a way out (300, 301, 302).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirected {
+    /// What is to be called instead, as one would dial it.
+    pub to: Arc<str>,
+    /// What it is where nobody follows it.
+    pub refused: Refused,
 }
 
 /// Why a leg ended.
@@ -184,6 +195,11 @@ pub trait Legs {
     /// Calls a number through a trunk, at the address that is its first choice; or, where `passed` of its addresses have
     /// failed this call one after the other, at the one after the last of them.
     fn dial(&mut self, trunk: TrunkIx, passed: usize, dial: &DialPlan) -> Result<(LegKey, Rung), TrunkUnfit>;
+    /// What comes of a call that the phone of this extension sends elsewhere, after it rang or at once.
+    ///
+    /// # Errors
+    /// Why its employee may not call there.
+    fn divert(&mut self, by: ExtensionIx, to: &str, rang: bool) -> Result<RoutePlan, Vec<Reason>>;
     /// Gives a leg an order.
     fn order(&mut self, leg: LegKey, order: LegOrder);
     /// Joins the media of two legs, each with no one else.

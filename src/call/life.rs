@@ -13,6 +13,7 @@
 //! [`Walk`] through the plan says whom to ring and when to stop. What is left here is what makes a call a call: one
 //! early medium at a time, exactly one winner, and an end that says why.
 
+mod divert;
 mod transfer;
 
 use std::sync::Arc;
@@ -267,6 +268,7 @@ impl Call {
             | LegEvent::Progress(_)
             | LegEvent::Answered(_)
             | LegEvent::Refused(_)
+            | LegEvent::Redirected(_)
             | LegEvent::ReofferWithdrawn
             | LegEvent::Acknowledged(_)
             | LegEvent::Passed(_) => {}
@@ -301,6 +303,7 @@ impl Call {
             }
             LegEvent::Answered(session) => self.answered(at, session, legs),
             LegEvent::Refused(refused) => self.refused(at, &refused, now, legs),
+            LegEvent::Redirected(redirected) => self.redirected(at, &redirected, now, legs),
             LegEvent::Ended(_) => {
                 self.refused(at, &Refused { status: 480, rang: self.branches[at].ringing, reason: None }, now, legs);
             }
@@ -594,6 +597,7 @@ impl Call {
             | LegEvent::Progress(_)
             | LegEvent::Answered(_)
             | LegEvent::Refused(_)
+            | LegEvent::Redirected(_)
             | LegEvent::TransferAsked(_)
             | LegEvent::Ended(_) => {}
         }

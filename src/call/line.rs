@@ -10,7 +10,7 @@ use super::alphabet::Session;
 use super::ladder::Ladder;
 use super::life::Call;
 use crate::clock::Deadline;
-use crate::config::Config;
+use crate::config::{Config, ExtensionIx};
 use crate::key::{CallId, Flow, LegKey, TapeKey};
 use crate::route::{Caller, Direction};
 use crate::sip::HeaderName;
@@ -30,6 +30,8 @@ pub struct Line {
     pub served: Option<Box<Offer>>,
     /// Who is behind legs that are neither the caller's nor an employee's.
     pub outside: Vec<(LegKey, Identity)>,
+    /// Whose phone sent it on last.
+    pub diverter: Option<Diverter>,
     /// The DID that it counts for, by its number.
     pub did: Option<Arc<str>>,
     /// The number of its first fact: until that is on disk the caller hears 100 and nothing else.
@@ -48,6 +50,15 @@ pub struct Line {
     pub ways: SmallVec<[Flow; 4]>,
     /// Under which extensions it is listed as waiting for somebody to become free.
     pub watched: SmallVec<[Arc<str>; 4]>,
+}
+
+/// Who sent a call on.
+#[derive(Clone, Copy, Debug)]
+pub struct Diverter {
+    /// Whose phone.
+    pub by: ExtensionIx,
+    /// It rang before: somebody pressed a key.
+    pub rang: bool,
 }
 
 /// Who somebody is towards those they talk with.

@@ -22,14 +22,15 @@ mod party;
 mod session;
 
 pub use alphabet::{
-    LegEvent, LegOrder, Legs, Passed, Refused, Replaced, Session, StopReason, TransferAsked, TrunkUnfit, Why,
+    LegEvent, LegOrder, Legs, Passed, Redirected, Refused, Replaced, Session, StopReason, TransferAsked, TrunkUnfit,
+    Why,
 };
 pub use handed::Handed;
 pub use invitation::{ACCEPT, ALLOW, Invitation, SUPPORTED, contact, unknown_extensions};
 pub use ladder::Ladder;
 pub use leg::{DialogNames, DialogState, Leg, Peer, dismiss, session_of};
 pub use life::Call;
-pub use line::{Identity, Line, Offer};
+pub use line::{Diverter, Identity, Line, Offer};
 pub use means::{Means, Opened, Timer, User};
 pub use named::Named;
 pub use session::bridge;

@@ -9,6 +9,7 @@
 
 mod absence;
 mod decide;
+mod divert;
 mod draft;
 mod explain;
 mod plan;

@@ -135,6 +135,15 @@ pub enum Step {
 }
 
 impl Step {
+    /// What comes after it, by outcome.
+    pub fn next(&self) -> Next {
+        match self {
+            Step::Ring(ring) => ring.next,
+            Step::Dial(dial) => dial.next,
+            Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => Next::default(),
+        }
+    }
+
     /// Who or what it is, in a reason: `12`, `sales`, `voicemail:sales`.
     pub fn who(&self) -> Arc<str> {
         match self {

@@ -146,6 +146,13 @@ pub enum Reason {
     Is(Arc<str>, Failed),
     /// The plan goes on there.
     FallsTo(Arc<str>),
+    /// The phone of an extension sends the call elsewhere.
+    Diverts {
+        /// Whose phone.
+        who: Arc<str>,
+        /// Where to, as it said.
+        to: Arc<str>,
+    },
     /// The destination has been entered before in this call: passed over.
     AlreadyTried(Arc<str>),
     /// What a later version brings; until then the call ends with 480.
@@ -243,6 +250,7 @@ impl fmt::Display for Reason {
             Reason::Is(who, Failed::NoAnswer) => write!(f, "{who} does not answer"),
             Reason::Is(who, failed) => write!(f, "{who} is {failed}"),
             Reason::FallsTo(to) => write!(f, "falls to {to}"),
+            Reason::Diverts { who, to } => write!(f, "{who} diverts to {to}"),
             Reason::AlreadyTried(to) => write!(f, "{to} was tried before"),
             Reason::NotAvailableYet(what) => write!(f, "{what} is not available yet"),
             Reason::CannotBeCarriedOn(answer) => write!(f, "the request cannot be carried on: {answer}"),

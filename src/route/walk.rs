@@ -259,6 +259,26 @@ impl Walk {
         self.give(change, out);
     }
 
+    /// The phone of `member`, for whom the step of now is, sends the call to the step `to` of `plan`: the plan of before with
+    /// more steps.
+    pub fn divert(
+        &mut self,
+        plan: Arc<RoutePlan>,
+        to: StepIx,
+        member: ExtensionIx,
+        now: Instant,
+        presence: &dyn Presence,
+        out: &mut Vec<Order>,
+    ) {
+        let mut change = Change::default();
+        self.plan = plan;
+        self.ringing.retain(|ringing| *ringing != member);
+        self.turns.clear();
+        self.enter(Some(to), now, out, &mut change);
+        self.settle(now, presence, out, &mut change);
+        self.give(change, out);
+    }
+
     /// Somebody answered, or the caller is gone: nothing more starts. Whoever still rings is the call's to stop.
     pub fn answered(&mut self) {
         self.at = None;

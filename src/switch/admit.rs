@@ -281,6 +281,7 @@ impl Switch {
                 passed: carried(&message, origin),
             },
             served: None,
+            diverter: None,
             outside: Vec::new(),
             did: offered.did.clone(),
             first_fact: 0,

@@ -38,7 +38,7 @@ impl House<'_> {
         Some(self.decide_here(&config, Origin::Extension(to), &caller, &dialled, |situation| come_back(situation, to)))
     }
 
-    fn decide_here(
+    pub(super) fn decide_here(
         &mut self,
         config: &Config,
         origin: Origin,
@@ -91,6 +91,8 @@ impl House<'_> {
         let Some(line) = self.switch.lines.get_mut(self.line) else { return };
         let (is_caller, is_trunk) = (leg.number() == 0, matches!(leg.peer(), Peer::Trunk(_)));
         let Some(Identity { caller, display }) = identity(line, key, leg) else { return };
+        // Who sent on the call that is handed over has no part in what follows.
+        line.diverter = None;
         line.served = Some(Box::new(Offer {
             direction: if is_trunk { Direction::Inbound } else { Direction::Internal },
             caller,

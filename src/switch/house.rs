@@ -10,7 +10,7 @@ use crate::clock::{Duration, Timestamp};
 use crate::config::{DeviceRule, DidIx, ExtensionIx, GroupIx, IdentityHeader, Order, TrunkIx};
 use crate::fact::{Alarm, CallFact, Fact, Rung, Whom};
 use crate::key::{CallKey, Flow, LegKey, Transport};
-use crate::route::{Availability, Callee, DialPlan, Direction, Load, Presence, RoutePlan};
+use crate::route::{Availability, Callee, DialPlan, Direction, Load, Presence, Reason, RoutePlan};
 use crate::servers::ServerName;
 use crate::sip::{HeaderName, Host, Uri};
 
@@ -56,6 +56,10 @@ impl Legs for House<'_> {
         let dialled = self.invite(Peer::Trunk(trunk.name.clone()), whom, invitation).ok_or(TrunkUnfit::Down)?;
         self.remember(dialled.0, &dial.number);
         Ok(dialled)
+    }
+
+    fn divert(&mut self, by: ExtensionIx, to: &str, rang: bool) -> Result<RoutePlan, Vec<Reason>> {
+        self.diversion(by, to, rang)
     }
 
     fn order(&mut self, leg: LegKey, order: LegOrder) {
@@ -193,7 +197,7 @@ impl House<'_> {
             asserted,
             private: offer.caller.anonymous,
             max_forwards: offer.max_forwards,
-            passed: offer.passed.clone(),
+            passed: line.carried(None, Host::Ip(told.ip())),
             session: offer.session.clone(),
         };
         self.invite(Peer::Extension(extension.clone()), Whom::Extension(extension.clone()), invitation)
@@ -276,7 +280,7 @@ impl House<'_> {
             asserted: header.zip(own.as_deref()).map(|(header, own)| (header, named(own))),
             private: hidden,
             max_forwards: line.offer().max_forwards,
-            passed: line.offer().passed.clone(),
+            passed: line.carried(Some((trunk, own.as_deref())), server),
             session: line.offer().session.clone(),
         })
     }

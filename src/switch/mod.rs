@@ -11,6 +11,7 @@
 
 mod admit;
 mod answers;
+mod diversion;
 mod handover;
 mod house;
 mod input;

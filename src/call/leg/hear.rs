@@ -1,8 +1,10 @@
 //! What a leg's peer says, and what its call hears of it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use super::super::alphabet::{LegEvent, Passed, Refused, Why};
+use super::super::alphabet::{LegEvent, Passed, Redirected, Refused, Why};
 use super::super::forks::Worth;
 use super::super::invitation::{ALLOW, Wire, contact, unknown_extensions};
 use super::super::means::{Means, User};
@@ -165,7 +167,24 @@ impl Leg {
         let reason = response.header(HeaderName::Reason).map(Bytes::copy_from_slice);
         // Whoever is cancelled has nothing to say any more, unless a person said no at that very moment.
         let counts = !cancelled || status == Status::DECLINE;
-        counts.then(|| LegEvent::Refused(Refused { status: status.code(), rang, reason }))
+        let refused = counts.then_some(Refused { status: status.code(), rang, reason })?;
+        Some(match self.elsewhere(response) {
+            Some(to) => LegEvent::Redirected(Redirected { to, refused }),
+            None => LegEvent::Refused(refused),
+        })
+    }
+
+    /// Where an employee's phone sends the call instead: the user of the Contact that it likes best (RFC 3261 §8.1.3.4).
+    /// What a trunk says of other places is not for us to call.
+    fn elsewhere(&self, response: &Message) -> Option<Arc<str>> {
+        let follows = matches!(response.status()?.code(), 300..=302) && matches!(self.peer, Peer::Extension(_));
+        let contacts = response.addresses(HeaderName::Contact).filter(|_| follows);
+        let users = contacts.filter_map(|contact| {
+            let user = contact.uri.user_unescaped().filter(|user| !user.is_empty())?;
+            Some((contact.q().unwrap_or(1000), Arc::from(&*user)))
+        });
+        // The first of those that it likes equally.
+        users.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, user)| user)
     }
 
     /// The trunk asks for credentials, or the peer for a longer session interval: the INVITE once more, with them

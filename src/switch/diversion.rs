@@ -1,0 +1,70 @@
+//! Where a phone sends its calls instead (302), and how whoever is called then is told of it (RFC 5806).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::house::House;
+use crate::call::{Diverter, Line};
+use crate::config::{Config, DidNumber, ExtensionIx, Trunk};
+use crate::number::PhoneNumber;
+use crate::route::{Caller, Destined, Direction, Origin, Reason, RoutePlan, decide};
+use crate::sip::{HeaderName, Host, Uri};
+
+impl House<'_> {
+    /// What comes of it: read and allowed as if this employee had dialled it. Nobody sends callers to an emergency number.
+    pub(super) fn diversion(&mut self, by: ExtensionIx, to: &str, rang: bool) -> Result<RoutePlan, Vec<Reason>> {
+        let line = self.switch.lines.get(self.line).ok_or_else(Vec::new)?;
+        let config = line.config.clone();
+        let dialled = Destined::from_inside(&config, to);
+        if let Destined::Emergency(number) = &dialled {
+            return Err(vec![Reason::Emergency(number.clone())]);
+        }
+        let caller = Caller::inside(&config, by);
+        let plan = self.decide_here(&config, Origin::Extension(by), &caller, &dialled, decide);
+        if plan.refusal().is_some() {
+            return Err(plan.because);
+        }
+        if plan.direction == Direction::Outbound {
+            let day = self.switch.local_day();
+            let counter = self.switch.state.calling_outside(&config.extension(by).number, day);
+            self.switch.note_counter(counter);
+        }
+        if let Some(line) = self.switch.lines.get_mut(self.line) {
+            line.diverter = Some(Diverter { by, rang });
+        }
+        Ok(plan)
+    }
+}
+
+impl Line {
+    /// The headers that are carried across, with who diverted the call last on top (RFC 5806 §4.3). A trunk is told a
+    /// number that it knows: the employee's own, else the one we call with.
+    pub(super) fn carried(&self, trunk: Option<(&Trunk, Option<&str>)>, host: Host<'_>) -> Vec<(HeaderName, Bytes)> {
+        let mut passed = self.offer().passed.clone();
+        let Some(Diverter { by, rang }) = self.diverter else { return passed };
+        let config = &self.config;
+        let user = match trunk {
+            None => Some(config.extension(by).number.clone()),
+            Some((trunk, own)) => {
+                let personal =
+                    personal_number(config, by).map(|number| config.site.numbering.write(number, trunk.dials));
+                personal.or(own.map(str::to_owned)).map(Arc::from)
+            }
+        };
+        let reason = if rang { "deflection" } else { "unconditional" };
+        if let Some(user) = user {
+            let value = format!("<{}>;reason={reason};counter=1", Uri::sip(&user, host, None).as_str());
+            let first = passed.iter().position(|(name, _)| *name == HeaderName::Diversion).unwrap_or(passed.len());
+            passed.insert(first, (HeaderName::Diversion, value.into()));
+        }
+        passed
+    }
+}
+
+fn personal_number(config: &Config, of: ExtensionIx) -> Option<PhoneNumber> {
+    config.dids().find(|(_, did)| did.personal == Some(of)).and_then(|(_, did)| match &did.number {
+        DidNumber::Public(number) => Some(*number),
+        DidNumber::Verbatim(_) => None,
+    })
+}
