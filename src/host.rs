@@ -83,8 +83,16 @@ impl Host {
         let near = self.addresses.iter().filter(|(own, prefix)| shares(*own, peer, *prefix));
         let nearest = near.max_by_key(|(_, prefix)| *prefix).map(|(own, _)| *own);
         let same_family = |ip: &IpAddr| ip.is_ipv4() == peer.is_ipv4();
-        let any = || self.addresses.iter().map(|(own, _)| *own).find(|own| same_family(own) && !own.is_loopback());
+        let any = || self.addresses.iter().map(|(own, _)| *own).find(|own| same_family(own) && reaches_beyond(*own));
         nearest.or_else(|| self.default.filter(same_family)).or_else(any)
+    }
+}
+
+/// False for the addresses of one machine or one cable: nobody further away can answer them.
+fn reaches_beyond(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
+        IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
     }
 }
 
@@ -110,7 +118,7 @@ mod tests {
             .iter()
             .map(|(transport, address)| Listen { transport: *transport, address: address.parse().unwrap() })
             .collect();
-        let addresses = ["127.0.0.1/8", "192.168.7.2/24", "198.51.100.9/26", "2001:db8::9/64"]
+        let addresses = ["127.0.0.1/8", "192.168.7.2/24", "198.51.100.9/26", "::1/128", "fe80::9/64", "2001:db8::9/64"]
             .map(|text| text.split_once('/').unwrap())
             .map(|(ip, prefix)| (ip.parse().unwrap(), prefix.parse().unwrap()));
         Host {
@@ -132,6 +140,9 @@ mod tests {
             (any, Udp, "127.0.0.9:5080", "127.0.0.1:5060", "127.0.0.1:5060"),
             (any, Tcp, "192.0.2.10:5060", "198.51.100.9:5070", "203.0.113.1:5070"),
             (any, Udp, "[2001:db8::40]:5060", "[2001:db8::9]:5060", "[2001:db8::9]:5060"),
+            (any, Udp, "[2001:db8:7::1]:5060", "[2001:db8::9]:5060", "[2001:db8::9]:5060"),
+            (any, Udp, "[fe80::40]:5060", "[fe80::9]:5060", "[fe80::9]:5060"),
+            (any, Udp, "[::1]:5080", "[::1]:5060", "[::1]:5060"),
             (specific, Udp, "192.168.7.40:5060", "192.168.7.2:5060", "192.168.7.2:5060"),
             (specific, Udp, "192.0.2.10:5060", "198.51.100.9:5062", "203.0.113.1:5062"),
             (specific, Tcp, "192.168.7.40:5060", "192.168.7.2:5060", "192.168.7.2:5060"),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::read::Spot;
 use crate::key::Transport;
+use crate::sip::Host;
 
 /// Where we listen for SIP.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -83,6 +84,11 @@ impl SipTarget {
     /// The address, where the host is written as one.
     pub fn ip(&self) -> Option<IpAddr> {
         self.host.parse().ok()
+    }
+
+    /// The host as a URI has it; `None` for what no URI can name.
+    pub fn uri_host(&self) -> Option<Host<'_>> {
+        self.ip().map(Host::Ip).or_else(|| Host::parse(&self.host).ok())
     }
 }
 

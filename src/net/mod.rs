@@ -229,18 +229,22 @@ pub fn own_addresses() -> OwnAddresses {
         };
         Some((address(interface.address)?, prefix as u8))
     });
-    (own.collect(), facing_the_internet())
+    let mut own: Vec<(IpAddr, u8)> = own.collect();
+    let [ipv4, ipv6] = facing_the_internet();
+    // Where several of one family lead out, the one that the system would take comes first.
+    own.sort_by_key(|(address, _)| Some(*address) != ipv4 && Some(*address) != ipv6);
+    (own, ipv4.or(ipv6))
 }
 
-/// Which address the system would use towards the internet. Connecting a UDP socket sends nothing.
-fn facing_the_internet() -> Option<IpAddr> {
+/// Which address of each family the system would use towards the internet. Connecting a UDP socket sends nothing.
+fn facing_the_internet() -> [Option<IpAddr>; 2] {
     let towards = |from: &str, to: &str| {
         let socket = UdpSocket::bind(from).ok()?;
         socket.connect(to).ok()?;
         Some(socket.local_addr().ok()?.ip())
     };
     // Addresses for documentation (RFC 5737, RFC 3849): no route to them is special.
-    towards("0.0.0.0:0", "192.0.2.1:9").or_else(|| towards("[::]:0", "[2001:db8::1]:9"))
+    [towards("0.0.0.0:0", "192.0.2.1:9"), towards("[::]:0", "[2001:db8::1]:9")]
 }
 
 #[cfg(test)]

@@ -237,7 +237,7 @@ impl House<'_> {
     ) -> Option<Invitation> {
         let line = self.switch.lines.get(self.line)?;
         let config = &line.config;
-        let server = Host::parse(&trunk.server.host).ok()?;
+        let server = trunk.server.uri_host()?;
         let default = || {
             let did = config.did(trunk.default_did?);
             match &did.number {
@@ -403,7 +403,7 @@ impl Switch {
     }
 
     fn way_to(&self, target: &crate::config::SipTarget) -> Option<Way> {
-        let host = Host::parse(&target.host).ok()?;
+        let host = target.uri_host()?;
         let name = ServerName::from(target);
         let known = || self.means.servers.addresses(&name).first().copied();
         let (transport, address) = name.literal().or_else(known)?;
