@@ -9,7 +9,7 @@
 use super::super::alphabet::{LegEvent, Replaced, TransferAsked};
 use super::super::means::Means;
 use super::referral::{Referral, Stage};
-use super::{Leg, State};
+use super::{Leg, State, Unacknowledged};
 use crate::refusal::Refusal;
 use crate::sip::header::Replaces;
 use crate::sip::{HeaderName, Message, Method, Status};
@@ -21,10 +21,10 @@ impl Leg {
     /// # Errors
     /// What it is to hear where it cannot be asked like that.
     pub(super) fn hear_refer(&mut self, refer: ServerKey, request: Message) -> Result<LegEvent, Refusal> {
-        if !matches!(self.state, State::Talking(_)) {
-            return Err(Refusal::call_does_not_exist());
-        }
-        if self.referral.is_some() {
+        let State::Talking(talking) = &self.state else { return Err(Refusal::call_does_not_exist()) };
+        // Whoever is handed on is not yet sure to have heard our answer, or owes us theirs: first the call stands.
+        let waits = matches!(talking.unacknowledged, Some(Unacknowledged { offered: true, .. }));
+        if self.referral.is_some() || waits || talking.owes_ack.is_some() {
             return Err(Refusal::request_pending());
         }
         let asked = read(&request)?;

@@ -5,7 +5,7 @@ use huntline::entropy::Entropy;
 
 /// How often a step is drawn, by the number of its operation, and how many bytes follow it. More of what makes calls than of
 /// what ends them.
-const STEPS: [(u8, usize, usize); 16] = [
+const STEPS: [(u8, usize, usize); 18] = [
     (CALL, 10, 3),
     (RING, 10, 2),
     (ANSWER, 14, 1),
@@ -21,6 +21,8 @@ const STEPS: [(u8, usize, usize); 16] = [
     (14, 1, 0), // another config
     (15, 1, 0), // a port fails
     (16, 1, 1), // a flow breaks
+    (REFER, 3, 2),
+    (JOIN, 3, 1),
     (PASS, 18, 2),
 ];
 const CALL: u8 = 0;
@@ -28,6 +30,8 @@ const RING: u8 = 1;
 const ANSWER: u8 = 2;
 const NETWORK: u8 = 11;
 const PASS: u8 = 17;
+const REFER: u8 = 250;
+const JOIN: u8 = 251;
 /// Waits in milliseconds: within a transaction, within a ring time, past both.
 const WAITS: [u16; 10] = [0, 2, 20, 100, 300, 600, 2000, 8000, 21_000, 40_000];
 /// Places of the town: provider, second trunk, five phones and a second one of 12; not the stranger.
@@ -49,8 +53,9 @@ impl Drawn {
         let count = 1 + chance.below(LONGEST) as usize;
         let mut steps = vec![network(chance)];
         while steps.len() <= count {
-            match chance.below(8) {
+            match chance.below(12) {
                 0 => steps.extend(a_call_is_answered(chance)),
+                1 => steps.extend(a_call_changes_hands(chance)),
                 _ => steps.push(step(chance)),
             }
         }
@@ -78,6 +83,23 @@ fn a_call_is_answered(chance: &mut Entropy) -> Vec<Vec<u8>> {
     let call = vec![CALL, if chance.below(3) == 0 { caller } else { PROVIDER }, chance.u64() as u8, chance.u64() as u8];
     let mut steps = vec![call, wait(chance), vec![RING, phone, chance.u64() as u8], wait(chance)];
     steps.extend([vec![ANSWER, phone], wait(chance)]);
+    steps
+}
+
+/// Handed on blindly, or after a consultation that is answered or only rings.
+fn a_call_changes_hands(chance: &mut Entropy) -> Vec<Vec<u8>> {
+    let mut steps = a_call_is_answered(chance);
+    let by = steps[4][1];
+    // The colleagues stand in the same order as their places.
+    let colleague = chance.below(5) as u8;
+    let place = colleague + 2;
+    if chance.below(2) == 0 {
+        steps.extend([vec![REFER, by, colleague], wait(chance), vec![ANSWER, place]]);
+    } else {
+        steps.extend([vec![CALL, by, colleague, 1], wait(chance), vec![RING, place, 0], wait(chance)]);
+        steps.extend([vec![ANSWER, place], wait(chance), vec![JOIN, by]]);
+    }
+    steps.push(wait(chance));
     steps
 }
 

@@ -78,6 +78,7 @@ struct Tally {
     town_steps: u64,
     town_calls: u64,
     answered: u64,
+    moves: [u64; 3],
     seconds: u64,
     offices: u64,
     mornings: naive::Count,
@@ -90,10 +91,12 @@ impl Tally {
 
     fn text(&self, began: Instant) -> String {
         let wall = began.elapsed().as_secs_f64();
+        let [handed_on, returned, joined] = self.moves;
         let naive::Count { calls, steps, seen, ties, refused, seconds } = self.mornings;
         format!(
             "{} steps, {} calls, {} virtual hours in {wall:.0} s: {:.0} steps/s\n\
-             over a bad network: {} steps in {} scripts, {} calls, {} answered\n\
+             over a bad network: {} steps in {} scripts, {} calls, {} answered, {handed_on} handed on, {returned} of them \
+             given back, {joined} joined after a consultation\n\
              with the naive model: {steps} steps in {} offices, {calls} calls, {seen} things seen on the wire and in the \
              record, all as foretold; {ties} mornings with two things in one microsecond and {refused} offices that the \
              check refuses are left out",
@@ -124,6 +127,7 @@ fn run(steps: u64, seed: u64, tells: bool) -> Result<Tally, String> {
             tally.town_steps += drawn.steps.len() as u64;
             tally.town_calls += calls as u64;
             tally.answered += answered as u64;
+            tally.moves.iter_mut().zip(witness.moves()).for_each(|(sum, moves)| *sum += moves as u64);
             tally.seconds += witness.lasted().as_secs();
         } else {
             let tape = tape(&mut chance);

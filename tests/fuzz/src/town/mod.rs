@@ -180,6 +180,11 @@ impl Town {
             Step::Reinvite { who, offer } => self.speak(place(who), |peer| peer.ask("INVITE", offer, now)),
             Step::Update { who, offer } => self.speak(place(who), |peer| peer.ask("UPDATE", offer, now)),
             Step::Info { who } => self.speak(place(who), |peer| peer.ask("INFO", false, now)),
+            Step::Refer { who, to } => {
+                let to = INSIDE[usize::from(to) % INSIDE.len()];
+                self.speak(place(who), |peer| peer.refer(&format!("<sip:{to}@{}>", US.ip()), now));
+            }
+            Step::Join { who } => self.speak(place(who), |peer| peer.join(US.ip(), now)),
             Step::Mood { who, code } => self.peers[place(who)].mood = code,
             Step::Vanish { who, gone } => self.peers[place(who)].gone = gone,
             Step::Register { who, expires } => self.speak(place(who), |peer| peer.register(US, expires, now)),

@@ -1,7 +1,7 @@
 //! A peer with a mind of its own: it repeats what is not answered, answers what is repeated, and forgets nothing in time.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use huntline::clock::{Duration, Instant};
@@ -44,6 +44,7 @@ struct Talk {
     invite: (String, String, u32, bool),
     cancelled: bool,
     tried: bool,
+    refer_to: String,
     /// The last reliable response: which we sent, or whose PRACK we sent.
     rseq: u32,
 }
@@ -133,6 +134,7 @@ impl Peer {
             invite: Default::default(),
             cancelled: false,
             tried: false,
+            refer_to: String::new(),
             rseq: 0,
         };
         let invite = self.invite(&mut talk, offer, now);
@@ -174,6 +176,9 @@ impl Peer {
         if self.modern && matches!(method, "INVITE" | "UPDATE") {
             text.push_str(MODERN);
             text.push_str("Session-Expires: 90\r\n");
+        }
+        if method == "REFER" {
+            text.push_str(&format!("Refer-To: {}\r\n", talk.refer_to));
         }
         if method == "PRACK" {
             text.push_str(&format!("RAck: {} {} INVITE\r\n", talk.rseq, talk.invite.2));
@@ -270,6 +275,33 @@ impl Peer {
         };
         self.talks.insert(at, talk);
         bytes.into_iter().collect()
+    }
+
+    /// A REFER in the newest talk.
+    pub fn refer(&mut self, to: &str, now: Instant) -> Vec<Bytes> {
+        let Some(at) = self.talks.iter().rposition(|talk| talk.stage == Stage::Up) else { return Vec::new() };
+        vec![self.refer_in(at, to, now)]
+    }
+
+    /// A REFER in the talk before the newest, to whom the newest is with.
+    pub fn join(&mut self, us: IpAddr, now: Instant) -> Vec<Bytes> {
+        let up = |talk: &Talk| talk.stage == Stage::Up;
+        let Some(newest) = self.talks.iter().rposition(up) else { return Vec::new() };
+        let Some(before) = self.talks[..newest].iter().rposition(up) else { return Vec::new() };
+        let Talk { call_id, me, them, .. } = &self.talks[newest];
+        let tag = |party: &str| party.split(";tag=").nth(1).unwrap_or_default().to_owned();
+        let replaces = format!("{call_id}%3Bto-tag%3D{}%3Bfrom-tag%3D{}", tag(them), tag(me));
+        let whom = them.split(['<', '@']).nth(1).unwrap_or_default();
+        let to = format!("<{whom}@{us}?Replaces={replaces}>");
+        vec![self.refer_in(before, &to, now)]
+    }
+
+    fn refer_in(&mut self, at: usize, to: &str, now: Instant) -> Bytes {
+        let mut talk = self.talks.remove(at);
+        talk.refer_to = to.to_owned();
+        let bytes = self.within(&mut talk, "REFER", "", now);
+        self.talks.insert(at, talk);
+        bytes
     }
 
     fn cancel(&mut self, talk: &Talk, now: Instant) -> Bytes {
@@ -391,6 +423,7 @@ impl Peer {
             invite: Default::default(),
             cancelled: false,
             tried: false,
+            refer_to: String::new(),
             rseq: 0,
         });
     }
@@ -481,6 +514,7 @@ impl Talk {
             target: self.target.clone(),
             heard: None,
             invite: self.invite.clone(),
+            refer_to: self.refer_to.clone(),
             ..*self
         }
     }

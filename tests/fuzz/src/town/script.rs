@@ -46,6 +46,10 @@ pub enum Step {
     FlowCloses { who: u8 },
     /// Time passes.
     Pass { ms: u16 },
+    /// A REFER in the newest talk, to a colleague or a number outside: a blind transfer.
+    Refer { who: u8, to: u8 },
+    /// A REFER in the talk before the newest, to whom the newest is with: an attended transfer.
+    Join { who: u8 },
     /// Any bytes arrive from this peer.
     Raw { who: u8, bytes: Vec<u8> },
 }
@@ -62,34 +66,38 @@ pub fn read(mut data: &[u8]) -> Vec<Step> {
             data = rest;
             first
         };
-        steps.push(match op % 20 {
-            0 => Step::Call { who: byte() % WHO, to: byte(), offer: byte() % 4 != 0 },
-            1 => Step::Ring { who: byte() % WHO, early: byte() % 2 == 1 },
-            2 => Step::Answer { who: byte() % WHO },
-            3 => Step::Refuse { who: byte() % WHO, code: REFUSALS[usize::from(byte() % 16)] },
-            4 => Step::HangUp { who: byte() % WHO },
-            5 => Step::Cancel { who: byte() % WHO },
-            6 => Step::Reinvite { who: byte() % WHO, offer: byte() % 4 != 0 },
-            7 => Step::Mood { who: byte() % WHO, code: [200, 200, 488, 491, 481, 408][usize::from(byte() % 6)] },
-            8 => match byte() {
-                who @ 0..128 => Step::Info { who: who % WHO },
-                who => Step::Update { who: who % WHO, offer: who % 4 != 0 },
+        steps.push(match op {
+            250 => Step::Refer { who: byte() % WHO, to: byte() },
+            251 => Step::Join { who: byte() % WHO },
+            _ => match op % 20 {
+                0 => Step::Call { who: byte() % WHO, to: byte(), offer: byte() % 4 != 0 },
+                1 => Step::Ring { who: byte() % WHO, early: byte() % 2 == 1 },
+                2 => Step::Answer { who: byte() % WHO },
+                3 => Step::Refuse { who: byte() % WHO, code: REFUSALS[usize::from(byte() % 16)] },
+                4 => Step::HangUp { who: byte() % WHO },
+                5 => Step::Cancel { who: byte() % WHO },
+                6 => Step::Reinvite { who: byte() % WHO, offer: byte() % 4 != 0 },
+                7 => Step::Mood { who: byte() % WHO, code: [200, 200, 488, 491, 481, 408][usize::from(byte() % 6)] },
+                8 => match byte() {
+                    who @ 0..128 => Step::Info { who: who % WHO },
+                    who => Step::Update { who: who % WHO, offer: who % 4 != 0 },
+                },
+                9 => Step::Vanish { who: byte() % WHO, gone: byte() % 2 == 0 },
+                10 => Step::Register { who: byte() % WHO, expires: u16::from(byte()) * 20 },
+                11 => Step::Network { lost: byte(), doubled: byte(), delay_ms: u16::from(byte()) * 8 },
+                12 => Step::Journal { stalls: byte() % 2 == 0 },
+                13 => Step::Pressure { on: byte() % 2 == 0 },
+                14 => Step::Configure,
+                15 => Step::PortFails,
+                16 => Step::FlowCloses { who: byte() % WHO },
+                17 | 18 => Step::Pass { ms: u16::from_be_bytes([byte(), byte()]) },
+                _ => {
+                    let (who, length) = (byte() % WHO, usize::from(u16::from_be_bytes([byte(), byte()])));
+                    let (bytes, rest) = data.split_at(length.min(data.len()));
+                    data = rest;
+                    Step::Raw { who, bytes: bytes.to_vec() }
+                }
             },
-            9 => Step::Vanish { who: byte() % WHO, gone: byte() % 2 == 0 },
-            10 => Step::Register { who: byte() % WHO, expires: u16::from(byte()) * 20 },
-            11 => Step::Network { lost: byte(), doubled: byte(), delay_ms: u16::from(byte()) * 8 },
-            12 => Step::Journal { stalls: byte() % 2 == 0 },
-            13 => Step::Pressure { on: byte() % 2 == 0 },
-            14 => Step::Configure,
-            15 => Step::PortFails,
-            16 => Step::FlowCloses { who: byte() % WHO },
-            17 | 18 => Step::Pass { ms: u16::from_be_bytes([byte(), byte()]) },
-            _ => {
-                let (who, length) = (byte() % WHO, usize::from(u16::from_be_bytes([byte(), byte()])));
-                let (bytes, rest) = data.split_at(length.min(data.len()));
-                data = rest;
-                Step::Raw { who, bytes: bytes.to_vec() }
-            }
         });
     }
     steps

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 
 use huntline::anchor::{EndpointKey, MediaOrder};
 use huntline::clock::{Duration, Instant};
-use huntline::fact::{CallFact, Fact};
+use huntline::fact::{CallFact, EndedBy, Fact};
 use huntline::key::CallId;
+use huntline::route::{Direction, Reason};
 use huntline::sip::{Message, Method};
 
 /// 64·T1.
@@ -46,8 +47,13 @@ pub struct Witness {
 
 #[derive(Default)]
 struct Life {
+    /// Two talk.
     answered: bool,
     ended: bool,
+    /// A customer calls: who is not talking when it ends was missed.
+    customer: bool,
+    /// How often it was handed on, taken back, joined with another.
+    moved: [usize; 3],
 }
 
 /// One side of a call, as its peer sees it.
@@ -209,14 +215,28 @@ impl Witness {
         let Fact::Call(id, fact) = fact else { return };
         let life = self.calls.get_mut(id);
         match (fact, life) {
-            (CallFact::Offered(_), None) => drop(self.calls.insert(*id, Life::default())),
+            (CallFact::Offered(offered), None) => {
+                let blocked = offered.because.contains(&Reason::Blocked);
+                let outside = offered.direction == Direction::Inbound && offered.from.extension.is_none();
+                let life = Life { customer: outside && !blocked, ..Life::default() };
+                self.calls.insert(*id, life);
+            }
             (CallFact::Offered(_), Some(_)) => panic!("{id} is offered twice"),
             (_, None) => panic!("{id} was never offered: {fact:?}"),
             (CallFact::Answered { .. }, Some(life)) => {
                 assert!(!life.answered && !life.ended, "{id} is answered twice, or after its end");
                 life.answered = true;
             }
-            (CallFact::Ended(_), Some(life)) => assert!(!std::mem::replace(&mut life.ended, true), "{id} ends twice"),
+            (CallFact::Transferred { .. }, Some(life)) => (life.answered, life.moved[0]) = (false, life.moved[0] + 1),
+            (CallFact::Returned { .. }, Some(life)) => (life.answered, life.moved[1]) = (true, life.moved[1] + 1),
+            (CallFact::Merged { .. }, Some(life)) => life.moved[2] += 1,
+            (CallFact::Ended(ended), Some(life)) => {
+                assert!(!std::mem::replace(&mut life.ended, true), "{id} ends twice");
+                if ended.by != EndedBy::Transfer {
+                    let lost = life.customer && !life.answered;
+                    assert_eq!(ended.missed.is_some(), lost, "{id} ends: {ended:?}");
+                }
+            }
             (CallFact::Rung(_) | CallFact::Ringing { .. }, Some(life)) => {
                 assert!(!life.ended, "{id} goes on after its end: {fact:?}");
             }
@@ -300,12 +320,27 @@ impl Witness {
                 self.open.iter().find(|(_, port)| Some(**port) == talker.told).map(|(endpoint, _)| *endpoint);
             standing.entry(talker.call.as_str()).or_default().push((id, endpoint));
         }
+        if self.requests(Method::Refer).0 > 0 {
+            return self.talks_after_transfers(standing.into_values().flatten().collect());
+        }
         for (call, sides) in standing {
             let [(one, a), (other, b)] = sides[..] else { panic!("in {call} stand {sides:?}") };
             // A port that could not be bound is another story.
             if let (Some(a), Some(b)) = (a, b) {
                 assert_eq!(self.bridged.get(&a), Some(&b), "{one} and {other} of {call} do not hear each other");
             }
+        }
+    }
+
+    /// Once calls have changed hands they are no longer told apart by their names: whoever stands hears one other who stands.
+    fn talks_after_transfers(&self, standing: Vec<(&str, Option<EndpointKey>)>) {
+        assert!(standing.len().is_multiple_of(2), "somebody stands alone: {standing:?}");
+        let there: BTreeSet<EndpointKey> = standing.iter().filter_map(|(_, endpoint)| *endpoint).collect();
+        for (id, endpoint) in &standing {
+            let Some(endpoint) = endpoint else { continue };
+            let other = self.bridged.get(endpoint);
+            let hears = other.is_some_and(|other| there.contains(other) || self.failed.contains(other));
+            assert!(hears, "{id} hears {other:?}, who is none of {standing:?}");
         }
     }
 
@@ -345,6 +380,11 @@ impl Witness {
     pub fn requests(&self, method: Method) -> (usize, usize) {
         let of = |inward| self.requests.get(&(inward, method)).copied().unwrap_or_default();
         (of(true), of(false))
+    }
+
+    /// How often calls were handed on, taken back, and joined.
+    pub fn moves(&self) -> [usize; 3] {
+        self.calls.values().fold([0; 3], |sum, life| std::array::from_fn(|at| sum[at] + life.moved[at]))
     }
 
     /// The town has stood so long.
