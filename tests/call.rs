@@ -144,15 +144,15 @@ fn a_number_outside_goes_from_trunk_to_trunk_until_one_has_an_opinion() {
 }
 
 #[test]
-fn hold_is_carried_across_and_noted_once() {
+fn hold_is_carried_across_and_noted_once_it_is_agreed_on() {
     let mut story = Story::begin("+493012340");
     story.hear(1, LegEvent::Answered(session("b")));
     story.take();
     story.hear(0, LegEvent::Reoffered { session: session("a"), hold: true });
-    assert_eq!(story.take(), ["0 held true", "1: Reoffer(a)"]);
+    assert_eq!(story.take(), ["1: Reoffer(a)"]);
     story.hear(1, LegEvent::Reanswered(session("b")));
-    assert_eq!(story.take(), ["0: AcceptReoffer(b)", "bridge 0 1"]);
-    story.hear(0, LegEvent::Reoffered { session: session("a"), hold: true });
+    assert_eq!(story.take(), ["0 held true", "0: AcceptReoffer(b)", "bridge 0 1"]);
+    story.hear(0, LegEvent::Reoffered { session: session("a"), hold: false });
     assert_eq!(story.take(), ["1: Reoffer(a)"]);
     story.hear(1, LegEvent::ReofferRefused(488));
     assert_eq!(story.take(), ["0: RefuseReoffer(488)"]);

@@ -47,6 +47,8 @@ pub struct Call {
     stopped: SmallVec<[(LegKey, ExtensionIx); 4]>,
     dialling: Option<Dialling>,
     early: Option<LegKey>,
+    /// Who wants to hold the other one, or to talk on, and has no answer yet.
+    wish: Option<(LegKey, bool)>,
     rang: bool,
     tally: SmallVec<[(ExtensionIx, Tally); 4]>,
     failures: Failures,
@@ -110,6 +112,7 @@ impl Call {
             stopped: SmallVec::new(),
             dialling: None,
             early: None,
+            wish: None,
             rang: false,
             tally: SmallVec::new(),
             failures: Failures::default(),
@@ -577,16 +580,26 @@ impl Call {
     fn carry_across(&mut self, leg: LegKey, other: LegKey, event: LegEvent, legs: &mut dyn Legs) {
         match event {
             LegEvent::Reoffered { session, hold } => {
-                self.note_hold(leg, hold, legs);
+                self.wish = session.is_some().then_some((leg, hold));
                 legs.order(other, LegOrder::Reoffer(session));
             }
-            LegEvent::ReofferWithdrawn => legs.order(other, LegOrder::WithdrawReoffer),
+            LegEvent::ReofferWithdrawn => {
+                self.wish = None;
+                legs.order(other, LegOrder::WithdrawReoffer);
+            }
             LegEvent::Reanswered(session) => {
+                // Who is refused holds nobody.
+                if let Some((leg, hold)) = self.wish.take() {
+                    self.note_hold(leg, hold, legs);
+                }
                 legs.order(other, LegOrder::AcceptReoffer(session));
                 // What the offer added has no partner yet.
                 legs.bridge(leg, other);
             }
-            LegEvent::ReofferRefused(status) => legs.order(other, LegOrder::RefuseReoffer(status)),
+            LegEvent::ReofferRefused(status) => {
+                self.wish = None;
+                legs.order(other, LegOrder::RefuseReoffer(status));
+            }
             LegEvent::Acknowledged(session) => {
                 legs.order(other, LegOrder::Acknowledge(session));
                 legs.bridge(leg, other);

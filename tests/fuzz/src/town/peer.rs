@@ -212,7 +212,10 @@ impl Peer {
                 _ => {}
             }
         }
-        text.push_str(&format!("Contact: <sip:{}@{}>\r\n{more}", self.user, self.address));
+        // Who sends a call elsewhere means a colleague, a mobile, nobody, or the emergency.
+        let elsewhere = ["14", "15", "01705555555", "nobody", "112"][self.serial as usize % 5];
+        let user = if code == 302 { elsewhere } else { &self.user };
+        text.push_str(&format!("Contact: <sip:{user}@{}>\r\n{more}", self.address));
         if self.modern && matches!(request.method(), Method::Invite | Method::Update) {
             text.push_str(MODERN);
             if code == 200 && request.has(HeaderName::SessionExpires) {
