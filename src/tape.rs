@@ -61,7 +61,7 @@ pub struct Heard {
     /// It is a trunk.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub trunk: bool,
-    /// Which device of the extension, counted from 1 as the call met them.
+    /// Which device of the extension, or address of the trunk, counted from 1 as the call met them.
     pub device: u8,
     /// Where it is.
     pub at: SocketAddr,
@@ -109,10 +109,12 @@ struct Standing {
 #[derive(Debug)]
 struct Party {
     heard: Heard,
-    /// Tags that were heard in its dialog, ours and theirs.
-    tags: SmallVec<[u64; 3]>,
-    /// It waits for the answer to an INVITE, or we wait for the ACK to a refusal.
-    unsettled: bool,
+    /// Our tags of refusals, which an ACK repeats.
+    refused: SmallVec<[u64; 2]>,
+    /// Its INVITE waits for an answer, or its refusal for the ACK; since when.
+    theirs: Option<Instant>,
+    /// Our INVITE waits for an answer; since when.
+    ours: Option<Instant>,
 }
 
 /// When and within which reaction something is written.
@@ -162,12 +164,17 @@ impl Tape {
 
     /// A side of the call, known by its Call-ID. The number by which its messages are written.
     pub fn add_party(&mut self, who: &Who, call_id: &str) -> u16 {
-        let device = if who.trunk { 1 } else { self.device(&who.peer, who.flow.remote) };
+        let device = self.device(&who.peer, who.flow.remote);
         let Flow { remote: at, transport: by, .. } = who.flow;
         let names = [call_id.into(), "".into(), "".into()];
         let heard = Heard { peer: who.peer.clone(), trunk: who.trunk, device, at, by, us: who.us, names };
-        self.parties.push(Party { heard, tags: SmallVec::new(), unsettled: false });
+        self.parties.push(Party { heard, refused: SmallVec::new(), theirs: None, ours: None });
         (self.parties.len() - 1) as u16
+    }
+
+    /// True where one of its parties is there.
+    pub fn speaks_at(&self, remote: SocketAddr) -> bool {
+        self.parties.iter().any(|party| party.heard.at == remote)
     }
 
     /// The marks of its parties' Call-IDs.
@@ -175,9 +182,10 @@ impl Tape {
         self.parties.iter().map(|party| mark(party.heard.names[0].as_bytes()))
     }
 
-    /// True while a caller waits for an answer, or has not acknowledged a refusal: the tape is not complete.
-    pub fn is_unsettled(&self) -> bool {
-        self.parties.iter().any(|party| party.unsettled)
+    /// Since when an INVITE waits for its answer, or a refusal for its ACK, the last one: until that is over the tape is not
+    /// complete.
+    pub fn waits_since(&self) -> Option<Instant> {
+        self.parties.iter().flat_map(|party| [party.theirs, party.ours]).flatten().max()
     }
 
     /// The journal has the call's first fact: answers leave from here on. True where that is news.
@@ -212,7 +220,7 @@ impl Tape {
             self.said.push(whole);
         }
         let message = Stripped::of(bytes);
-        message.follow_invite(way, &mut party.unsettled);
+        message.follow_invite(way, moment.now, &mut party.theirs, &mut party.ours);
         message.follow_tags(way, &mut party.heard.names);
         self.begin(if way == Way::Inward { '<' } else { '>' }, moment);
         let _ = write!(self.strip, "{number} {}", self.stamp);
@@ -221,7 +229,7 @@ impl Tape {
             return;
         }
         let party = &mut self.parties[usize::from(number)];
-        message.write(way, &mut party.tags, &mut self.strip);
+        message.write(way, &party.heard.names, &mut party.refused, &mut self.strip);
         strip::write_body(way, &message, &mut self.sessions, &mut self.strip);
     }
 
@@ -307,5 +315,102 @@ impl Tape {
         }
         let micros = u64::try_from(moment.due.since(self.began).as_micros()).unwrap_or(u64::MAX);
         self.stamp = self.stamp.max(micros);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 192.168.0.9\r\ns=-\r\nc=IN IP4 192.168.0.9\r\nt=0 0\r\n\
+         a=fingerprint:sha-256 AA:BB\r\nm=audio 4000 RTP/SAVP 8\r\na=ice-pwd:hush\r\n\
+         a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:hush\r\na=ice-ufrag:x\r\n";
+
+    fn moment(millis: u64) -> Moment {
+        let at = Instant::from_micros(millis * 1000);
+        Moment { reaction: millis, due: at, now: at }
+    }
+
+    fn tape() -> (Tape, u16) {
+        let (local, remote) = ("127.0.0.1:5060".parse().unwrap(), "192.168.0.9:5060".parse().unwrap());
+        let flow = Flow { transport: Transport::Udp, local, remote, connection: 0 };
+        let mut tape = Tape::new("0123456789ab".into(), moment(0));
+        let who = Who { peer: "12".into(), trunk: false, flow, us: local };
+        let party = tape.add_party(&who, "one");
+        (tape, party)
+    }
+
+    fn message(start: &str, headers: &str, body: &str) -> String {
+        format!(
+            "{start}\r\nVia: SIP/2.0/UDP 192.168.0.9;branch=z9hG4bK1\r\nFrom: <sip:12@a>;tag=theirs\r\nTo: <sip:14@a>\r\n\
+             Call-ID: one\r\nCSeq: 1 INVITE\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    }
+
+    #[test]
+    fn what_nobody_else_may_know_is_never_written_down() {
+        let (mut tape, party) = tape();
+        let secret = "Authorization: Digest username=\"12\", response=\"hush\"\r\nProxy-Authorization: Digest hush\r\n";
+        tape.hear(party, message("INVITE sip:14@a SIP/2.0", secret, OFFER).as_bytes(), moment(0));
+        let challenge = "WWW-Authenticate: Digest realm=\"a\", nonce=\"hush\", opaque=\"hush\", qop=\"auth\"\r\n";
+        tape.hear(party, message("SIP/2.0 401 No", challenge, "").as_bytes(), moment(5));
+        let taped = tape.finish();
+        assert!(!taped.strip.contains("hush") && !taped.strip.contains("AA:BB"), "{}", taped.strip);
+        assert!(taped.strip.starts_with("\u{1e}<0 0 authorised\nINVITE sip:14@a\nFrom: "), "{}", taped.strip);
+        assert!(taped.strip.contains("inline:redacted\r\na=ice-ufrag:x\r\n"), "{}", taped.strip);
+        assert!(taped.strip.contains("\u{1e}<0 5000\n401 INVITE\nWWW-Authenticate: Digest nonce=\"redacted-"));
+    }
+
+    #[test]
+    fn a_session_and_a_repetition_stand_on_the_strip_once() {
+        let (mut tape, party) = tape();
+        let invite = message("INVITE sip:14@a SIP/2.0", "", OFFER);
+        tape.hear(party, invite.as_bytes(), moment(0));
+        tape.hear(party, invite.as_bytes(), moment(500));
+        // What leaves with our address in it is the same session.
+        let ours = OFFER.replace("192.168.0.9", "127.0.0.1").replace("4000", "20000");
+        tape.say(party, message("SIP/2.0 183 Yes", "", &ours).as_bytes(), moment(600));
+        // What they offer with a new version is another one.
+        let theirs = OFFER.replace("- 1 1 IN", "- 1 2 IN");
+        tape.hear(party, message("UPDATE sip:14@a SIP/2.0", "", &theirs).as_bytes(), moment(700));
+        let strip = tape.finish().strip;
+        let entries: Vec<&str> = strip.split(ENTRY).collect();
+        assert_eq!(entries[2], "<0 500000 = INVITE");
+        assert_eq!(entries[3].split(BODY).nth(1), Some("0"));
+        assert!(entries[4].split(BODY).nth(1).unwrap().starts_with("1\nv=0"), "{}", entries[4]);
+    }
+
+    #[test]
+    fn how_the_house_stood_comes_before_what_it_led_to_and_a_timer_is_written_when_it_was_due() {
+        let (mut tape, party) = tape();
+        let late = Moment { reaction: 2, due: Instant::from_micros(20_000_000), now: Instant::from_micros(20_003_000) };
+        tape.say(party, message("CANCEL sip:14@a SIP/2.0", "", "").as_bytes(), late);
+        tape.asks(&"14".into(), 7, |known, news| news.push(format!("asked before: {known}")));
+        tape.asks(&"14".into(), 7, |_, _| panic!("nothing has changed"));
+        tape.settle(late);
+        let taped = tape.finish();
+        assert!(
+            taped.strip.starts_with("\u{1e}!19999999 asked before: false\u{1e}>0 20000000\nCANCEL"),
+            "{}",
+            taped.strip
+        );
+        assert_eq!(taped.late, 3000);
+    }
+
+    #[test]
+    fn a_storm_of_messages_does_not_fill_the_memory() {
+        let (mut tape, party) = tape();
+        for number in 0..2000 {
+            let header = format!("Subject: {number}\r\n");
+            tape.hear(party, message("INFO sip:14@a SIP/2.0", &header, OFFER).as_bytes(), moment(number));
+        }
+        let taped = tape.finish();
+        assert!(
+            taped.strip.len() < LARGEST + 4096 && taped.left_out > 1000,
+            "{} {}",
+            taped.strip.len(),
+            taped.left_out
+        );
     }
 }

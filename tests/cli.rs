@@ -368,6 +368,46 @@ const CUSTOMERS: &str = "\u{feff}ID;Type;Name;Phone 1;Phone 2;Responsible\r
 ";
 
 #[test]
+fn a_call_of_an_older_version_has_no_trace_and_says_so() {
+    let office = Office::new("no-tape");
+    let [known, missed] = two_calls(&office.data());
+    for id in [known, missed] {
+        let (out, err, code) = office.run(&["calls", "show", &id.to_string(), "--trace"]);
+        let expected = format!(
+            "huntline: there is no tape of the call {id}: it was recorded by an older version, it was shed, or the router \
+             died in it; `calls show {id}` has what is known\n"
+        );
+        assert_eq!((out.as_str(), err.as_str(), code), ("", expected.as_str(), 1));
+    }
+    let (_, err, code) = office.run(&["calls", "show", "0000000000000", "--trace"]);
+    assert_eq!((err.as_str(), code), ("huntline: there is no call 0000000000000; `huntline calls` lists them\n", 1));
+}
+
+#[test]
+fn a_trace_is_played_again_beside_what_it_says_and_the_exit_code_tells_whether_they_are_equal() {
+    let office = Office::new("replay");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sip-traces");
+    let trace = std::fs::read_to_string(folder.join("caller-gives-up.trace")).unwrap();
+    std::fs::copy(folder.join("berlin.toml"), office.0.join("berlin.toml")).unwrap();
+    office.write("call.trace", &trace);
+    let (out, _, code) = office.run(&["replay", "call.trace", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let rows = json["lines"].as_array().unwrap();
+    assert!(rows.len() > 10 && rows.iter().all(|row| row["differs"] == false && row["said"] == row["done"]), "{out}");
+    assert_eq!((&json["equal"], &json["differ"], code), (&true.into(), &0.into(), 0));
+
+    office.write("call.trace", &trace.replace("us -> provider   487", "us -> provider   486"));
+    let (out, _, code) = office.run(&["replay", "call.trace"]);
+    let differs = out.lines().find(|line| line.contains("486 INVITE")).unwrap_or_default();
+    assert!(code == 1 && differs.starts_with('!') && differs.contains("SIP/2.0 487"), "{out}");
+
+    office.write("call.trace", "Not a trace.\n");
+    let (out, err, code) = office.run(&["replay", "call.trace"]);
+    let expected = "huntline: call.trace: line 1: the setting needs an `office` and a `clock`\n";
+    assert_eq!((out.as_str(), err.as_str(), code), ("", expected, 1));
+}
+
+#[test]
 fn an_import_is_all_or_nothing_and_names_what_it_cannot_read() {
     let office = Office::new("import");
     office.write("customers.csv", CUSTOMERS);

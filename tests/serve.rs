@@ -310,6 +310,75 @@ fn a_phone_registers_a_provider_calls_and_the_call_is_on_record() {
     assert!(!router.file.with_file_name("data").join("huntline.sock").exists());
 }
 
+/// A request of the transaction of the one before: an ACK to a refusal, a CANCEL.
+fn once_more(peer: &Peer, method: &str, call: &Call<'_>) {
+    peer.branches.set(peer.branches.get() - 1);
+    peer.request(method, NUMBER, call, "", "");
+}
+
+#[test]
+fn real_calls_are_exported_as_traces_and_play_again_as_they_were() {
+    let mut router = Router::start("trace");
+    let phone = router.phone();
+    phone.register();
+    let provider = &router.provider;
+
+    let (mut call, _) = talk(&router, &phone, "talk");
+    // The caller holds: a new offer crosses the router, and its answer comes back.
+    call.cseq += 1;
+    provider.request("INVITE", "sip:us@127.0.0.1", &call, "", &format!("{OFFER}a=sendonly\r\n"));
+    let hold = phone.asked("INVITE");
+    phone.respond(&hold, "200 OK", &format!("{OFFER}a=recvonly\r\n"));
+    provider.response(200, "INVITE");
+    provider.request("ACK", "sip:us@127.0.0.1", &call, "", "");
+    phone.asked("ACK");
+    hang_up(&router, &phone, &mut call);
+
+    let busy = Call::new("busy", CUSTOMER, NUMBER);
+    provider.request("INVITE", NUMBER, &busy, "", OFFER);
+    let invite = phone.asked("INVITE");
+    phone.respond(&invite, "486 Busy Here", "");
+    phone.asked("ACK");
+    let mut refused = busy;
+    refused.answered(&provider.response(480, "INVITE"));
+    once_more(provider, "ACK", &refused);
+
+    let mut given_up = Call::new("given-up", CUSTOMER, NUMBER);
+    provider.request("INVITE", NUMBER, &given_up, "", OFFER);
+    let invite = phone.asked("INVITE");
+    phone.respond(&invite, "180 Ringing", "");
+    provider.response(180, "INVITE");
+    once_more(provider, "CANCEL", &given_up);
+    provider.response(200, "CANCEL");
+    let cancel = phone.asked("CANCEL");
+    phone.respond(&cancel, "200 OK", "");
+    phone.respond(&invite, "487 Request Terminated", "");
+    phone.asked("ACK");
+    given_up.answered(&provider.response(487, "INVITE"));
+    once_more(provider, "ACK", &given_up);
+
+    router.signal("-TERM");
+    assert_eq!(router.ended(), Some(0));
+    let calls: serde_json::Value = serde_json::from_slice(&router.command(&["calls", "--json"]).stdout).unwrap();
+    let ids: Vec<&str> = calls.as_array().unwrap().iter().map(|call| call["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 3);
+    for id in ids {
+        let exported = router.command(&["calls", "show", id, "--trace"]);
+        let text = String::from_utf8_lossy(&exported.stdout).into_owned();
+        assert!(exported.status.success() && exported.stderr.is_empty(), "{exported:?}");
+        assert!(text.contains("INVITE +493012340 from +491701112233") && !text.contains("secret-12"), "{text}");
+        let file = router.file.with_file_name(format!("{id}.trace"));
+        std::fs::write(&file, &text).unwrap();
+        let replayed = router.command(&["replay", file.to_str().unwrap()]);
+        let shown = String::from_utf8_lossy(&replayed.stdout).into_owned();
+        assert_eq!(replayed.status.code(), Some(0), "{shown}{replayed:?}\n{text}");
+        assert!(shown.trim_end().ends_with("lines, all as the file says"), "{shown}");
+        // Whoever answers differently is found out.
+        std::fs::write(&file, text.replace("fact  ended by", "fact  ended by nobody, not by")).unwrap();
+        assert_eq!(router.command(&["replay", file.to_str().unwrap()]).status.code(), Some(1));
+    }
+}
+
 #[test]
 fn after_a_kill_the_phone_rings_without_registering_again() {
     let mut router = Router::start("kill");

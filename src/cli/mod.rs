@@ -13,6 +13,7 @@ mod explain;
 mod moment;
 mod override_hours;
 mod reload;
+mod replay;
 mod serve;
 mod status;
 mod table;
@@ -38,6 +39,7 @@ Examples:
   huntline serve --config /etc/huntline/office.toml
   huntline explain --from '8 916 123-45-67' --to +74951234567 --at 'mon 09:00'
   huntline calls --missed --from today
+  huntline calls show 0d5t3gh7k2m9p --trace > call.trace && huntline replay call.trace
   huntline override office closed --until 18:00";
 
 /// Huntline, the call router of an office.
@@ -61,6 +63,7 @@ enum Command {
     Explain(explain::Explain),
     Calls(calls::Calls),
     Contacts(contacts::Contacts),
+    Replay(replay::Replay),
     Status(status::Status),
     Override(override_hours::OverrideHours),
     Away(away::Away),
@@ -83,6 +86,7 @@ fn run(cli: Cli) -> ExitCode {
         Command::Explain(command) => command.run(&desk),
         Command::Calls(command) => command.run(&desk),
         Command::Contacts(command) => command.run(&desk),
+        Command::Replay(command) => command.run(),
         Command::Status(command) => command.run(&desk),
         Command::Override(command) => command.run(&desk),
         Command::Away(command) => command.run(&desk),

@@ -11,7 +11,6 @@ use crate::fact::{CallFact, EndedBy, Fact, KnownCustomer, MissedCause, Party, Wh
 use crate::key::CallId;
 use crate::number::PhoneNumber;
 use crate::route::{Considered, Direction, Reason};
-use crate::tape::Taped;
 
 /// Where a call stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -163,9 +162,6 @@ pub struct CallDetail {
     pub merged_into: Option<CallId>,
     /// The SIP ladder, a line for each message; empty until the last leg has said goodbye.
     pub ladder: String,
-    /// What can be exported as a trace; `None` until then, and in records of versions that kept none.
-    #[serde(skip)]
-    pub tape: Option<Box<Taped>>,
 }
 
 const COLUMNS: &str = "id, began, direction, from_number, from_text, from_name, from_extension, anonymous, to_number, to_text, \
@@ -341,7 +337,6 @@ impl CallDetail {
             caller_left: false,
             merged_into: None,
             ladder: String::new(),
-            tape: None,
         }
     }
 
@@ -409,7 +404,7 @@ impl CallDetail {
                 let talkers = self.talkers.iter_mut().filter(|talker| talker.until.is_none());
                 talkers.for_each(|talker| talker.until = Some(at));
             }
-            CallFact::Traced { ladder, tape } => (self.ladder, self.tape) = (ladder, tape),
+            CallFact::Traced { ladder, .. } => self.ladder = ladder,
             _ => {}
         }
     }
@@ -511,7 +506,6 @@ mod tests {
                 caller_left: false,
                 merged_into: None,
                 ladder: "provider -> us   INVITE".into(),
-                tape: None,
             }
         );
     }

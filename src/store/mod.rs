@@ -11,6 +11,7 @@
 //! | `write` | [`Writer`]: facts into the tables |
 //! | `recover` | what a restart finds and puts right |
 //! | `calls` | the call list, and one call in full |
+//! | `taped` | one call as it can be played again |
 //! | `customers` | the customers, as imported |
 
 mod calls;
@@ -19,6 +20,7 @@ mod customers;
 pub(crate) mod fixture;
 mod recover;
 mod schema;
+mod taped;
 mod word;
 mod write;
 
@@ -33,6 +35,7 @@ use crate::clock::Timestamp;
 pub use calls::{CallDetail, CallFilter, CallRow, CallState, LegRow, Talker, Turn};
 pub use customers::{CustomerRow, Imported};
 pub use recover::{Recovered, quick_check};
+pub use taped::OnTape;
 pub use write::Writer;
 pub(crate) use write::kill_point;
 

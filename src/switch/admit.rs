@@ -210,7 +210,8 @@ impl Switch {
         origin: Origin,
         message: &Message,
     ) -> (RoutePlan, Offered) {
-        let chance = self.means.entropy.u64();
+        let drawn = self.means.entropy.u64();
+        let chance = self.tapes.destined.take().unwrap_or(drawn);
         self.tapes.chance = chance;
         let config = self.means.config.clone();
         let customer = self.customer_of(&asker.caller);

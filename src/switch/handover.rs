@@ -79,6 +79,7 @@ impl House<'_> {
     /// A number outside that this call rings.
     pub(super) fn remember(&mut self, leg: LegKey, callee: &Callee) {
         let identity = self.switch.identity_of(callee);
+        self.switch.tape_sees_customer(self.line, callee, &identity.display);
         if let Some(line) = self.switch.lines.get_mut(self.line) {
             line.outside.push((leg, identity));
         }

@@ -68,6 +68,8 @@ pub enum Input {
     },
     /// Something that concerns the whole process happened outside: it began, it ends, a configuration was refused.
     Note(Fact),
+    /// The chance with which the next call is decided, in place of our own: a replay says it.
+    Chance(u64),
     /// No new calls; the process wants to end (SIGTERM).
     Drain,
     /// The patience of a drain is over: what still talks is hung up.

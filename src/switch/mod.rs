@@ -107,6 +107,7 @@ impl Switch {
             Input::Note(fact) => {
                 self.means.note(fact);
             }
+            Input::Chance(chance) => self.tapes.destined = Some(chance),
             Input::Drain => self.draining = true,
             Input::EndAll => self.end_all(),
         }
@@ -261,7 +262,7 @@ impl Switch {
         lines.retain(|line| *line != answered_in);
         let now = self.means.now.mono;
         for line in lines {
-            self.tape_notes(line, &format!("taken {extension}"));
+            self.tape_sees_taken(line, extension);
             self.with_call(line, |call, house| {
                 if let Some(extension) = call.config().extension_by_number(extension) {
                     call.taken(extension, now, house);

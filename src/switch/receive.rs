@@ -160,6 +160,7 @@ impl Switch {
     }
 
     pub(super) fn flow_closed(&mut self, flow: Flow) {
+        self.tapes_lose(flow);
         self.registrar.flow_closed(flow);
         let expired = {
             let (transactions, mut hand) = self.means.hand();

@@ -122,6 +122,8 @@ pub(super) struct Tapes {
     pub(super) waiting: BTreeMap<TapeKey, (String, Deadline)>,
     /// The chance with which the present call was decided.
     pub(super) chance: u64,
+    /// The chance that was told to us for the next one.
+    pub(super) destined: Option<u64>,
 }
 
 impl Switch {

@@ -12,16 +12,16 @@ use crate::clock::{Duration, Instant};
 use crate::config::{Destination, DeviceRule, Extension, Order};
 use crate::effect::Effect;
 use crate::fact::{CallFact, Fact, Offered};
-use crate::key::{CallId, CallKey, TapeKey};
+use crate::key::{CallId, CallKey, Flow, TapeKey};
 use crate::number::PhoneNumber;
-use crate::route::{Direction, Origin, RingPlan, RoutePlan, Step};
+use crate::route::{Callee, Direction, Origin, RingPlan, RoutePlan, Step};
 use crate::sip::Message;
 use crate::state::Counter;
 use crate::tape::{self, Moment, Tape, Who};
 use crate::transaction::ServerKey;
 
-/// After this nobody says an ACK any more (RFC 3261 §17.2.1, Timer H).
-const LAST_ACK: Duration = Duration::from_secs(32);
+/// After this nobody answers an INVITE or says an ACK any more (RFC 3261 §17, Timers B and H).
+const LAST_WORD: Duration = Duration::from_secs(32);
 
 impl Tapes {
     pub(super) fn get_mut(&mut self, key: TapeKey) -> Option<&mut Tape> {
@@ -48,11 +48,11 @@ impl Switch {
             Some((key, party)) => {
                 let Some(tape) = self.tapes.all.get_mut(*key) else { return };
                 tape.hear(*party, bytes, moment);
-                if !tape.is_unsettled()
+                if tape.waits_since().is_none()
                     && let Some((ladder, deadline)) = self.tapes.waiting.remove(key)
                 {
                     self.means.deadlines.cancel(deadline);
-                    self.file(*key, ladder);
+                    self.tapes.closed.push((CallKey::from_bits(u64::MAX), *key, ladder));
                 }
             }
             None => self.tapes.unclaimed = Some((call_id, bytes.clone())),
@@ -97,6 +97,32 @@ impl Switch {
         }
     }
 
+    /// An employee answered another call, so that this one stops ringing for them.
+    pub(super) fn tape_sees_taken(&self, line: CallKey, extension: &str) {
+        if let Some(tape) = self.lines.get(line).and_then(|line| self.tapes.all.get(line.tape)) {
+            tape.sees(format!("taken {extension}"));
+        }
+    }
+
+    /// A call asks who a number outside belongs to, to show the name.
+    pub(super) fn tape_sees_customer(&self, line: CallKey, number: &Callee, name: &str) {
+        let tape = self.lines.get(line).and_then(|line| self.tapes.all.get(line.tape));
+        if let (Callee::Number(number), Some(tape), false) = (number, tape, name.is_empty()) {
+            tape.sees(format!("customer {number} {name}"));
+        }
+    }
+
+    /// A connection ended: every call that spoke on it knows.
+    pub(super) fn tapes_lose(&mut self, flow: Flow) {
+        let moment = self.tapes.moment(self.means.now.mono);
+        let lines: Vec<TapeKey> = self.lines.iter().map(|(_, line)| line.tape).collect();
+        for key in lines {
+            if let Some(tape) = self.tapes.all.get_mut(key).filter(|tape| tape.speaks_at(flow.remote)) {
+                tape.note_world("lost", moment);
+            }
+        }
+    }
+
     /// Something beside the wire happened to a call.
     pub(super) fn tape_notes(&mut self, line: CallKey, text: &str) {
         let moment = self.tapes.moment(self.means.now.mono);
@@ -126,12 +152,13 @@ impl Switch {
         }
         self.tapes.unclaimed = None;
         for (_, key, ladder) in std::mem::take(&mut self.tapes.closed) {
-            if self.tapes.all.get(key).is_some_and(Tape::is_unsettled) {
-                let at = self.means.now.mono + LAST_ACK;
-                let deadline = self.means.deadlines.set(at, Timer::Tape(key));
-                self.tapes.waiting.insert(key, (ladder, deadline));
-            } else {
-                self.file(key, ladder);
+            let waits = self.tapes.all.get(key).and_then(Tape::waits_since).map(|since| since + LAST_WORD);
+            match waits.filter(|until| *until > self.means.now.mono) {
+                Some(until) => {
+                    let deadline = self.means.deadlines.set(until, Timer::Tape(key));
+                    self.tapes.waiting.insert(key, (ladder, deadline));
+                }
+                None => self.file(key, ladder),
             }
         }
     }

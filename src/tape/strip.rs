@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use smallvec::SmallVec;
 
+use crate::clock::Instant;
 use crate::sip::HeaderName;
 
 /// Begins an entry.
@@ -60,37 +61,46 @@ impl<'a> Stripped<'a> {
         self.status().map_or(method.clone(), |status| format!("{status} {method}"))
     }
 
-    /// Whether, after this message, an INVITE of theirs waits for its answer, or we for the ACK to a refusal.
-    pub(super) fn follow_invite(&self, way: Way, unsettled: &mut bool) {
+    /// Since when, after this message, an INVITE of theirs or ours waits for its answer, or a refusal for its ACK.
+    pub(super) fn follow_invite(
+        &self,
+        way: Way,
+        now: Instant,
+        theirs: &mut Option<Instant>,
+        ours: &mut Option<Instant>,
+    ) {
+        let is_invite = || self.method() == b"INVITE";
         match (way, self.status()) {
-            (Way::Inward, None) if self.start.starts_with(b"INVITE ") => *unsettled = true,
-            (Way::Inward, None) if self.start.starts_with(b"ACK ") => *unsettled = false,
-            (Way::Outward, Some(200..300)) if self.method() == b"INVITE" => *unsettled = false,
+            (Way::Inward, None) if self.start.starts_with(b"INVITE ") => *theirs = Some(now),
+            (Way::Inward, None) if self.start.starts_with(b"ACK ") => *theirs = None,
+            (Way::Outward, None) if self.start.starts_with(b"INVITE ") => *ours = Some(now),
+            (Way::Outward, Some(200..300)) if is_invite() => *theirs = None,
+            (Way::Outward, Some(300..)) if is_invite() => *theirs = Some(now),
+            (Way::Inward, Some(200..)) if is_invite() => *ours = None,
             _ => {}
         }
     }
 
-    /// The tags of the dialog: the first of each side; a 2xx has the last word.
+    /// The tags of the dialog: the first of each side. Further ones of theirs belong to other phones behind a trunk.
     pub(super) fn follow_tags(&self, way: Way, names: &mut [Box<str>; 3]) {
-        let status = self.status();
-        if names[1..].iter().all(|name| !name.is_empty()) && status.is_none_or(|status| status / 100 != 2) {
-            return;
-        }
         // What a refusal is tagged with names no dialog.
-        if status.is_some_and(|status| status >= 300) || self.method() == b"CANCEL" {
+        let refuses = self.status().is_some_and(|status| status >= 300);
+        if names[1..].iter().all(|name| !name.is_empty()) || refuses || self.method() == b"CANCEL" {
             return;
         }
-        let theirs_is_from = (way == Way::Inward) == status.is_none();
-        for line in self.lines() {
-            let place = match (line.name, theirs_is_from) {
-                (HeaderName::From, true) | (HeaderName::To, false) => 1,
-                (HeaderName::From, false) | (HeaderName::To, true) => 2,
-                _ => continue,
-            };
-            if let Some(tag) = tag_of(line.value) {
+        let (theirs, ours) = self.tags(way);
+        for (place, tag) in [(1, theirs), (2, ours)] {
+            if let Some(tag) = tag.filter(|_| names[place].is_empty()) {
                 names[place] = String::from_utf8_lossy(tag).into();
             }
         }
+    }
+
+    /// Their tag and ours.
+    fn tags(&self, way: Way) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
+        let tag = |name| self.lines().find(|line| line.name == name).and_then(|line| tag_of(line.value));
+        let (from, to) = (tag(HeaderName::From), tag(HeaderName::To));
+        if (way == Way::Inward) == self.status().is_none() { (from, to) } else { (to, from) }
     }
 
     fn lines(&self) -> impl Iterator<Item = HeaderLine<'a>> {
@@ -114,7 +124,7 @@ impl<'a> Stripped<'a> {
     }
 
     /// Writes what is kept: the first line, then the headers.
-    pub(super) fn write(&self, way: Way, tags: &mut SmallVec<[u64; 3]>, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, way: Way, names: &[Box<str>; 3], refused: &mut SmallVec<[u64; 2]>, out: &mut Vec<u8>) {
         let (status, method) = (self.status(), self.method());
         let authorised =
             |line: HeaderLine<'_>| matches!(line.name, HeaderName::Authorization | HeaderName::ProxyAuthorization);
@@ -129,7 +139,7 @@ impl<'a> Stripped<'a> {
             }
             None => put(out, self.start.strip_suffix(b" SIP/2.0").unwrap_or(self.start)),
         }
-        let addressed = self.is_addressed(way, method, status, tags);
+        let addressed = self.is_addressed(way, names, refused);
         for line in self.lines() {
             let kept = match keeps(line.name, way) {
                 Kept::Never => false,
@@ -147,23 +157,24 @@ impl<'a> Stripped<'a> {
     }
 
     /// True where From and To say something: where a dialog begins, or where they are not those of the dialog.
-    fn is_addressed(&self, way: Way, method: &[u8], status: Option<u16>, tags: &mut SmallVec<[u64; 3]>) -> bool {
-        let tag = |name| self.lines().find(|line| line.name == name).and_then(|line| tag_of(line.value)).map(mark);
-        let (from, to) = (tag(HeaderName::From), tag(HeaderName::To));
-        let is_new = |tag: Option<u64>, tags: &SmallVec<[u64; 3]>| tag.is_some_and(|tag| !tags.contains(&tag));
-        let (new_from, new_to) = (is_new(from, tags), is_new(to, tags));
-        let begins = status.is_none() && to.is_none() && method != b"CANCEL";
-        let refuses = status.is_some_and(|status| status >= 300);
-        if refuses && way == Way::Inward {
-            return false;
+    fn is_addressed(&self, way: Way, names: &[Box<str>; 3], refused: &mut SmallVec<[u64; 2]>) -> bool {
+        let (theirs, ours) = self.tags(way);
+        let is = |tag: Option<&[u8]>, place: usize| tag.is_none_or(|tag| tag == names[place].as_bytes());
+        match (way, self.status(), self.method()) {
+            (_, None, b"CANCEL") => false,
+            (Way::Inward, None, method) => {
+                let refusal = || method == b"ACK" && ours.is_some_and(|tag| refused.contains(&mark(tag)));
+                ours.is_none() || !is(theirs, 1) || !(is(ours, 2) || refusal())
+            }
+            (Way::Outward, None, b"ACK") => false,
+            (Way::Outward, None, _) => theirs.is_none() || !is(theirs, 1),
+            (Way::Inward, Some(101..300), b"INVITE") => !is(theirs, 1),
+            (Way::Outward, Some(300..), b"INVITE") => {
+                refused.extend(ours.map(mark));
+                false
+            }
+            _ => false,
         }
-        // The first two tags are the two sides of the dialog, however they come to be known.
-        let first = tags.len() < 2 && (status.is_some() || begins);
-        if begins || status.is_some() {
-            tags.extend(from.filter(|_| new_from));
-            tags.extend(to.filter(|_| new_to));
-        }
-        begins || ((new_from || new_to) && !first && way == Way::Inward)
     }
 }
 
@@ -220,9 +231,7 @@ fn keeps(name: HeaderName, way: Way) -> Kept {
             _,
         ) => Kept::Never,
         // We say these the same in every message, or by chance.
-        (Contact | Allow | Accept | AllowEvents | RecordRoute | RSeq, Way::Outward) | (RAck, Way::Inward) => {
-            Kept::Never
-        }
+        (Contact | Allow | Accept | AllowEvents | RecordRoute | RetryAfter, Way::Outward) => Kept::Never,
         _ => Kept::Always,
     }
 }
@@ -293,7 +302,7 @@ const SECRETS: [&[u8]; 5] = [b"a=ice-pwd:", b"a=fingerprint:", b"a=key-mgmt:", b
 pub fn without_addresses(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len());
     for line in body.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)) {
-        if line.starts_with(b"o=") || line.starts_with(b"c=") || line.starts_with(b"a=rtcp:") {
+        if line.is_empty() || line.starts_with(b"o=") || line.starts_with(b"c=") || line.starts_with(b"a=rtcp:") {
             continue;
         }
         match line.strip_prefix(b"m=") {

@@ -116,6 +116,8 @@ impl Actor {
                 user => format!("{display}<sip:{user}@{}>", Host::Ip(me.ip())),
             };
             self.them = format!("<sip:{target}@{}>", Host::Ip(us.ip()));
+            self.me = spoken.header("From").map_or(self.me.clone(), |from| untagged(from).to_owned());
+            self.them = spoken.header("To").map_or(self.them.clone(), |to| untagged(to).to_owned());
         }
         let uri = match (method, &self.target) {
             ("REGISTER", _) => format!("sip:{}", Host::Ip(us.ip())),
@@ -124,6 +126,7 @@ impl Actor {
             (_, Some(target)) if !begins => target.clone(),
             _ => format!("sip:{}@{us}", spoken.target.as_deref().unwrap_or(&self.user)),
         };
+        let uri = spoken.header("Request-URI").map_or(uri, str::to_owned);
         let same_branch = method == "CANCEL" || (method == "ACK" && self.invite_status >= 300);
         if !same_branch {
             self.branches += 1;
@@ -187,6 +190,7 @@ impl Actor {
                 | HeaderName::RecordRoute => {
                     let _ = write!(text, "{spelling}: {value}\r\n");
                 }
+                HeaderName::To if spoken.says("To") => {}
                 HeaderName::To if status > 100 && request.to_tag().is_none() => {
                     let _ = write!(text, "To: {value};tag={}\r\n", self.tag);
                 }
@@ -200,7 +204,8 @@ impl Actor {
     }
 
     fn finish(&self, mut text: String, spoken: &Spoken) -> Bytes {
-        for (name, value) in spoken.headers.iter().filter(|(_, value)| value != "-") {
+        let written = |(name, value): &&(String, String)| value != "-" && name != "Request-URI";
+        for (name, value) in spoken.headers.iter().filter(written) {
             let _ = write!(text, "{name}: {value}\r\n");
         }
         if !spoken.says("Contact") {
@@ -287,6 +292,10 @@ impl Actor {
             self.target = Some(contact.uri.as_str().to_owned());
         }
     }
+}
+
+fn untagged(value: &str) -> &str {
+    value.split(";tag=").next().unwrap_or_default()
 }
 
 /// The session of this name as its owner sends it. The name stands in a line of its own, which passes through us.

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use super::notation::{Peer, Setting};
+use super::export::trunk_word;
+use super::notation::{Peer, Place, Setting};
 use crate::config::{Config, Trunk};
 use crate::key::{Flow, Transport};
 
@@ -17,9 +18,11 @@ pub(super) struct Network {
     config: Arc<Config>,
     tcp: Vec<Peer>,
     ipv6: Vec<Peer>,
+    places: Vec<Place>,
     /// One for each address of a peer.
-    open: BTreeMap<IpAddr, Connection>,
+    open: BTreeMap<SocketAddr, Connection>,
     last: u32,
+    begun: Vec<SocketAddr>,
 }
 
 struct Connection {
@@ -33,7 +36,8 @@ struct Connection {
 impl Network {
     pub(super) fn new(config: Arc<Config>, setting: &Setting) -> Network {
         let (tcp, ipv6) = (setting.tcp.clone(), setting.ipv6.clone());
-        Network { config, tcp, ipv6, open: BTreeMap::new(), last: 0 }
+        let places = setting.places.clone();
+        Network { config, tcp, ipv6, places, open: BTreeMap::new(), last: 0, begun: Vec::new() }
     }
 
     /// Our own addresses with the lengths of their prefixes, the one that leads out first.
@@ -58,23 +62,52 @@ impl Network {
 
     /// True for a peer that speaks TCP where nothing else is said.
     pub(super) fn speaks_tcp(&self, peer: &Peer) -> bool {
-        is_among(peer, &self.tcp)
+        is_among(peer, &self.tcp) || self.place(peer).is_some_and(|place| place.by == Transport::Tcp)
+    }
+
+    fn place(&self, peer: &Peer) -> Option<&Place> {
+        self.places.iter().find(|place| is_among(peer, std::slice::from_ref(&place.peer)))
+    }
+
+    /// A peer is somewhere else now.
+    pub(super) fn moves(&mut self, to: &Place) {
+        self.places.retain(|place| place.peer != to.peer);
+        self.places.push(to.clone());
+    }
+
+    /// Where a trunk is: as the trace says, in the order of its devices, else as [`addresses_of`] does.
+    pub(super) fn addresses_of(&self, trunk: &Trunk) -> Vec<SocketAddr> {
+        let at = self.config.trunks().position(|(_, other)| other.name == trunk.name).unwrap_or(0);
+        let names = [trunk_word(at, &trunk.name), format!("trunk:{}", trunk.name)];
+        let mut places: Vec<_> = self.places.iter().filter(|place| names.contains(&place.peer.name)).collect();
+        places.sort_by_key(|place| place.peer.device);
+        match places.is_empty() {
+            true => addresses_of(trunk),
+            false => places.into_iter().map(|place| place.address).collect(),
+        }
     }
 
     /// Where a trunk takes connections; phones do not.
     pub(super) fn listens(&self, peer: &Peer) -> Option<SocketAddr> {
         let home = self.home(peer);
-        self.config.trunks().any(|(_, trunk)| addresses_of(trunk).contains(&home)).then_some(home)
+        self.config.trunks().any(|(_, trunk)| self.addresses_of(trunk).contains(&home)).then_some(home)
     }
 
     /// The address by which a peer is known.
     pub(super) fn home(&self, peer: &Peer) -> SocketAddr {
+        if let Some(place) = self.place(peer) {
+            return place.address;
+        }
         let name = peer.name.strip_prefix("trunk:").unwrap_or(&peer.name);
         let trunk = match name {
             "provider" => self.config.trunks().next(),
             name => self.config.trunk_by_name(name).map(|ix| (ix, self.config.trunk(ix))),
         };
-        if let Some((_, trunk)) = trunk {
+        let by_number = || {
+            let at = name.strip_prefix('#')?.parse::<usize>().ok()?.checked_sub(1)?;
+            self.config.trunks().nth(at)
+        };
+        if let Some((_, trunk)) = trunk.or_else(by_number) {
             let addresses = addresses_of(trunk);
             return addresses[usize::from(peer.device.saturating_sub(1)).min(addresses.len() - 1)];
         }
@@ -95,19 +128,22 @@ impl Network {
         if transport == Transport::Udp {
             return Flow { transport, local, remote: home, connection: 0 };
         }
-        if let Some(connection) = self.open.get(&home.ip()) {
+        if let Some(connection) = self.open.get(&home) {
             return connection.flow;
         }
         self.last += 1;
-        let remote = SocketAddr::new(home.ip(), 40_000 + self.last as u16);
+        // A phone that the trace says to be somewhere begins there; after that each connection has a port of its own.
+        let known = self.place(peer).map(|place| place.address).filter(|_| !self.begun.contains(&home));
+        self.begun.push(home);
+        let remote = known.unwrap_or(SocketAddr::new(home.ip(), 40_000 + self.last as u16));
         let flow = Flow { transport, local, remote, connection: self.last };
-        self.open.insert(home.ip(), Connection { flow, home, asked_for: None });
+        self.open.insert(home, Connection { flow, home, asked_for: None });
         flow
     }
 
     /// A peer's connection is lost; the flows whose end we hear of.
     pub(super) fn lose(&mut self, peer: &Peer) -> Vec<Flow> {
-        let lost = self.open.remove(&self.home(peer).ip());
+        let lost = self.open.remove(&self.home(peer));
         lost.into_iter().flat_map(|lost| [Some(lost.flow), lost.asked_for]).flatten().collect()
     }
 
@@ -124,14 +160,14 @@ impl Network {
             open.asked_for = open.asked_for.or((flow.connection == 0).then_some(flow));
             return Some((open.flow, open.home));
         }
-        let listens = || self.config.trunks().any(|(_, trunk)| addresses_of(trunk).contains(&flow.remote));
+        let listens = || self.config.trunks().any(|(_, trunk)| self.addresses_of(trunk).contains(&flow.remote));
         if flow.connection != 0 || !listens() {
             return None;
         }
         self.last += 1;
         let opened = Flow { connection: self.last, ..flow };
         let home = flow.remote;
-        self.open.insert(home.ip(), Connection { flow: opened, home, asked_for: Some(flow) });
+        self.open.insert(home, Connection { flow: opened, home, asked_for: Some(flow) });
         Some((opened, home))
     }
 }

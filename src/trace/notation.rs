@@ -18,14 +18,26 @@
 //! ```
 //!
 //! The first paragraph is the title, the second the setting, the rest the ladder. A peer is `provider` (the first trunk),
-//! `trunk:NAME`, or an extension's number; `15/2` is its second device, `provider.b` the side of a second call.
+//! `trunk:NAME`, `trunk:#2` (the second one of the file), or an extension's number; `15/2` is its second device, `provider.b`
+//! the side of a second call.
 //! A setting `tcp 14` or `ipv6 14` says how that peer speaks, `over tcp` how this one message travels, `sdp "LINE"` what its
 //! body says among other things; `lost 14` cuts the connection of a peer, which opens another when it next speaks.
 //! `+2s..4s` waits for what leaves us by itself within these bounds (where chance says when).
 //! `explain FROM TO` asks what would happen to such a call now: the lines indented under it are the answer, and the next
 //! call must be decided so. `#` begins a comment. Lines indented by four blanks under a message are further headers, or, after one that says `--`,
 //! its body, exactly as they stand but for their holes: `{14 call-id}`, `{14 tag}` and `{14 our-tag}` are what the dialog
-//! with 14 is called.
+//! with 14 is called, `{us}` is our address as the peer is told it, with its port, `{host}` without. A header that is called
+//! `Request-URI` stands in the first line.
+//!
+//! A trace of a real call has more in its setting: the office itself and the sessions, indented by four blanks; where the
+//! peers are (`at 14 192.168.1.9:5060 udp contact "sip:14@192.168.1.9"`: with a contact it is registered); trunks that are
+//! `down`, counters (`counter {"rotation":…}`), the `chance` by which members are shuffled; how `late` the machine was, so
+//! that what left by a timer may have left that much earlier. In its ladder `now 14 busy`, `now 14 free`, `now 14 taken`,
+//! `now 14 gone` and `now at 14 …` say what the house did meanwhile.
+
+mod standing;
+mod word;
+mod write;
 
 use std::fmt;
 
@@ -61,6 +73,20 @@ pub struct Setting {
     pub busy: Vec<String>,
     /// What an admin has done before: `away 12`, `override office closed until 2026-11-23T18:00:00Z`, `block +49…`.
     pub before: Vec<Vec<String>>,
+    /// The config itself, where it stands in the trace.
+    pub config: Option<String>,
+    /// Where peers are, if that matters.
+    pub places: Vec<Place>,
+    /// Sessions by name; others are made up.
+    pub sessions: Vec<(String, String)>,
+    /// Trunks that do not answer.
+    pub down: Vec<String>,
+    /// Counters that have moved before, as JSON.
+    pub counters: Vec<String>,
+    /// The chance with which the call is decided.
+    pub chance: Option<u64>,
+    /// What leaves by a timer may have left so much earlier than its line says.
+    pub late: Duration,
 }
 
 /// A customer of the setting.
@@ -86,7 +112,7 @@ pub struct Line {
 }
 
 /// What a line says.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// A message passes between a peer and us.
     Message(Box<Spoken>),
@@ -100,6 +126,8 @@ pub enum Step {
     Fact(String),
     /// An admin does something: the words of the command.
     Admin(Vec<String>),
+    /// Somebody of the house did something outside this trace: `14 busy`, `at 14 …`.
+    Meanwhile(Vec<String>),
     /// An admin asks what would happen to a call, and the next call is decided as the answer says.
     Explain {
         /// Who calls.
@@ -111,19 +139,8 @@ pub enum Step {
     },
 }
 
-/// One side of a ladder.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Peer {
-    /// `provider`, `trunk:NAME`, or an extension's number.
-    pub name: String,
-    /// Which of its devices, counted from 1.
-    pub device: u8,
-    /// Which of its calls, where it has more than one.
-    pub call: String,
-}
-
 /// A message of the ladder, or several alike: a line `us -> 14, 15` speaks of two.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Spoken {
     /// True: from the peer to us, so it is done; false: from us, so it is expected.
     pub inward: bool,
@@ -155,6 +172,10 @@ pub struct Spoken {
     pub body: Option<String>,
 }
 
+pub use standing::Place;
+pub use word::Peer;
+use word::{unquoted, words};
+
 /// What cannot be read, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
@@ -172,34 +193,6 @@ impl fmt::Display for Unreadable {
 
 impl std::error::Error for Unreadable {}
 
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)?;
-        if self.device != 1 {
-            write!(f, "/{}", self.device)?;
-        }
-        if !self.call.is_empty() {
-            write!(f, ".{}", self.call)?;
-        }
-        Ok(())
-    }
-}
-
-impl Peer {
-    /// Reads `15`, `15/2`, `provider.b`.
-    pub fn read(text: &str) -> Peer {
-        let (rest, call) = match text.split_once('.') {
-            Some((rest, call)) if !rest.is_empty() => (rest, call),
-            _ => (text, ""),
-        };
-        let (name, device) = match rest.split_once('/') {
-            Some((name, device)) => (name, device.parse().unwrap_or(1)),
-            None => (rest, 1),
-        };
-        Peer { name: name.to_owned(), device, call: call.to_owned() }
-    }
-}
-
 impl Script {
     /// Reads a whole trace.
     ///
@@ -212,6 +205,10 @@ impl Script {
             let (number, refuse) = (at + 1, |why: String| Unreadable { line: at + 1, why });
             if part == Part::Ladder && raw.starts_with("    ") {
                 script.add_indented(&raw[4..]).map_err(refuse)?;
+                continue;
+            }
+            if part == Part::Setting && raw.starts_with("    ") {
+                script.setting.add_indented(&raw[4..]).map_err(refuse)?;
                 continue;
             }
             let line = uncommented(raw).trim_end();
@@ -233,7 +230,7 @@ impl Script {
                 }
             }
         }
-        if script.setting.office.is_empty() || script.setting.clock.is_none() {
+        if !script.setting.has_office() || script.setting.clock.is_none() {
             return Err(Unreadable { line: 1, why: "the setting needs an `office` and a `clock`".into() });
         }
         Ok(script)
@@ -272,7 +269,7 @@ impl Part {
     fn after_blank(self, script: &Script) -> Part {
         match self {
             Part::Title if !script.title.is_empty() => Part::Setting,
-            Part::Setting if !script.setting.office.is_empty() => Part::Ladder,
+            Part::Setting if script.setting.has_office() => Part::Ladder,
             part => part,
         }
     }
@@ -293,41 +290,30 @@ fn uncommented(line: &str) -> &str {
     line
 }
 
-/// Words at blanks and commas; what stands in quotes is one word, with its quotes.
-fn words(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word = String::new();
-    let mut quoted = false;
-    for character in text.chars() {
-        match character {
-            '"' => {
-                quoted = !quoted;
-                word.push('"');
-            }
-            ' ' | '\t' | ',' if !quoted => {
-                if !word.is_empty() {
-                    words.push(std::mem::take(&mut word));
-                }
-            }
-            character => word.push(character),
-        }
-    }
-    if !word.is_empty() {
-        words.push(word);
-    }
-    words
-}
-
-fn unquoted(word: &str) -> String {
-    word.trim_matches('"').to_owned()
-}
-
 impl Setting {
+    /// True once an office is named or begun.
+    fn has_office(&self) -> bool {
+        !self.office.is_empty() || self.config.is_some()
+    }
+
+    /// A line of the office, or of the session that was named last.
+    fn add_indented(&mut self, text: &str) -> Result<(), String> {
+        match (self.sessions.last_mut(), &mut self.config) {
+            (Some((_, session)), _) => session.push_str(&format!("{text}\r\n")),
+            (None, Some(config)) => config.push_str(&format!("{text}\n")),
+            (None, None) => {
+                return Err("an indented line of the setting belongs under `office` or `session NAME`".into());
+            }
+        }
+        Ok(())
+    }
+
     fn add(&mut self, line: &str) -> Result<(), String> {
         let (key, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let rest = rest.trim();
         let list = words(rest);
         match key {
+            "office" if rest.is_empty() => self.config = Some(String::new()),
             "office" => self.office = rest.to_owned(),
             "clock" => self.clock = Some(read_clock(rest)?),
             "registered" => self.registered.extend(list.iter().map(|word| Peer::read(word))),
@@ -346,6 +332,12 @@ impl Setting {
                 self.customers.push(KnownNumber { number: number.clone(), name: unquoted(name), responsible });
             }
             "away" | "override" | "block" => self.before.push(words(line)),
+            "at" => self.places.push(Place::read(&list)?),
+            "session" => self.sessions.push((rest.to_owned(), String::new())),
+            "down" => self.down.push(rest.to_owned()),
+            "counter" => self.counters.push(rest.to_owned()),
+            "chance" => self.chance = Some(rest.parse().map_err(|_| "expected: chance NUMBER")?),
+            "late" => self.late = read_span(&format!("+{rest}")).ok_or("expected: late 20ms")?,
             _ => return Err(format!("{key:?} is no word of the setting")),
         }
         Ok(())
@@ -400,6 +392,9 @@ impl Step {
         if let Some(command) = line.strip_prefix("admin ") {
             return Ok(Step::Admin(words(command)));
         }
+        if let Some(what) = line.strip_prefix("now ") {
+            return Ok(Step::Meanwhile(words(what)));
+        }
         if let Some(call) = line.strip_prefix("explain ") {
             return match &words(call)[..] {
                 [from, to] => Ok(Step::Explain { from: unquoted(from), to: unquoted(to), answer: Vec::new() }),
@@ -441,29 +436,20 @@ fn split_peers(text: &str) -> (Vec<String>, &str) {
 }
 
 impl Spoken {
+    /// The further header of this name.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
     /// True where a further header of this name stands in the line: it takes the place of the usual one.
     pub(super) fn says(&self, name: &str) -> bool {
-        self.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name))
+        self.header(name).is_some()
     }
 
     fn read(inward: bool, peers: &[String], rest: &str) -> Result<Spoken, String> {
         let list = words(rest);
-        let mut spoken = Spoken {
-            inward,
-            peers: peers.iter().map(|peer| Peer::read(peer)).collect(),
-            method: None,
-            status: None,
-            target: None,
-            from: None,
-            session: None,
-            reason: None,
-            sdp: Vec::new(),
-            over_tcp: false,
-            again: false,
-            authorised: false,
-            headers: Vec::new(),
-            body: None,
-        };
+        let peers = peers.iter().map(|peer| Peer::read(peer)).collect();
+        let mut spoken = Spoken { inward, peers, ..Spoken::default() };
         let mut rest = list.iter().map(String::as_str).peekable();
         let what = rest.next().ok_or("a method or a status is missing")?;
         match what.parse::<u16>() {

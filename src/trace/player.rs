@@ -9,8 +9,9 @@ use bytes::Bytes;
 
 use super::actor::{Actor, is_session};
 use super::diary::Diary;
-use super::network::{Network, addresses_of};
-use super::notation::{Line, Peer, Script, Spoken, Step};
+use super::export::Recorded;
+use super::network::Network;
+use super::notation::{Line, Peer, Place, Script, Spoken, Step};
 use crate::anchor::{EndpointKey, MediaEvent, MediaOrder};
 use crate::clock::{Duration, Instant, Now, Timestamp};
 use crate::config::Config;
@@ -18,15 +19,61 @@ use crate::customer::{CustomerIndex, Entry, Kind};
 use crate::effect::Effect;
 use crate::entropy::Entropy;
 use crate::fact::{CallFact, Fact};
+use crate::host::Host;
 use crate::hypothesis::Hypothesis;
-use crate::key::{Flow, Transport};
+use crate::key::{CallId, Flow, Transport};
 use crate::registrar::Bound;
 use crate::servers::ServerName;
 use crate::sip::{HeaderName, Message, Method};
 use crate::switch::{Input, Question, Switch};
+use crate::tape::{Taped, without_addresses};
 
 /// 64·T1 and a little: nothing of a call outlives it (RFC 3261 §17).
 const REST: Duration = Duration::from_secs(33);
+
+/// A line of a trace beside what happened.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Row {
+    /// When, in seconds since the beginning.
+    pub at: f64,
+    /// What the trace says; empty where it says nothing of it.
+    pub said: String,
+    /// What happened; empty where nothing of the kind did.
+    pub done: String,
+    /// True where these are not the same.
+    pub differs: bool,
+}
+
+/// Plays a script to its end, whatever differs, and sets both side by side. In the trace of a real call, which has its
+/// office in itself, a decision that is not mentioned is a difference too.
+///
+/// # Errors
+/// The trace cannot be played: its setting makes no sense, or a peer is to say what it cannot.
+pub fn compare(script: &Script, config: Arc<Config>) -> Result<Vec<Row>, Failure> {
+    let mut player = Player::new(script, config);
+    player.rows = Some(Vec::new());
+    let result = player.run(script, &mut |_| {});
+    match result {
+        Ok(()) => Ok(player.rows.unwrap_or_default()),
+        // Whatever is left over at the end is what happened in place of an end.
+        Err((0, why)) => {
+            player.add_unsaid(why);
+            Ok(player.rows.unwrap_or_default())
+        }
+        Err((line, why)) => Err(Failure { line, why, ladder: player.ladder.join("\n") }),
+    }
+}
+
+/// Plays a script like [`play`] and gives its calls as they would be on record.
+///
+/// # Errors
+/// The first line that does not hold.
+pub fn record(script: &Script, config: Arc<Config>) -> Result<Vec<Recorded>, Failure> {
+    let mut player = Player::new(script, config);
+    let result = player.run(script, &mut |_| {});
+    result.map_err(|(line, why)| Failure { line, why, ladder: player.ladder.join("\n") })?;
+    Ok(player.recorded)
+}
 
 /// Why a trace does not hold.
 #[derive(Clone, Debug)]
@@ -71,7 +118,8 @@ struct Player {
     /// Sent by us and not yet expected by a line.
     sent: VecDeque<Sent>,
     seen: Vec<(SocketAddr, Bytes)>,
-    facts: VecDeque<String>,
+    /// Facts that no line has spoken of, and whether they are decisions of a call.
+    facts: VecDeque<(String, bool)>,
     diary: Diary,
     /// The answer to the last question, as the control socket would give it.
     answer: Option<serde_json::Value>,
@@ -85,7 +133,30 @@ struct Player {
     ladder: Vec<String>,
     questions: u64,
     broken: Option<String>,
+    /// Calls so far, with their facts.
+    recorded: Vec<Recorded>,
+    /// Calls of which the trace does not speak: somebody is in a talk.
+    hidden: Vec<CallId>,
+    is_hidden: bool,
+    /// Talks of which the trace does not speak: whose, and the two sides; `None` once it is over.
+    talks: Vec<Option<Talk>>,
+    /// The trace mentions every decision.
+    is_whole: bool,
+    /// Both sides, where they are compared to the end.
+    rows: Option<Vec<Row>>,
+    sessions: BTreeMap<String, String>,
+    down: Vec<String>,
+    late: Duration,
+    host: Host,
     media: BTreeMap<EndpointKey, u16>,
+}
+
+/// A talk of somebody who is busy.
+struct Talk {
+    who: String,
+    /// Who hangs up.
+    one: String,
+    other: String,
 }
 
 struct Sent {
@@ -121,6 +192,16 @@ impl Player {
             ladder: Vec::new(),
             questions: 0,
             broken: None,
+            recorded: Vec::new(),
+            hidden: Vec::new(),
+            is_hidden: false,
+            talks: Vec::new(),
+            is_whole: script.setting.config.is_some(),
+            rows: None,
+            sessions: script.setting.sessions.iter().cloned().collect(),
+            down: script.setting.down.clone(),
+            late: script.setting.late,
+            host: Host::new(&config),
             media: BTreeMap::new(),
             config,
         }
@@ -132,8 +213,9 @@ impl Player {
             self.play_line(line, overheard).map_err(|why| (line.number, why))?;
         }
         self.check_nothing_unsaid().map_err(|why| (0, why))?;
-        for (number, peer) in script.setting.busy.iter().enumerate() {
-            self.end_talk(number, peer, overheard).map_err(|why| (0, why))?;
+        self.check_no_decision_unsaid(self.facts.len());
+        for talk in std::mem::take(&mut self.talks).into_iter().flatten() {
+            self.end_talk(&talk, overheard).map_err(|why| (0, why))?;
         }
         self.rest(overheard).map_err(|why| (0, why))
     }
@@ -141,12 +223,19 @@ impl Player {
     fn set_up(&mut self, script: &Script, overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
         let addresses = self.network.own();
         let default = addresses.first().map(|(own, _)| *own);
+        self.host.found(addresses.clone(), default);
         self.input(Input::Host { addresses, default }, overheard);
         self.input(Input::Configure(self.config.clone()), overheard);
         for peer in &script.setting.registered {
             match self.network.speaks_tcp(peer) {
                 true => self.register(peer, overheard)?,
                 false => self.restore_binding(peer, overheard),
+            }
+        }
+        for place in script.setting.places.iter().filter(|place| place.contact.is_some()) {
+            match place.by {
+                Transport::Tcp => self.register_at(place, overheard)?,
+                Transport::Udp => self.restore(place, overheard),
             }
         }
         let mut customers = CustomerIndex::default();
@@ -167,32 +256,27 @@ impl Player {
         for words in &script.setting.before {
             self.admin(words, overheard)?;
         }
-        for (number, peer) in script.setting.busy.iter().enumerate() {
-            self.begin_talk(number, peer, overheard)?;
+        for peer in &script.setting.busy {
+            self.begin_talk(peer, overheard)?;
         }
+        for counter in &script.setting.counters {
+            let counter = serde_json::from_str(counter).map_err(|error| format!("counter: {error}"))?;
+            self.input(Input::Restore(Fact::Counted(counter)), overheard);
+        }
+        if let Some(chance) = script.setting.chance {
+            self.input(Input::Chance(chance), overheard);
+        }
+        self.recorded.clear();
         self.facts.clear();
         self.ladder.clear();
         Ok(())
     }
 
     fn restore_binding(&mut self, peer: &Peer, overheard: &mut dyn FnMut(&[u8])) {
-        let Flow { transport, local, remote, .. } = self.network.flow(peer, Transport::Udp);
-        let bound = Bound {
-            extension: peer.name.as_str().into(),
-            identity: format!("sip:{}@{remote}", peer.name),
-            contact: format!("sip:{}@{remote}", peer.name),
-            path: Vec::new(),
-            transport,
-            local,
-            remote,
-            call_id: format!("{peer}-register"),
-            cseq: 1,
-            granted: 3600,
-            expires: self.now.after(Duration::from_secs(3600)).wall,
-            echo: String::new(),
-            user_agent: "Trace".into(),
-        };
-        self.input(Input::Restore(Fact::Bound(Box::new(bound))), overheard);
+        let address = self.network.home(peer);
+        let contact = Some(format!("sip:{}@{address}", peer.name));
+        let place = Place { peer: peer.clone(), address, by: Transport::Udp, contact, path: Vec::new() };
+        self.restore(&place, overheard);
     }
 
     /// A phone on TCP registers before the trace begins: of a connection nothing can be restored.
@@ -207,8 +291,43 @@ impl Player {
         self.play_hidden(&lines, overheard)
     }
 
+    /// A phone registers in the way that the trace says.
+    fn register_at(&mut self, place: &Place, overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+        let device = format!("{}/{}.register", place.peer.name, place.peer.device);
+        let contact = place.contact.as_deref().unwrap_or_default();
+        let mut lines = Vec::new();
+        for (word, status) in [("", 401), (" authorised", 200)] {
+            lines.push(format!("{device} -> us REGISTER header \"Contact: <{contact}>;expires=3600\"{word}"));
+            lines.push(format!("us -> {device} {status}"));
+        }
+        self.play_hidden(&lines, overheard)
+    }
+
+    fn restore(&mut self, place: &Place, overheard: &mut dyn FnMut(&[u8])) {
+        let Place { peer, address, by, contact, path } = place;
+        let bound = Bound {
+            extension: peer.name.as_str().into(),
+            identity: format!("sip:{}@{address}", peer.name),
+            contact: contact.clone().unwrap_or_default(),
+            path: path.clone(),
+            transport: *by,
+            local: self.network.us(*by, address.is_ipv4()),
+            remote: *address,
+            call_id: format!("{peer}-register"),
+            cseq: 1,
+            granted: 3600,
+            expires: self.now.after(Duration::from_secs(3600)).wall,
+            echo: String::new(),
+            user_agent: "Trace".into(),
+        };
+        self.input(Input::Restore(Fact::Bound(Box::new(bound))), overheard);
+    }
+
     /// Somebody is in a talk before the trace begins: with a provider's line that the trace never mentions.
-    fn begin_talk(&mut self, number: usize, extension: &str, overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+    fn begin_talk(&mut self, extension: &str, overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+        let number = self.talks.len();
+        let (one, other) = (format!("{extension}.busy{number}"), format!("provider.busy{number}"));
+        self.talks.push(Some(Talk { who: extension.to_owned(), one, other }));
         let emergency = self.config.site.emergency.first().ok_or("`busy` needs an emergency number in the office")?;
         let lines = [
             format!("{extension}.busy{number} -> us INVITE {emergency} offer busy"),
@@ -225,46 +344,123 @@ impl Player {
         self.play_hidden(&lines, overheard)
     }
 
-    fn end_talk(&mut self, number: usize, extension: &str, overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+    /// Somebody answers a colleague who calls, and so does not hear anything else ring any more.
+    fn take(&mut self, extension: &str, overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+        let number = self.talks.len();
+        let speaks = |name: &str| self.actors.keys().any(|peer| peer.name == name);
+        let config = self.config.clone();
+        let mut others = config.extensions().map(|(_, other)| other);
+        let other =
+            others.find(|other| other.password.is_some() && !speaks(&other.number) && *other.number != *extension);
+        let other = other.ok_or_else(|| format!("nobody is there who could call {extension}"))?;
+        let (one, mine) = (format!("{}.taken{number}", other.number), format!("{extension}.taken{number}"));
         let lines = [
-            format!("{extension}.busy{number} -> us BYE"),
-            format!("us -> {extension}.busy{number} 200"),
-            format!("us -> provider.busy{number} BYE"),
-            format!("provider.busy{number} -> us 200"),
+            format!("{one} -> us INVITE {extension} offer busy"),
+            format!("us -> {one} 401"),
+            format!("{one} -> us ACK"),
+            format!("{one} -> us INVITE {extension} offer busy authorised"),
+            format!("us -> {one} 100"),
+            format!("us -> {mine} INVITE offer busy"),
+            format!("{mine} -> us 200 answer busy"),
+            format!("us -> {mine} ACK"),
+            format!("us -> {one} 200 answer busy"),
+            format!("{one} -> us ACK"),
+        ];
+        self.talks.push(Some(Talk { who: extension.to_owned(), one, other: mine }));
+        self.play_hidden(&lines, overheard)
+    }
+
+    fn end_talk(&mut self, talk: &Talk, overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+        let Talk { one, other, .. } = talk;
+        let lines = [
+            format!("{one} -> us BYE"),
+            format!("us -> {one} 200"),
+            format!("us -> {other} BYE"),
+            format!("{other} -> us 200"),
         ];
         self.play_hidden(&lines, overheard)
     }
 
     fn play_hidden(&mut self, lines: &[String], overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
-        for text in lines {
-            let step = Step::read(text)?;
-            let line = Line { number: 0, text: text.clone(), step };
-            self.play_line(&line, overheard).map_err(|why| format!("{text}: {why}"))?;
+        let rows = self.rows.take();
+        self.is_hidden = true;
+        let played = lines.iter().try_for_each(|text| {
+            let line = Line { number: 0, text: text.clone(), step: Step::read(text)? };
+            self.play_line(&line, overheard).map_err(|why| format!("{text}: {why}"))
+        });
+        self.is_hidden = false;
+        self.rows = rows;
+        played
+    }
+
+    /// Somebody did something of which the trace says no more than that.
+    fn meanwhile(&mut self, words: &[String], overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        match words[..] {
+            [who, "busy"] => self.begin_talk(who, overheard),
+            [who, "free"] => {
+                let mut talks = self.talks.iter_mut().filter(|talk| talk.as_ref().is_some_and(|talk| talk.who == who));
+                let talk = talks.next().and_then(Option::take).ok_or_else(|| format!("{who} is free already"))?;
+                self.end_talk(&talk, overheard)
+            }
+            [who, "taken"] => self.take(who, overheard),
+            [who, "gone"] => {
+                let peer = Peer::read(who);
+                let (extension, identity) =
+                    (peer.name.as_str().into(), format!("sip:{}@{}", peer.name, self.network.home(&peer)));
+                self.input(Input::Restore(Fact::Unbound { extension, identity }), overheard);
+                Ok(())
+            }
+            ["at", ref place @ ..] => {
+                let place = Place::of_words(&place.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())?;
+                self.network.moves(&place);
+                self.register_at(&place, overheard)
+            }
+            _ => Err(format!("nobody can be {:?}", words.join(" "))),
         }
-        Ok(())
     }
 
     fn play_line(&mut self, line: &Line, overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
         match &line.step {
             Step::Message(spoken) if spoken.inward => {
-                self.check_nothing_unsaid()?;
-                let spoken = &self.filled(spoken);
+                if !self.is_hidden {
+                    self.check_nothing_unsaid()?;
+                }
                 for peer in &spoken.peers {
                     let flow = self.network.flow(peer, self.transport(peer, spoken));
                     self.actor(peer);
+                    let spoken = &self.filled(spoken, peer);
                     let actor = self.actors.get_mut(peer).ok_or("who?")?;
                     actor.flow = flow;
-                    let bytes = actor.say(spoken, &mut self.entropy)?;
-                    self.deliver(peer, flow, &bytes, overheard);
+                    match actor.say(spoken, &mut self.entropy) {
+                        Ok(bytes) => {
+                            self.add_row(line, None);
+                            self.deliver(peer, flow, &bytes, overheard);
+                        }
+                        // It answers what it was not asked: the ladder has left its way long before.
+                        Err(why) if self.rows.is_some() => self.add_row(line, Some(format!("({why})"))),
+                        Err(why) => return Err(why),
+                    }
                 }
                 Ok(())
             }
-            Step::Message(spoken) => spoken.peers.iter().try_for_each(|peer| self.expect(peer, spoken)),
+            Step::Message(spoken) => {
+                for peer in &spoken.peers {
+                    match (self.expect(peer, spoken), self.rows.is_some()) {
+                        (Ok(_), true) => self.add_row(line, None),
+                        (Err((_, done)), true) => self.add_row(line, Some(done)),
+                        (Ok(()), false) => {}
+                        (Err((why, _)), false) => return Err(why),
+                    }
+                }
+                Ok(())
+            }
             Step::Pass(span) => {
                 self.check_nothing_unsaid()?;
                 self.pass(*span, overheard);
                 let now = self.now.mono;
-                match self.sent.iter().find(|sent| sent.at < now) {
+                let late = self.late;
+                match self.sent.iter().find(|sent| sent.at + late < now && self.rows.is_none()) {
                     Some(early) => Err(format!("{} left {:?} earlier", first_line(&early.message), now - early.at)),
                     None => Ok(()),
                 }
@@ -288,7 +484,8 @@ impl Player {
                 }
                 Ok(())
             }
-            Step::Fact(words) => self.expect_fact(words),
+            Step::Fact(words) => self.expect_fact(line, words),
+            Step::Meanwhile(words) => self.meanwhile(words, overheard),
             Step::Admin(words) => self.admin(words, overheard),
             Step::Explain { from, to, answer } => self.explain(from, to, answer, overheard),
         }
@@ -351,7 +548,7 @@ impl Player {
     }
 
     /// The earliest message to this peer that no line has spoken of must be what the line says.
-    fn expect(&mut self, peer: &Peer, spoken: &Spoken) -> Result<(), String> {
+    fn expect(&mut self, peer: &Peer, spoken: &Spoken) -> Result<(), (String, String)> {
         let address = self.network.home(peer);
         self.actor(peer);
         let known: Vec<String> =
@@ -363,20 +560,34 @@ impl Player {
         };
         let found = self.sent.iter().position(|sent| sent.to == address && is_own(&sent.message));
         let Some(sent) = found.and_then(|at| self.sent.remove(at)) else {
-            return Err(format!("nothing is sent to {peer}; expected {}", wanted(spoken)));
+            return Err((format!("nothing is sent to {peer}; expected {}", wanted(spoken)), String::new()));
         };
         // What it hears may be what a hole in the same line is filled with.
         if let Some(actor) = self.actors.get_mut(peer) {
             actor.hear(&sent.message);
         }
-        self.check(&sent, peer, &self.filled(spoken))?;
+        let checked = self.check(&sent, peer, &self.filled(spoken, peer));
+        let done = format!("us -> {peer}  {}", first_line(&sent.message));
+        checked.map_err(|why| (why.clone(), format!("{done} ({why})")))?;
         self.seen.push((address, sent.message.bytes().clone()));
         Ok(())
     }
 
     /// The line with its holes filled.
-    fn filled(&self, spoken: &Spoken) -> Spoken {
+    fn filled(&self, spoken: &Spoken, peer: &Peer) -> Spoken {
         let mut filled = spoken.clone();
+        if spoken.inward
+            && let Some(session) = spoken.session.as_ref().and_then(|name| self.sessions.get(name))
+        {
+            filled.body = Some(session.clone());
+        }
+        let home = self.network.home(peer);
+        let transport = self.transport(peer, spoken);
+        let local = self.network.us(transport, home.is_ipv4());
+        let told = self.host.told(&Flow { transport, local, remote: home, connection: 0 });
+        for (_, value) in &mut filled.headers {
+            *value = value.replace("{us}", &told.to_string()).replace("{host}", &told.ip().to_string());
+        }
         let values = filled.headers.iter_mut().map(|(_, value)| value).chain(filled.body.as_mut());
         for value in values.filter(|value| value.contains('{')) {
             for (peer, actor) in &self.actors {
@@ -418,7 +629,14 @@ impl Player {
         {
             return unlike("the body", &body);
         }
-        match spoken.session.as_deref().filter(|name| *name != "none") {
+        let session = spoken.session.as_deref().filter(|name| *name != "none");
+        match session {
+            Some(name) if self.sessions.contains_key(name) => {
+                let (is, expected) = (message.body(), self.sessions[name].as_bytes());
+                if without_addresses(is) != without_addresses(expected) {
+                    return unlike("the session", &body);
+                }
+            }
             Some(name) if !is_session(&body, name) => return unlike("the session", &body),
             Some(_) if self.is_relayed() && body.contains("m=audio 4000") => {
                 return unlike("the media port", "the other side's own");
@@ -436,12 +654,18 @@ impl Player {
             }
         }
         for (name, value) in &spoken.headers {
-            let is = message.header_named(name).map(String::from_utf8_lossy);
+            let mut all: Vec<_> = message.lines().filter(|(_, own, _)| own.eq_ignore_ascii_case(name)).collect();
+            all.sort_by_key(|(_, _, is)| !String::from_utf8_lossy(is).contains(value.as_str()));
+            let is = all.first().map(|(_, _, is)| String::from_utf8_lossy(is));
             match (is, value.as_str()) {
                 (None, "-") => {}
                 (Some(is), value) if value != "-" && is.contains(value) => {}
                 (is, _) => return unlike(name, &is.unwrap_or_default()),
             }
+        }
+        let credentials = [HeaderName::Authorization, HeaderName::ProxyAuthorization];
+        if spoken.authorised && !credentials.iter().any(|name| message.has(*name)) {
+            return unlike("Authorization", "missing");
         }
         let before = self.seen.iter().any(|(to, bytes)| *to == sent.to && bytes == message.bytes());
         match (spoken.again, before) {
@@ -451,24 +675,69 @@ impl Player {
         }
     }
 
-    fn expect_fact(&mut self, words: &str) -> Result<(), String> {
-        match self.facts.iter().position(|fact| fact.contains(words)) {
+    fn expect_fact(&mut self, line: &Line, words: &str) -> Result<(), String> {
+        match self.facts.iter().position(|(fact, _)| fact.contains(words)) {
             Some(at) => {
-                self.facts.drain(..=at);
+                self.check_no_decision_unsaid(at);
+                self.facts.pop_front();
+                self.add_row(line, None);
+                Ok(())
+            }
+            None if self.rows.is_some() => {
+                let next = self.facts.iter().position(|(_, decides)| *decides).and_then(|at| self.facts.remove(at));
+                self.add_row(line, Some(next.map(|(fact, _)| format!("fact  {fact}")).unwrap_or_default()));
                 Ok(())
             }
             None => {
-                let facts: Vec<&str> = self.facts.iter().map(String::as_str).collect();
+                let facts: Vec<&str> = self.facts.iter().map(|(fact, _)| fact.as_str()).collect();
                 Err(format!("no fact says {words:?}; there is:\n  {}", facts.join("\n  ")))
             }
         }
     }
 
-    fn check_nothing_unsaid(&self) -> Result<(), String> {
+    /// The first facts are not spoken of: where both sides are compared, a decision among them is a difference.
+    fn check_no_decision_unsaid(&mut self, count: usize) {
+        for (fact, decides) in self.facts.drain(..count).collect::<Vec<_>>() {
+            if decides && self.is_whole {
+                self.add_unsaid(format!("fact  {fact}"));
+            }
+        }
+    }
+
+    fn add_unsaid(&mut self, done: String) {
+        let at = self.seconds();
+        self.rows
+            .iter_mut()
+            .for_each(|rows| rows.push(Row { at, said: String::new(), done: done.clone(), differs: true }));
+    }
+
+    /// A line holds, or (`done`) something else happened.
+    fn add_row(&mut self, line: &Line, done: Option<String>) {
+        let at = self.seconds();
+        if let Some(rows) = &mut self.rows {
+            let said = line.step.to_string();
+            let said = said.lines().next().unwrap_or_default().to_owned();
+            let differs = done.is_some();
+            rows.push(Row { at, done: done.unwrap_or_else(|| said.clone()), said, differs });
+        }
+    }
+
+    fn check_nothing_unsaid(&mut self) -> Result<(), String> {
         if let Some(broken) = &self.broken {
             return Err(broken.clone());
         }
-        match self.sent.front() {
+        if self.rows.is_some() {
+            let (now, late) = (self.now.mono, self.late);
+            while self.sent.front().is_some_and(|sent| sent.at + late <= now) {
+                let Some(sent) = self.sent.pop_front() else { break };
+                let done = format!("us -> {}  {}", self.who(sent.to), first_line(&sent.message));
+                self.add_unsaid(done);
+            }
+            return Ok(());
+        }
+        let late = self.late;
+        let overdue = |sent: &&Sent| late == Duration::ZERO || sent.at + late < self.now.mono;
+        match self.sent.iter().find(overdue) {
             Some(sent) => Err(format!("sent and not written: us -> {}  {}", sent.to, first_line(&sent.message))),
             None => Ok(()),
         }
@@ -501,6 +770,14 @@ impl Player {
             }
             ["pressure", state] => {
                 self.input(Input::Pressure(state == "on"), overheard);
+                return Ok(());
+            }
+            ["hang", "up"] => {
+                let call = self.recorded.last().ok_or("there is no call to hang up")?.id;
+                Question::HangUp { call }
+            }
+            ["end", "all"] => {
+                self.input(Input::EndAll, overheard);
                 return Ok(());
             }
             ["drain"] => {
@@ -569,7 +846,7 @@ impl Player {
                         self.compare(&noted.fact);
                         let told = self.diary.tell(&noted.fact);
                         self.ladder.push(format!("{}  fact  {told}", self.clock()));
-                        self.facts.push_back(told);
+                        self.keep(&noted.fact, told);
                         match &mut self.stalled {
                             Some(number) => *number = noted.number,
                             None => answers.push_back(Input::Journaled(noted.number)),
@@ -586,7 +863,7 @@ impl Player {
                     }
                     Effect::Resolve(name) => {
                         let trunk = self.config.trunks().find(|(_, trunk)| ServerName::from(&trunk.server) == name);
-                        let named = trunk.into_iter().flat_map(|(_, trunk)| addresses_of(trunk));
+                        let named = trunk.into_iter().flat_map(|(_, trunk)| self.network.addresses_of(trunk));
                         let addresses = match name.literal() {
                             Some(address) => vec![address],
                             None => named.map(|address| (name.transport, address)).collect(),
@@ -619,7 +896,11 @@ impl Player {
         };
         let errand = matches!(message.method(), Method::Options | Method::Register);
         if message.is_request() && errand && !self.scripted.contains(&message.method()) {
-            let mut text = String::from("SIP/2.0 200 OK\r\n");
+            let is_down = self.down.iter().any(|name| {
+                let trunk = self.config.trunk_by_name(name).map(|ix| self.config.trunk(ix));
+                trunk.is_some_and(|trunk| self.network.addresses_of(trunk).contains(&flow.remote))
+            });
+            let mut text = format!("SIP/2.0 {}\r\n", if is_down { "503 Down" } else { "200 OK" });
             for name in [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq] {
                 for value in message.headers(name) {
                     text.push_str(&format!("{}: {}\r\n", name.as_str(), String::from_utf8_lossy(value)));
@@ -629,8 +910,7 @@ impl Player {
             let message = Message::parse(Bytes::from(text)).ok()?;
             return Some(Input::Message { flow, message });
         }
-        let peer = self.actors.keys().find(|peer| self.network.home(peer) == to).map(|peer| peer.name.clone());
-        let peer = peer.unwrap_or_else(|| to.to_string());
+        let peer = self.who(to);
         self.ladder.push(format!("{}  us -> {peer}   {}", self.clock(), first_line(&message)));
         let (transport, at) = (flow.transport, self.now.mono);
         self.sent.push_back(Sent { to, transport, at, message });
@@ -650,12 +930,48 @@ impl Player {
         );
     }
 
+    fn who(&self, to: SocketAddr) -> String {
+        let peer = self.actors.keys().find(|peer| self.network.home(peer) == to).map(|peer| peer.name.clone());
+        peer.unwrap_or_else(|| to.to_string())
+    }
+
+    /// A fact of a call goes on its record, and waits for a line that speaks of it.
+    fn keep(&mut self, fact: &Fact, told: String) {
+        let Fact::Call(id, step) = fact else {
+            self.facts.push_back((told, false));
+            return;
+        };
+        if let CallFact::Offered(_) = step {
+            if self.is_hidden {
+                self.hidden.push(*id);
+            }
+            let began = self.now.wall;
+            self.recorded.push(Recorded { id: *id, began, facts: Vec::new(), tape: Taped::default() });
+        }
+        if self.hidden.contains(id) {
+            self.recorded.retain(|call| call.id != *id);
+            return;
+        }
+        if let Some(call) = self.recorded.iter_mut().find(|call| call.id == *id) {
+            match step {
+                CallFact::Traced { tape, .. } => call.tape = tape.as_deref().cloned().unwrap_or_default(),
+                step => call.facts.push(step.clone()),
+            }
+        }
+        self.facts.push_back((told, !matches!(step, CallFact::Rung(_) | CallFact::Traced { .. })));
+    }
+
+    /// Where a trunk is: as the trace says, in the order of its devices, else as [`addresses_of`] does.
     fn is_relayed(&self) -> bool {
         self.config.media.mode == crate::config::MediaMode::Relay
     }
 
     fn clock(&self) -> String {
-        format!("{:8.3}", self.now.mono.as_micros() as f64 / 1e6 - 1.0)
+        format!("{:8.3}", self.seconds())
+    }
+
+    fn seconds(&self) -> f64 {
+        self.now.mono.as_micros() as f64 / 1e6 - 1.0
     }
 }
 

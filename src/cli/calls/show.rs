@@ -1,6 +1,7 @@
 //! `huntline calls show ID`: one call in full.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 use clap::Args;
 use jiff::tz::TimeZone;
@@ -12,17 +13,26 @@ use crate::clock::Timestamp;
 use crate::config::Basics;
 use crate::key::CallId;
 use crate::route::sentence;
-use crate::store::{CallDetail, Reader};
+use crate::store::{CallDetail, OnTape, Reader};
+use crate::trace::{Exported, export, read_office};
 
 /// Show one call in full: legs, talkers, reasons, and what was said on the wire.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
-  huntline calls show 0d5t3gh7k2m9p")]
+With --trace the call is written as a trace: a file that plays it again (`huntline replay`), for a bug report. The config
+under which it began stands in it without passwords and comments; credentials and keys of media are left out.
+Numbers and names of people stay in it.
+
+Examples:
+  huntline calls show 0d5t3gh7k2m9p
+  huntline calls show 0d5t3gh7k2m9p --trace > call.trace")]
 pub(super) struct Show {
     /// The call, as the list prints it.
     #[arg(value_name = "ID")]
     id: CallId,
+    /// Write it as a trace, to be played again. Numbers and names stay in it, secrets do not.
+    #[arg(long, conflicts_with = "json")]
+    trace: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -30,6 +40,9 @@ pub(super) struct Show {
 impl Show {
     pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
         let basics = desk.basics()?;
+        if self.trace {
+            return trace(&basics, self.id);
+        }
         let detail = past(&basics, self.id)?;
         if self.output.json {
             return say_json(&detail);
@@ -38,10 +51,51 @@ impl Show {
     }
 }
 
+/// The call as a trace.
+fn trace(basics: &Basics, id: CallId) -> Result<(), Trouble> {
+    let reader = Reader::open(&basics.storage.directory)?;
+    let call = match reader.on_tape(id)? {
+        Some(OnTape::Whole(call)) => call,
+        Some(OnTape::Unfinished) => {
+            return Err(Trouble::Wrong(format!(
+                "the call {id} is not over; a trace is written when all have said goodbye"
+            )));
+        }
+        Some(OnTape::NoTape) => {
+            let why = "it was recorded by an older version, it was shed, or the router died in it";
+            return Err(Trouble::Wrong(format!(
+                "there is no tape of the call {id}: {why}; `calls show {id}` has what is known"
+            )));
+        }
+        None => return Err(unknown(id)),
+    };
+    let version = &call.tape.office;
+    let text = reader.office(version)?.ok_or_else(|| {
+        Trouble::Wrong(format!(
+            "the config {version}, under which the call {id} began, is not on record; nothing can play it"
+        ))
+    })?;
+    let config = read_office(&text).map_err(|why| {
+        Trouble::Wrong(format!(
+            "the config {version}, under which the call {id} began, is not what this version reads\n{why}"
+        ))
+    })?;
+    let Exported { script, caveats } = export(&call, &config);
+    for caveat in caveats {
+        // Nobody is left to hear that standard error is closed.
+        _ = writeln!(std::io::stderr(), "huntline: it may not play as it was: {caveat}");
+    }
+    say(&script.to_string())
+}
+
+fn unknown(id: CallId) -> Trouble {
+    Trouble::Wrong(format!("there is no call {id}; `huntline calls` lists them"))
+}
+
 /// A call of the database.
 pub(crate) fn past(basics: &Basics, id: CallId) -> Result<CallDetail, Trouble> {
     let detail = Reader::open(&basics.storage.directory)?.call(id)?;
-    detail.ok_or_else(|| Trouble::Wrong(format!("there is no call {id}; `huntline calls` lists them")))
+    detail.ok_or_else(|| unknown(id))
 }
 
 impl CallDetail {
