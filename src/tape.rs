@@ -148,7 +148,7 @@ impl Tape {
             call: None,
             office,
             began: moment.now,
-            strip: Vec::with_capacity(1536),
+            strip: Vec::with_capacity(1024),
             parties: SmallVec::new(),
             sessions: Vec::new(),
             said: Vec::new(),
@@ -231,6 +231,11 @@ impl Tape {
         let party = &mut self.parties[usize::from(number)];
         message.write(way, &party.heard.names, &mut party.refused, &mut self.strip);
         strip::write_body(way, &message, &mut self.sessions, &mut self.strip);
+        if message.is_ack() {
+            // A talk may last for hours, in which nothing is added.
+            self.strip.shrink_to_fit();
+            self.said.shrink_to_fit();
+        }
     }
 
     /// A fact of the call was noted.

@@ -61,6 +61,11 @@ impl<'a> Stripped<'a> {
         self.status().map_or(method.clone(), |status| format!("{status} {method}"))
     }
 
+    /// True for an ACK.
+    pub(super) fn is_ack(&self) -> bool {
+        self.start.starts_with(b"ACK ")
+    }
+
     /// Since when, after this message, an INVITE of theirs or ours waits for its answer, or a refusal for its ACK.
     pub(super) fn follow_invite(
         &self,
@@ -72,7 +77,7 @@ impl<'a> Stripped<'a> {
         let is_invite = || self.method() == b"INVITE";
         match (way, self.status()) {
             (Way::Inward, None) if self.start.starts_with(b"INVITE ") => *theirs = Some(now),
-            (Way::Inward, None) if self.start.starts_with(b"ACK ") => *theirs = None,
+            (Way::Inward, None) if self.is_ack() => *theirs = None,
             (Way::Outward, None) if self.start.starts_with(b"INVITE ") => *ours = Some(now),
             (Way::Outward, Some(200..300)) if is_invite() => *theirs = None,
             (Way::Outward, Some(300..)) if is_invite() => *theirs = Some(now),
