@@ -43,7 +43,7 @@ use crate::entropy::Token;
 use crate::key::{CallKey, Flow, LegKey};
 use crate::refusal::Refusal;
 use crate::sip::digest::{Asker, Tried};
-use crate::sip::{Draft, HeaderName, Message, Method, Status};
+use crate::sip::{Draft, HeaderName, Message, Method, Status, Uri};
 use crate::transaction::{ClientKey, ServerKey};
 
 use self::referral::{Notifying, Referral};
@@ -469,7 +469,8 @@ impl Leg {
 /// A 2xx for which no leg waits, from a further phone behind a proxy or too late: it is told so politely
 /// (RFC 3261 §13.2.2.4).
 pub fn dismiss(response: &Message, flow: Flow, means: &mut Means) {
-    let target = response.from().uri.to_owned();
+    // Where it names no Contact, there is nobody but whoever has just spoken.
+    let target = Uri::at("", flow.remote);
     let Some(mut dialog) = Dialog::from_response(response, flow, &contact(&flow, means), &target) else { return };
     let cseq = response.cseq().number;
     let ack = means.write(|writer, means| {
