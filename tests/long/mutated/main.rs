@@ -28,6 +28,9 @@ const GROWTH: u64 = 64 << 20;
 /// Of so many messages one is said as it should be, so that the office stays alive.
 const CLEAN: u64 = 4;
 
+/// Of so many messages one is followed by the end of the longest talk.
+const TALK: u64 = 100;
+
 /// How far the run is, for whoever reads about a panic.
 static DONE: AtomicU64 = AtomicU64::new(0);
 
@@ -60,6 +63,9 @@ fn run(messages: u64, seed: u64) -> ExitCode {
     let mut clean = 0u64;
     while DONE.load(Ordering::Relaxed) < messages {
         office.pass(chance.below(20_000));
+        if chance.below(TALK) == 0 {
+            office.hang_up();
+        }
         let (who, said) = match chance.below(3) {
             0 => (office.anybody(&mut chance), seeds[chance.below(seeds.len() as u64) as usize].clone()),
             _ => office.next(&mut chance),
@@ -78,7 +84,8 @@ fn run(messages: u64, seed: u64) -> ExitCode {
         check(&mutated, &mut chance);
         office.hears(who, &mutated);
         if done.is_multiple_of(messages.div_ceil(10)) {
-            println!("{done:>9} {:>5} s {:>6} kB", begun.elapsed().as_secs(), memory("VmRSS") >> 10);
+            let (seconds, kilobytes) = (begun.elapsed().as_secs(), memory("VmRSS") >> 10);
+            println!("{done:>9} {seconds:>5} s {kilobytes:>6} kB {:>6} answered", office.answered());
         }
     }
     let figures = office.rest();

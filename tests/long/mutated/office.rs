@@ -50,6 +50,8 @@ pub struct Office {
     ports: BTreeMap<EndpointKey, u16>,
     /// Requests and responses that we sent lately, and to whom.
     said: [VecDeque<(usize, Message)>; 2],
+    /// The ACKs that we sent: each began a talk, or went on with one.
+    talks: VecDeque<(usize, Message)>,
     serial: u64,
     figures: Figures,
 }
@@ -88,6 +90,7 @@ impl Office {
             inputs: VecDeque::new(),
             ports: BTreeMap::new(),
             said: Default::default(),
+            talks: VecDeque::new(),
             serial: 0,
             figures: Figures::default(),
         };
@@ -118,6 +121,11 @@ impl Office {
             echo: String::new(),
             user_agent: "Office".into(),
         }
+    }
+
+    /// How many calls were answered so far: a sign of life.
+    pub fn answered(&self) -> u64 {
+        self.figures.answered
     }
 
     /// Time passes.
@@ -212,6 +220,10 @@ impl Office {
             let message = Message::parse(answer).expect("an answer");
             return self.inputs.push_back(Input::Message { flow, message });
         }
+        if message.is_request() && message.method() == Method::Ack && message.to_tag().is_some() {
+            self.talks.push_back((who, message.clone()));
+            self.talks.drain(..self.talks.len().saturating_sub(MEMORY));
+        }
         let said = &mut self.said[usize::from(!message.is_request())];
         said.push_front((who, message));
         said.truncate(MEMORY);
@@ -243,6 +255,14 @@ impl Office {
         }
     }
 
+    /// Whoever has talked longest hangs up; else everybody would soon talk for ever.
+    pub fn hang_up(&mut self) {
+        if let Some((who, ack)) = self.talks.pop_front() {
+            let bye = self.request(who, &ack, "BYE");
+            self.hears(who, &bye);
+        }
+    }
+
     fn call(&mut self, who: usize, chance: &mut Entropy) -> Vec<u8> {
         self.serial += 1;
         let (serial, here) = (self.serial, address(who));
@@ -265,7 +285,11 @@ impl Office {
 
     /// A request in the dialog of something that we said.
     fn within(&mut self, who: usize, said: &Message, chance: &mut Entropy) -> Vec<u8> {
-        let method = ["ACK", "BYE", "CANCEL", "INVITE", "INFO", "ACK", "REFER", "UPDATE"][chance.below(8) as usize];
+        let methods = ["ACK", "BYE", "CANCEL", "INVITE", "INFO", "PRACK", "REFER", "UPDATE"];
+        self.request(who, said, methods[chance.below(8) as usize])
+    }
+
+    fn request(&mut self, who: usize, said: &Message, method: &str) -> Vec<u8> {
         let line = |name| String::from_utf8_lossy(said.header(name).unwrap_or_default()).into_owned();
         let (from, to) = (line(HeaderName::From), line(HeaderName::To));
         // What we asked went the other way, and was answered with this tag.
