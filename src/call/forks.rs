@@ -24,7 +24,7 @@ pub(super) struct Forks {
 pub(super) struct Fork {
     pub(super) dialog: Dialog,
     /// The RSeq of the last reliable response that was taken.
-    rseq: Option<u32>,
+    pub(super) rseq: Option<u32>,
     /// The session that it sent first.
     pub(super) session: Option<Session>,
     /// That came in a reliable response, so it is its answer, and another offer may be made (RFC 3262 §5).

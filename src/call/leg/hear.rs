@@ -55,6 +55,10 @@ impl Leg {
                 self.hear_reoffer_answer(status, response, flow, means)
             }
             // RFC 3261 §12.2.1.2: a peer that knows no dialog, or does not answer, has left it.
+            (_, Method::Prack) => {
+                self.hear_pracked(client, response, means);
+                None
+            }
             (State::Talking(_), Method::Notify) => {
                 if status.is_final() {
                     self.was_notify(client);
@@ -100,7 +104,7 @@ impl Leg {
         inviting.rang |= status == Status::RINGING;
         let session = inviting.forks.listen(response, session_of(response), worth != Worth::Unreliable);
         if let Worth::Reliable(rseq) = worth {
-            self.send_prack(response, rseq, means);
+            self.acknowledge_reliably(response, rseq, means);
         }
         if let Some(session) = &session {
             // Early media that we cannot read is not heard; the answer will say more.
@@ -344,6 +348,9 @@ impl Leg {
 
     /// A request of ours gets no answer, or our answer no ACK.
     pub fn hear_silence(&mut self, client: Option<ClientKey>, why: Unheard, means: &mut Means) -> Option<LegEvent> {
+        if client.is_some_and(|client| self.was_prack(client)) {
+            return None;
+        }
         match &self.state {
             State::Inviting(inviting) if client == Some(inviting.invite) => {
                 let (rang, cancelled) = (inviting.rang, inviting.cancelled);

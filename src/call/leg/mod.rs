@@ -27,6 +27,7 @@ mod transfer;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 pub use self::seen::{DialogNames, DialogState};
 use super::alphabet::{Session, Why};
@@ -90,6 +91,8 @@ pub struct Leg {
     agreed: bool,
     /// What a caller was told before the answer.
     provisional: Provisional,
+    /// Our PRACKs that have no answer yet.
+    pracks: SmallVec<[ClientKey; 1]>,
     /// The session that holds now is another one than the peer was told.
     untold: bool,
     refresh: Refresh,
@@ -277,6 +280,7 @@ impl Leg {
             reoffer: Reoffer::None,
             agreed: false,
             provisional: Provisional::default(),
+            pracks: SmallVec::new(),
             untold: false,
             refresh: Refresh::default(),
             alarm: None,

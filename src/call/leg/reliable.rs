@@ -12,16 +12,42 @@ use super::super::alphabet::{LegEvent, Why};
 use super::super::means::{Means, User};
 use super::{Leg, State, authorize, session_of};
 use crate::refusal::Refusal;
+use crate::sip::digest::Tried;
 use crate::sip::{HeaderName, Message, Method, Status};
-use crate::transaction::ServerKey;
+use crate::transaction::{ClientKey, ServerKey};
 
 impl Leg {
-    /// The PRACK for a reliable response of the peer's. Nobody waits for its answer: what becomes of the INVITE says more.
-    pub(super) fn send_prack(&mut self, response: &Message, rseq: u32, means: &mut Means) {
+    /// The PRACK for a reliable response of the peer's.
+    pub(super) fn acknowledge_reliably(&mut self, response: &Message, rseq: u32, means: &mut Means) {
+        self.tried = Tried::default();
+        self.send_prack(response, rseq, means);
+    }
+
+    /// What becomes of the INVITE says more than any answer to our PRACK, but a trunk may ask who we are.
+    pub(super) fn hear_pracked(&mut self, client: ClientKey, response: &Message, means: &mut Means) {
+        if response.status().is_some_and(|status| status.is_final()) {
+            self.was_prack(client);
+        }
+        let State::Inviting(inviting) = &mut self.state else { return };
+        let rseq = inviting.forks.of(response).and_then(|fork| fork.rseq);
+        if let (Some(rseq), true) = (rseq, self.answers_challenge(response, means)) {
+            self.send_prack(response, rseq, means);
+        }
+    }
+
+    /// True where a PRACK of ours is what got no answer, or this one: that says nothing about a talk.
+    pub(super) fn was_prack(&mut self, client: ClientKey) -> bool {
+        let before = self.pracks.len();
+        self.pracks.retain(|prack| *prack != client);
+        self.pracks.len() < before
+    }
+
+    fn send_prack(&mut self, response: &Message, rseq: u32, means: &mut Means) {
         let State::Inviting(inviting) = &mut self.state else { return };
         let (trunk, cseq) = (inviting.invitation.trunk.clone(), inviting.cseq);
         let Some(fork) = inviting.forks.of(response) else { return };
-        means.request_with(User::Nobody, &mut fork.dialog, Method::Prack, |draft, target, means| {
+        let user = User::Leg(self.key);
+        let prack = means.request_with(user, &mut fork.dialog, Method::Prack, |draft, target, means| {
             draft.header_with(HeaderName::RAck, |value| {
                 value.number(rseq).text(" ").number(cseq).text(" INVITE");
             });
@@ -30,6 +56,7 @@ impl Leg {
             }
             draft.finish()
         });
+        self.pracks.push(prack);
         self.note(means, false, Method::Prack, 0);
     }
 
