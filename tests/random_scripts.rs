@@ -32,6 +32,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (phone, 0..2u16).prop_map(|(who, hours)| Step::Register { who, expires: hours * 3600 }),
         2 => (0..WHO - 1, any::<u8>()).prop_map(|(who, to)| Step::Refer { who, to }),
         2 => (0..WHO - 1).prop_map(|who| Step::Join { who }),
+        2 => (0..WHO - 1, any::<bool>()).prop_map(|(who, on)| Step::Hold { who, on }),
         1 => any::<bool>().prop_map(|stalls| Step::Journal { stalls }),
         1 => Just(Step::Configure),
         1 => Just(Step::PortFails),

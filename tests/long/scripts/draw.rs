@@ -5,7 +5,7 @@ use huntline::entropy::Entropy;
 
 /// How often a step is drawn, by the number of its operation, and how many bytes follow it. More of what makes calls than of
 /// what ends them.
-const STEPS: [(u8, usize, usize); 18] = [
+const STEPS: [(u8, usize, usize); 19] = [
     (CALL, 10, 3),
     (RING, 10, 2),
     (ANSWER, 14, 1),
@@ -23,6 +23,7 @@ const STEPS: [(u8, usize, usize); 18] = [
     (16, 1, 1), // a flow breaks
     (REFER, 3, 2),
     (JOIN, 3, 1),
+    (HOLD, 3, 2),
     (PASS, 18, 2),
 ];
 const CALL: u8 = 0;
@@ -32,6 +33,7 @@ const NETWORK: u8 = 11;
 const PASS: u8 = 17;
 const REFER: u8 = 250;
 const JOIN: u8 = 251;
+const HOLD: u8 = 252;
 /// Waits in milliseconds: within a transaction, within a ring time, past both.
 const WAITS: [u16; 10] = [0, 2, 20, 100, 300, 600, 2000, 8000, 21_000, 40_000];
 /// Places of the town: provider, second trunk, five phones and a second one of 12; not the stranger.
@@ -90,6 +92,9 @@ fn a_call_is_answered(chance: &mut Entropy) -> Vec<Vec<u8>> {
 fn a_call_changes_hands(chance: &mut Entropy) -> Vec<Vec<u8>> {
     let mut steps = a_call_is_answered(chance);
     let by = steps[4][1];
+    if chance.below(2) == 0 {
+        steps.extend([vec![HOLD, by, 0], wait(chance)]);
+    }
     // The colleagues stand in the same order as their places.
     let colleague = chance.below(5) as u8;
     let place = colleague + 2;

@@ -22,12 +22,16 @@ use std::time::Instant;
 use draw::Drawn;
 use huntline::entropy::Entropy;
 use libtest_mimic::{Arguments, Failed, Trial};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 use town::{Ending, script};
 
 /// How much of chance the mornings of one office may use.
 const TAPE: usize = 2_500;
 /// Steps of a plain `cargo test`.
 const FEW: u64 = 6_000;
+/// One script of so many is played twice: the same bytes must leave.
+const TWICE: u64 = 32;
 /// How often a failing script is played to make it smaller.
 const TRIES: usize = 3_000;
 
@@ -78,7 +82,7 @@ struct Tally {
     town_steps: u64,
     town_calls: u64,
     answered: u64,
-    moves: [u64; 3],
+    moves: [u64; 4],
     seconds: u64,
     offices: u64,
     mornings: naive::Count,
@@ -91,11 +95,12 @@ impl Tally {
 
     fn text(&self, began: Instant) -> String {
         let wall = began.elapsed().as_secs_f64();
-        let [handed_on, returned, joined] = self.moves;
+        let core = seconds_of_a_core();
+        let [held, handed_on, returned, joined] = self.moves;
         let naive::Count { calls, steps, seen, ties, refused, seconds } = self.mornings;
         format!(
-            "{} steps, {} calls, {} virtual hours in {wall:.0} s: {:.0} steps/s\n\
-             over a bad network: {} steps in {} scripts, {} calls, {} answered, {handed_on} handed on, {returned} of them \
+            "{} steps, {} calls, {} virtual hours in {wall:.0} s, {core:.0} s of a core: {:.0} steps/s of a core\n\
+             over a bad network: {} steps in {} scripts, {} calls, {} answered, {held} put on hold, {handed_on} handed on, {returned} of them \
              given back, {joined} joined after a consultation\n\
              with the naive model: {steps} steps in {} offices, {calls} calls, {seen} things seen on the wire and in the \
              record, all as foretold; {ties} mornings with two things in one microsecond and {refused} offices that the \
@@ -103,7 +108,7 @@ impl Tally {
             self.steps(),
             self.town_calls + calls,
             (self.seconds + seconds) / 3600,
-            self.steps() as f64 / wall.max(0.001),
+            self.steps() as f64 / core.max(0.001),
             self.town_steps,
             self.scripts,
             self.town_calls,
@@ -111,6 +116,12 @@ impl Tally {
             self.offices,
         )
     }
+}
+
+/// What this run has really taken, whoever else is at work here.
+fn seconds_of_a_core() -> f64 {
+    let usage = getrusage(UsageWho::RUSAGE_SELF);
+    usage.map_or(0.0, |usage| usage.user_time().num_milliseconds() as f64 / 1e3)
 }
 
 /// Half of the steps each way. `Err`: what did not hold, with the smallest script that shows it.
@@ -122,6 +133,13 @@ fn run(steps: u64, seed: u64, tells: bool) -> Result<Tally, String> {
         if tally.town_steps <= tally.mornings.steps {
             let drawn = Drawn::new(&mut chance);
             let witness = play(drawn.head, &drawn.steps).map_err(|why| smallest_script(&drawn, &why))?;
+            if tally.scripts.is_multiple_of(TWICE) {
+                let again = play(drawn.head, &drawn.steps)?;
+                if again.transcript() != witness.transcript() {
+                    let file = keep("script", &Drawn::bytes(drawn.head, &drawn.steps));
+                    return Err(format!("the same script and luck gave other bytes: {}", file.display()));
+                }
+            }
             let (calls, answered) = witness.calls();
             tally.scripts += 1;
             tally.town_steps += drawn.steps.len() as u64;

@@ -185,6 +185,10 @@ impl Town {
                 self.speak(place(who), |peer| peer.refer(&format!("<sip:{to}@{}>", US.ip()), now));
             }
             Step::Join { who } => self.speak(place(who), |peer| peer.join(US.ip(), now)),
+            Step::Hold { who, on } => {
+                self.peers[place(who)].holds = on;
+                self.speak(place(who), |peer| peer.ask("INVITE", true, now));
+            }
             Step::Mood { who, code } => self.peers[place(who)].mood = code,
             Step::Vanish { who, gone } => self.peers[place(who)].gone = gone,
             Step::Register { who, expires } => self.speak(place(who), |peer| peer.register(US, expires, now)),

@@ -17,6 +17,8 @@ pub struct Peer {
     pub address: SocketAddr,
     pub gone: bool,
     pub mood: u16,
+    /// It only speaks, and hears nothing.
+    pub holds: bool,
     pub user: String,
     /// It knows 100rel, UPDATE and session timers.
     modern: bool,
@@ -73,6 +75,7 @@ impl Peer {
             address,
             gone: false,
             mood: 200,
+            holds: false,
             user: user.into(),
             modern: seed % 4 != 2,
             account: password.map(|password| Answerer::new(user, password)),
@@ -160,7 +163,10 @@ impl Peer {
     fn session(&self) -> String {
         let ip = self.address.ip();
         let version = self.serial;
-        format!("v=0\r\no=- 1 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n")
+        let hold = if self.holds { "a=sendonly\r\n" } else { "" };
+        format!(
+            "v=0\r\no=- 1 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n{hold}"
+        )
     }
 
     fn request(&mut self, talk: &Talk, method: &str, branch: &str, cseq: u32, body: &str) -> Bytes {

@@ -50,6 +50,8 @@ pub enum Step {
     Refer { who: u8, to: u8 },
     /// A REFER in the talk before the newest, to whom the newest is with: an attended transfer.
     Join { who: u8 },
+    /// A re-INVITE in the newest dialog that puts the other side on hold, or takes it back.
+    Hold { who: u8, on: bool },
     /// Any bytes arrive from this peer.
     Raw { who: u8, bytes: Vec<u8> },
 }
@@ -69,6 +71,7 @@ pub fn read(mut data: &[u8]) -> Vec<Step> {
         steps.push(match op {
             250 => Step::Refer { who: byte() % WHO, to: byte() },
             251 => Step::Join { who: byte() % WHO },
+            252 => Step::Hold { who: byte() % WHO, on: byte() % 2 == 0 },
             _ => match op % 20 {
                 0 => Step::Call { who: byte() % WHO, to: byte(), offer: byte() % 4 != 0 },
                 1 => Step::Ring { who: byte() % WHO, early: byte() % 2 == 1 },

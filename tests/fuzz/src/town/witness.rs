@@ -52,8 +52,8 @@ struct Life {
     ended: bool,
     /// A customer calls: who is not talking when it ends was missed.
     customer: bool,
-    /// How often it was handed on, taken back, joined with another.
-    moved: [usize; 3],
+    /// How often it was put on hold, handed on, given back, joined with another.
+    moved: [usize; 4],
 }
 
 /// One side of a call, as its peer sees it.
@@ -227,9 +227,10 @@ impl Witness {
                 assert!(!life.answered && !life.ended, "{id} is answered twice, or after its end");
                 life.answered = true;
             }
-            (CallFact::Transferred { .. }, Some(life)) => (life.answered, life.moved[0]) = (false, life.moved[0] + 1),
-            (CallFact::Returned { .. }, Some(life)) => (life.answered, life.moved[1]) = (true, life.moved[1] + 1),
-            (CallFact::Merged { .. }, Some(life)) => life.moved[2] += 1,
+            (CallFact::Held { held: true, .. }, Some(life)) => life.moved[0] += 1,
+            (CallFact::Transferred { .. }, Some(life)) => (life.answered, life.moved[1]) = (false, life.moved[1] + 1),
+            (CallFact::Returned { .. }, Some(life)) => (life.answered, life.moved[2]) = (true, life.moved[2] + 1),
+            (CallFact::Merged { .. }, Some(life)) => life.moved[3] += 1,
             (CallFact::Ended(ended), Some(life)) => {
                 assert!(!std::mem::replace(&mut life.ended, true), "{id} ends twice");
                 if ended.by != EndedBy::Transfer {
@@ -382,9 +383,9 @@ impl Witness {
         (of(true), of(false))
     }
 
-    /// How often calls were handed on, taken back, and joined.
-    pub fn moves(&self) -> [usize; 3] {
-        self.calls.values().fold([0; 3], |sum, life| std::array::from_fn(|at| sum[at] + life.moved[at]))
+    /// How often calls were put on hold, handed on, given back, and joined.
+    pub fn moves(&self) -> [usize; 4] {
+        self.calls.values().fold([0; 4], |sum, life| std::array::from_fn(|at| sum[at] + life.moved[at]))
     }
 
     /// The town has stood so long.
