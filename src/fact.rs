@@ -189,7 +189,7 @@ pub enum Whom {
     },
 }
 
-/// A leg began to be rung.
+/// A leg began to be rung, or took the call over from one that rings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rung {
     /// The leg's number within its call; the caller's own is 0.

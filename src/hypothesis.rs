@@ -13,7 +13,8 @@ use crate::config::{Config, DeviceRule, Dialled, ExtensionIx, TrunkIx};
 use crate::customer::{Customer, Kind};
 use crate::number::PhoneNumber;
 use crate::route::{
-    Availability, Caller, Considered, Destined, Explanation, Load, Moment, Origin, Presence, Reason, Situation, explain,
+    Availability, Caller, Considered, Destined, Explanation, Load, Moment, Origin, PickUp, Presence, Reason, Situation,
+    explain,
 };
 use crate::state::{Override, State};
 
@@ -151,6 +152,7 @@ impl Hypothesis {
             Destined::Extension(extension) => name(*extension),
             Destined::Number(number) => number.to_string(),
             Destined::Emergency(text) => format!("{text} (emergency)"),
+            Destined::PickUp(pick_up) => format!("{pick_up} (pickup)"),
             Destined::Unreadable(text) if text.is_empty() => "no number".into(),
             Destined::Unreadable(text) => format!("{text} (no readable number)"),
         };
@@ -355,7 +357,10 @@ impl Destined {
             // A DID of our own never leaves the house, however it is written.
             (_, Some(did)) => Destined::Did(did),
             (Dialled::Number(number), None) => Destined::Number(number),
-            (Dialled::Unreadable(text), None) => Destined::Unreadable(text),
+            (Dialled::Unreadable(text), None) => match PickUp::read(&text) {
+                Some(pick_up) => Destined::PickUp(pick_up),
+                None => Destined::Unreadable(text),
+            },
         }
     }
 }

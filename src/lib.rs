@@ -23,6 +23,7 @@
 //! | 5 | [`customer`] | whose number it is, among a million |
 //! | | [`host`] | our own address as each peer sees it |
 //! | | [`registrar`] | where our phones are |
+//! | | [`subscription`] | who watches whom: lamps of calls and of messages |
 //! | | [`servers`] | what the names of trunks' servers mean |
 //! | | [`registration`] | our registrations and the health of trunks |
 //! | | [`state`] | what happens rather than is configured: away, overrides, blocks, counters |
@@ -65,6 +66,8 @@
 //! - **Means**: what a leg acts with. **House**: the call's view of the switch. **Census**: what there is, counted.
 //! - **Tape**: what is kept of a call so that it can be exported as a trace; its **parties** are the sides that spoke.
 //! - **Fork**: one early dialog of an INVITE of ours. **Diverter**: whose phone sent a call elsewhere (302).
+//! - **Subscription**: somebody's lamp. **Sight**: one call as a lamp shows it. **Waiting**: messages in a box. **Crossing**: what
+//!   two hear of each other who have both made an offer.
 //! - **Trace**: a ladder that is a test. **Actor**: one of its scripted peers.
 #![deny(unsafe_code)]
 
@@ -92,6 +95,7 @@ pub mod config;
 pub mod customer;
 pub mod host;
 pub mod registrar;
+pub mod subscription;
 pub mod servers;
 pub mod registration;
 pub mod state;

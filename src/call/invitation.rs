@@ -15,7 +15,7 @@ use crate::session_timer::{self, Habits};
 use crate::sip::{Draft, HeaderName, Host, Message, Method, Uri, Writer};
 
 /// Methods that we take, as Allow says them.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, OPTIONS, INFO, REGISTER, REFER";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, OPTIONS, INFO, REGISTER, REFER, SUBSCRIBE";
 
 /// Bodies that we take, as Accept says them.
 pub const ACCEPT: &str = "application/sdp, multipart/mixed";

@@ -24,6 +24,11 @@ impl Ladder {
         Ladder { began, peers: Vec::new(), steps: Vec::new(), left_out: 0 }
     }
 
+    /// When the call began.
+    pub fn began(&self) -> Instant {
+        self.began
+    }
+
     /// The next leg's number, and what its peer is called on the ladder.
     pub fn add_leg(&mut self, peer: Arc<str>) -> u16 {
         self.peers.push(peer);

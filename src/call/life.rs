@@ -14,6 +14,7 @@
 //! early medium at a time, exactly one winner, and an end that says why.
 
 mod divert;
+mod pickup;
 mod transfer;
 
 use std::sync::Arc;
@@ -367,15 +368,19 @@ impl Call {
             false => legs.order(self.caller.leg, LegOrder::Answer(session)),
             true => self.meet_the_winner(with, session, legs),
         }
-        legs.bridge(self.caller.leg, winner.leg);
+        self.won(with, legs);
+    }
+
+    fn won(&mut self, with: Party, legs: &mut dyn Legs) {
+        legs.bridge(self.caller.leg, with.leg);
         self.is_up = true;
         self.walk.answered();
         self.dialling = None;
         self.stage = Stage::Talking { with, since: legs.wall(), held: [false; 2] };
-        legs.note(CallFact::Answered { leg: winner.number, human: true });
+        legs.note(CallFact::Answered { leg: with.number, human: true });
         self.stop_branches(|_| true, StopReason::CompletedElsewhere, legs);
-        if let Some(extension) = winner.extension {
-            legs.taken(extension, winner.leg);
+        if let Some(extension) = with.extension {
+            legs.taken(extension, with.leg);
         }
         self.end_transfer(200, legs);
     }

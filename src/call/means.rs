@@ -19,6 +19,7 @@ use crate::registration::{Ground, Purpose, TrunkNews, Trunks};
 use crate::servers::Servers;
 use crate::sip::digest::Answerer;
 use crate::sip::{self, Draft, Method, Status, Writer};
+use crate::subscription::SubscriptionKey;
 use crate::tape::Who;
 use crate::transaction::{ClientKey, Hand, ServerKey, Timer as TransactionTimer, Transactions};
 
@@ -31,6 +32,8 @@ pub enum User {
     Leg(LegKey),
     /// A registration or OPTIONS towards a trunk.
     Trunk(Purpose),
+    /// Somebody's lamp.
+    Subscription(SubscriptionKey),
 }
 
 /// Everything that comes due, in the one set of deadlines.
@@ -46,6 +49,8 @@ pub enum Timer {
     Binding(crate::registrar::Due),
     /// A registration or OPTIONS towards a trunk is due.
     Trunk(crate::registration::Due),
+    /// A subscription runs out.
+    Subscription(crate::subscription::Due),
     /// Answers that waited 250 ms for the journal leave without it.
     Gate,
     /// Calls that were shed without a record of their own are counted.
@@ -75,6 +80,12 @@ impl From<crate::registrar::Due> for Timer {
 impl From<crate::registration::Due> for Timer {
     fn from(due: crate::registration::Due) -> Timer {
         Timer::Trunk(due)
+    }
+}
+
+impl From<crate::subscription::Due> for Timer {
+    fn from(due: crate::subscription::Due) -> Timer {
+        Timer::Subscription(due)
     }
 }
 

@@ -3,7 +3,8 @@
 //! `life` is the call itself, which knows no header (its second half, `life::transfer`, is how it changes hands); `leg` is one side of it, which knows no plan; `alphabet` is all that
 //! they say to each other. What a leg needs to act is in `means`, what an INVITE of ours says in `invitation`, which ports
 //! its media passes in `session`, what it agreed on to notice a vanished peer in `refresh`,
-//! what it says before an answer in `provisional`, who answers it while it rings in `forks`. A `line` is a call with what stands beside it: numbers, journal, ladder.
+//! what it says before an answer in `provisional`, who answers it while it rings in `forks`, what it says to one that
+//! takes it over in `pickup`. A `line` is a call with what stands beside it: numbers, journal, ladder.
 
 mod alphabet;
 mod dialling;
@@ -14,6 +15,7 @@ mod leg;
 mod life;
 mod line;
 mod means;
+mod pickup;
 mod provisional;
 mod refresh;
 mod named;
@@ -28,9 +30,10 @@ pub use alphabet::{
 pub use handed::Handed;
 pub use invitation::{ACCEPT, ALLOW, Invitation, SUPPORTED, contact, unknown_extensions};
 pub use ladder::Ladder;
-pub use leg::{DialogNames, DialogState, Leg, Peer, dismiss, session_of};
+pub use leg::{DialogNames, Leg, Peer, Place, dismiss, session_of};
 pub use life::Call;
 pub use line::{Diverter, Identity, Line, Offer};
 pub use means::{Means, Opened, Timer, User};
 pub use named::Named;
+pub use pickup::Crossing;
 pub use session::bridge;

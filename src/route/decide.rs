@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::draft::{After, Draft};
 use super::plan::{Callee, DialPlan, Direction, Next, RoutePlan};
 use super::reason::{Reason, Rule};
-use super::situation::{Destined, Origin, Situation};
+use super::situation::{Destined, Origin, PickUp, Situation};
 use crate::config::{DidIx, ExtensionIx, KnownWhen, OutboundRule, RefuseAs, TrunkIx};
 
 /// Decides one call.
@@ -55,6 +55,7 @@ fn meant_did(draft: &mut Draft<'_>, trunk: TrunkIx) -> Option<DidIx> {
         },
         Destined::Extension(extension) => config.extension(*extension).number.clone(),
         Destined::Emergency(text) => text.clone(),
+        Destined::PickUp(pick_up) => pick_up.to_string().into(),
         Destined::Unreadable(text) => {
             // An account or nothing: the provider names no number, which is what `default_did` is for.
             if let Some(did) = default {
@@ -149,8 +150,35 @@ fn from_extension(situation: &Situation<'_>, caller: ExtensionIx) -> RoutePlan {
             let rule = config.outbound_rule(Some(caller), None, text);
             outbound(situation, caller, rule, Callee::Verbatim(text.clone()))
         }
+        Destined::PickUp(what) => pick_up(situation, caller, what),
         Destined::Did(_) => Draft::new(situation, Direction::Internal).refuse(RefuseAs::NotFound),
     }
+}
+
+/// What rings elsewhere is to be taken over. Where something rings, that is done before anything is decided; this is what
+/// becomes of it where nothing does.
+fn pick_up(situation: &Situation<'_>, caller: ExtensionIx, what: &PickUp) -> RoutePlan {
+    let config = situation.config;
+    let mut draft = Draft::new(situation, Direction::Internal);
+    let whose: Arc<str> = match what {
+        PickUp::Group => {
+            let groups = config.groups().filter(|(_, group)| group.members.contains(&caller));
+            groups.map(|(_, group)| &*group.name).collect::<Vec<_>>().join(", ").into()
+        }
+        PickUp::From(whom) => match config.extension_by_number(whom) {
+            Some(extension) => config.extension(extension).number.clone(),
+            None => {
+                draft.tell(Rule::Number, Reason::UnknownNumber(whom.clone()));
+                return draft.refuse(RefuseAs::NotFound);
+            }
+        },
+    };
+    if whose.is_empty() {
+        draft.tell(Rule::Number, Reason::InNoGroup(config.extension(caller).number.clone()));
+        return draft.refuse(RefuseAs::NotFound);
+    }
+    draft.tell(Rule::Number, Reason::PicksUp(whose));
+    draft.refuse(RefuseAs::Unavailable)
 }
 
 /// An emergency call: no cap, no permission, no limit; every trunk in the order of the file.

@@ -23,5 +23,5 @@ pub use explain::{Explanation, Happening, Moment, explain};
 pub use plan::{Callee, DialPlan, Direction, Next, RingPlan, RoutePlan, Slot, Step, StepIx};
 pub use reason::{Considered, Failed, Reason, Rule, sentence};
 pub use ring::RING_TIME;
-pub use situation::{Availability, Caller, Destined, Idle, Load, Origin, Presence, Situation};
+pub use situation::{Availability, Caller, Destined, Idle, Load, Origin, PickUp, Presence, Situation};
 pub use walk::{Ending, Order, StopBecause, Walk};

@@ -18,6 +18,12 @@ pub enum Reason {
     Emergency(Arc<str>),
     /// An employee calls a colleague.
     InternalCall,
+    /// What rings for these groups, or at this extension, is to be picked up.
+    PicksUp(Arc<str>),
+    /// The group pickup is dialled by somebody who is in no group.
+    InNoGroup(Arc<str>),
+    /// A colleague took the call from where it rang.
+    PickedUp(Arc<str>),
     /// The caller's number is the GSM number of this extension, so it is that employee.
     EmployeeCallsIn(Arc<str>),
     /// A DID of our own was dialled inside; it never leaves the house.
@@ -198,6 +204,9 @@ impl fmt::Display for Reason {
         match self {
             Reason::Emergency(number) => write!(f, "{number} is an emergency number"),
             Reason::InternalCall => f.write_str("internal call"),
+            Reason::PicksUp(whose) => write!(f, "picks up what rings for {whose}, if anything does"),
+            Reason::InNoGroup(who) => write!(f, "{who} is in no group"),
+            Reason::PickedUp(who) => write!(f, "picked up by {who}"),
             Reason::EmployeeCallsIn(who) => write!(f, "the caller is {who} on the mobile"),
             Reason::OwnDid(did) => write!(f, "{did} is our own, stays in the house"),
             Reason::DefaultDid { dialled, did } => write!(f, "{dialled} is no DID of ours, taken as {did}"),

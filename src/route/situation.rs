@@ -82,8 +82,38 @@ pub enum Destined {
     Number(PhoneNumber),
     /// An emergency number as it was dialled; only from inside.
     Emergency(Arc<str>),
+    /// What rings at somebody else; only from inside.
+    PickUp(PickUp),
     /// What cannot be read as a number, as it came; empty where nothing was named.
     Unreadable(Arc<str>),
+}
+
+/// Whose ringing call somebody takes over by dialling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PickUp {
+    /// `*8`: the one that rings longest for a group of the one who dials.
+    Group,
+    /// `**12`: the one that rings longest at this extension.
+    From(Arc<str>),
+}
+
+impl PickUp {
+    /// The code that was dialled, where it is one. An emergency number or an extension of the same text comes first.
+    pub fn read(text: &str) -> Option<PickUp> {
+        match text.strip_prefix("**") {
+            Some(whom) if !whom.is_empty() => Some(PickUp::From(whom.into())),
+            _ => (text == "*8").then_some(PickUp::Group),
+        }
+    }
+}
+
+impl std::fmt::Display for PickUp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            PickUp::Group => f.write_str("*8"),
+            PickUp::From(whom) => write!(f, "**{whom}"),
+        }
+    }
 }
 
 /// Who is busy and who can be reached, at this moment. Derived from live legs and bindings, never stored.

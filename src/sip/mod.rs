@@ -12,6 +12,7 @@ mod multipart;
 mod uri_parts;
 
 pub mod anew;
+pub mod crossing;
 pub mod digest;
 pub mod fault;
 pub mod framing;

@@ -8,7 +8,7 @@ use super::house::{House, Present};
 use super::inquiry::{self, Asker};
 use super::tables::{Held, HeldAnswer, Switch};
 use crate::admission::{Admission, Known};
-use crate::call::{ACCEPT, ALLOW, Call, Ladder, Leg, Line, Offer, Peer, session_of, unknown_extensions};
+use crate::call::{ACCEPT, ALLOW, Call, Ladder, Leg, Line, Offer, Peer, Place, session_of, unknown_extensions};
 use crate::config::ExtensionIx;
 use crate::customer::Customer;
 use crate::fact::{Alarm, Fact, KnownCustomer, Offered, Party};
@@ -34,31 +34,50 @@ impl Switch {
         {
             return self.refuse(server, &message, &refusal);
         }
-        let (config, now) = (self.means.config.clone(), self.means.now.mono);
-        let known = Known { config: &config, trunks: &self.means.trunks, registrar: &self.registrar };
         if message.method() == Method::Options {
             return self.describe(server, &message, &flow);
         }
-        match self.doorkeeper.admit(&message, &flow, known, now) {
-            Admission::Challenge(challenges) => self.reply(server, &message, Status::UNAUTHORIZED, |draft| {
+        match self.ask(&message, &flow) {
+            Admission::Impostor(extension) if message.method() == Method::Invite => {
+                self.invite(server, flow, message, Origin::Extension(extension), Err(impostor()));
+            }
+            admission => {
+                if let Some(origin) = self.let_in(server, flow, &message, admission) {
+                    self.welcome(server, flow, message, origin);
+                }
+            }
+        }
+    }
+
+    /// Who a request is from.
+    pub(super) fn ask(&mut self, message: &Message, flow: &Flow) -> Admission {
+        let known = Known { config: &self.means.config, trunks: &self.means.trunks, registrar: &self.registrar };
+        self.doorkeeper.admit(message, flow, known, self.means.now.mono)
+    }
+
+    /// From which side a request comes; who may not in is answered here.
+    pub(super) fn let_in(
+        &mut self,
+        server: ServerKey,
+        flow: Flow,
+        message: &Message,
+        admission: Admission,
+    ) -> Option<Origin> {
+        match admission {
+            Admission::Challenge(challenges) => self.reply(server, message, Status::UNAUTHORIZED, |draft| {
                 for challenge in &challenges {
                     draft.header(HeaderName::WwwAuthenticate, challenge);
                 }
             }),
-            Admission::Refused(refusal) => self.refuse(server, &message, &refusal),
-            Admission::Impostor(extension) => {
-                let refusal = Refusal::forbidden().because("This Account Is Not Who It Says");
-                match message.method() {
-                    Method::Invite => self.invite(server, flow, message, Origin::Extension(extension), Err(refusal)),
-                    _ => self.refuse(server, &message, &refusal),
-                }
-            }
-            Admission::Trunk(trunk) => self.welcome(server, flow, message, Origin::Trunk(trunk)),
+            Admission::Refused(refusal) => self.refuse(server, message, &refusal),
+            Admission::Impostor(_) => self.refuse(server, message, &impostor()),
+            Admission::Trunk(trunk) => return Some(Origin::Trunk(trunk)),
             Admission::Extension(extension) => {
-                self.seen(extension, &message, flow);
-                self.welcome(server, flow, message, Origin::Extension(extension));
+                self.seen(extension, message, flow);
+                return Some(Origin::Extension(extension));
             }
         }
+        None
     }
 
     /// A request from somebody we know.
@@ -66,7 +85,9 @@ impl Switch {
         match (message.method(), origin) {
             (Method::Invite, _) => self.invite(server, flow, message, origin, Ok(())),
             (Method::Register, Origin::Extension(extension)) => self.register(server, flow, &message, extension),
-            (Method::Subscribe | Method::Publish, _) => self.refuse(server, &message, &Refusal::new(Status::BAD_EVENT)),
+            (Method::Subscribe, Origin::Extension(extension)) => self.subscribe(server, flow, &message, extension),
+            (Method::Subscribe, Origin::Trunk(_)) => self.refuse(server, &message, &Refusal::forbidden()),
+            (Method::Publish, _) => self.refuse(server, &message, &Refusal::new(Status::BAD_EVENT)),
             (Method::Notify | Method::Bye | Method::Info | Method::Update | Method::Prack, _) => {
                 self.refuse(server, &message, &Refusal::call_does_not_exist());
             }
@@ -156,6 +177,9 @@ impl Switch {
             }
         }
         self.freed.push(extension.clone());
+        if self.mailboxes.contains_key(extension) {
+            self.tell_unasked(extension, bindings);
+        }
     }
 
     pub(super) fn note_binding(&mut self, change: BindingChange) -> u64 {
@@ -176,14 +200,21 @@ impl Switch {
     fn invite(&mut self, server: ServerKey, flow: Flow, message: Message, origin: Origin, found: Result<(), Refusal>) {
         let (asker, dialled) = inquiry::read(&message, origin, &self.means.config);
         let emergency = matches!(dialled, Destined::Emergency(_));
-        let replaced = if emergency { Ok(None) } else { self.replaced(&message, origin) };
-        if let Some(why) = self.closed_for_calls().filter(|_| !emergency) {
+        let taken = if emergency { Ok(None) } else { self.taken_over(&message, origin, &dialled) };
+        // What is taken over is no new call.
+        let goes_on = emergency || matches!(taken, Ok(Some(_)));
+        if let Some(why) = self.closed_for_calls().filter(|_| !goes_on) {
             return self.shed(server, &message, origin, why);
         }
         self.trying(server, &message);
-        let (plan, offered) = self.decide(&asker, &dialled, origin, &message);
         let fit = found.and_then(|()| is_for_us(&message)).and_then(|()| can_be_carried_on(&message));
-        if let Err(refusal) = fit.and(replaced) {
+        let refused = match fit.and(taken).and_then(|taken| self.take_over(taken, server, flow, &message)) {
+            Ok(true) => return,
+            Ok(false) => None,
+            Err(refusal) => Some(refusal),
+        };
+        let (plan, offered) = self.decide(&asker, &dialled, origin, &message);
+        if let Some(refusal) = refused {
             return self.refuse_on_record(server, &message, &plan, offered, &refusal);
         }
         self.begin(Beginning { server, flow, message, origin, asker, plan, offered, dialled });
@@ -295,7 +326,8 @@ impl Switch {
             watched: Default::default(),
         });
         let caller = self.legs.reserve();
-        let leg = Leg::offered(caller, line, peer.clone(), flow, server, message.clone(), &mut self.means);
+        let place = Place { key: caller, call: line, number: 0 };
+        let leg = Leg::offered(place, peer.clone(), flow, server, message.clone(), &mut self.means);
         let leg = leg.and_then(|mut leg| {
             let expected = session_of(&message).map_or(Ok(()), |session| leg.expect(&session, &mut self.means));
             // A leg that cannot be gives back what it holds already.
@@ -312,6 +344,7 @@ impl Switch {
             }
         }
         self.by_peer.entry(peer).or_default().push(caller);
+        self.mark(caller);
         if let Some(did) = &offered.did {
             *self.by_did.entry(did.clone()).or_default() += 1;
         }
@@ -378,6 +411,11 @@ struct Beginning {
     plan: RoutePlan,
     offered: Offered,
     dialled: Destined,
+}
+
+/// A valid account that says it is somebody else.
+fn impostor() -> Refusal {
+    Refusal::forbidden().because("This Account Is Not Who It Says")
 }
 
 /// RFC 3261 §8.2.1–8.2.3, before anybody is asked who they are.
@@ -453,6 +491,7 @@ fn dialled_party(dialled: &Destined, config: &crate::config::Config) -> Party {
             }
         }
         Destined::Number(number) => Party { number: Some(*number), text: number.to_string(), ..Party::default() },
+        Destined::PickUp(pick_up) => Party { text: pick_up.to_string(), ..Party::default() },
         Destined::Emergency(text) | Destined::Unreadable(text) => Party { text: text.to_string(), ..Party::default() },
     }
 }

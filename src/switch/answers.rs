@@ -29,6 +29,7 @@ impl Switch {
         for change in gone {
             self.note_binding(change);
         }
+        self.end_foreign_subscriptions();
         self.means.note(Fact::ConfigApplied { version: config.version.clone(), text: config.redacted.clone() });
     }
 

@@ -124,7 +124,8 @@ impl House<'_> {
     }
 }
 
-fn identity(line: &Line, key: LegKey, leg: &Leg) -> Option<Identity> {
+/// Who is behind a leg of a call.
+pub(super) fn identity(line: &Line, key: LegKey, leg: &Leg) -> Option<Identity> {
     if leg.number() == 0 {
         return Some(Identity { caller: line.offer.caller.clone(), display: line.offer.display.clone() });
     }

@@ -306,6 +306,7 @@ impl House<'_> {
         line.open += 1;
         line.ladder.add_leg(label);
         self.switch.by_peer.entry(peer).or_default().push(key);
+        self.switch.mark(key);
         Some((key, Rung { leg: number, whom, device }))
     }
 }

@@ -12,6 +12,7 @@ use crate::hypothesis::Hypothesis;
 use crate::key::{Flow, Transport};
 use crate::servers::ServerName;
 use crate::sip::{Malformed, Message};
+use crate::subscription::Waiting;
 
 /// One thing that happened outside. Handling it is one complete reaction.
 #[derive(Debug)]
@@ -58,6 +59,14 @@ pub enum Input {
         addresses: Vec<(IpAddr, u8)>,
         /// The one that leads out.
         default: Option<IpAddr>,
+    },
+    /// So many messages wait for an extension now. What is said here is held in memory only: whoever keeps the messages says
+    /// it again after a restart.
+    Mailbox {
+        /// Its number.
+        extension: Arc<str>,
+        /// How many.
+        waiting: Waiting,
     },
     /// Somebody asks or orders something through the control socket.
     Question {

@@ -16,6 +16,7 @@ mod handover;
 mod house;
 mod input;
 mod inquiry;
+mod lamps;
 mod pickup;
 mod questions;
 mod receive;
@@ -103,6 +104,7 @@ impl Switch {
             Input::Media(event) => self.media(event),
             Input::Resolved { name, addresses } => self.resolved(&name, addresses),
             Input::Host { addresses, default } => self.means.host.found(addresses, default),
+            Input::Mailbox { extension, waiting } => self.mailbox_changed(&extension, waiting),
             Input::Question { number, question } => self.answer(number, question),
             Input::Note(fact) => {
                 self.means.note(fact);
@@ -126,6 +128,7 @@ impl Switch {
             Timer::Leg(leg) => self.with_leg(leg, |leg, means| leg.due(means)),
             Timer::Binding(due) => self.binding_due(due),
             Timer::Trunk(due) => self.means.with_trunks(|trunks, ground| trunks.due(due, ground)),
+            Timer::Subscription(due) => self.subscription_due(due.0),
             Timer::Gate => self.release_late(),
             Timer::Shed => self.shed_is_due(),
             Timer::Tape(key) => self.tape_due(key),
@@ -150,6 +153,7 @@ impl Switch {
                 break;
             }
         }
+        self.light_lamps();
         for news in std::mem::take(&mut self.means.news) {
             self.means.note(Fact::from(news));
         }
@@ -230,8 +234,9 @@ impl Switch {
         self.sweep(key);
     }
 
-    /// A leg has acted: whoever waits for its employee to become free is told, once it is.
+    /// A leg has acted: its lamps follow, and whoever waits for its employee to become free is told, once it is.
     fn moved(&mut self, key: LegKey, was_busy: bool) {
+        self.mark(key);
         if let Some(leg) = self.legs.get(key)
             && was_busy
             && !leg.is_busy()

@@ -24,8 +24,10 @@ pub struct Census {
     pub calls: usize,
     /// Legs.
     pub legs: usize,
-    /// Dialogs.
+    /// Dialogs, those of subscriptions included.
     pub dialogs: usize,
+    /// Lamps that are told.
+    pub subscriptions: usize,
     /// Requests of ours and of theirs.
     pub transactions: usize,
     /// Answers that wait for the journal.
@@ -38,7 +40,7 @@ pub struct Census {
     pub nonces: usize,
     /// Customers.
     pub customers: usize,
-    /// Timers of bindings, registrations and OPTIONS.
+    /// Timers of bindings, subscriptions, registrations and OPTIONS.
     pub standing_timers: usize,
     /// All other timers.
     pub call_timers: usize,
@@ -82,13 +84,14 @@ impl Switch {
     /// What there is, counted.
     pub fn census(&self) -> Census {
         use crate::call::Timer;
-        let standing = |timer: &Timer| matches!(timer, Timer::Binding(_) | Timer::Trunk(_));
+        let standing = |timer: &Timer| matches!(timer, Timer::Binding(_) | Timer::Trunk(_) | Timer::Subscription(_));
         let standing_timers = self.means.deadlines.iter().filter(|(_, timer)| standing(timer)).count();
         let counts = self.means.transactions.counts();
         Census {
             calls: self.lines.len(),
             legs: self.legs.len(),
-            dialogs: self.means.dialogs.len(),
+            dialogs: self.means.dialogs.len() + self.subscriptions.len(),
+            subscriptions: self.subscriptions.len(),
             transactions: counts.clients + counts.servers,
             held: self.held.len(),
             ports: self.means.ports.lent(),

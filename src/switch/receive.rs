@@ -10,6 +10,7 @@ use crate::entropy::Token;
 use crate::key::{Flow, LegKey};
 use crate::refusal::Refusal;
 use crate::sip::{Fault, HeaderName, Malformed, Message, Method, Status, Writer};
+use crate::subscription::ALLOW_EVENTS;
 use crate::transaction::{Arrival, Expired, ServerKey, Timer, Why};
 
 use super::refused::Overload;
@@ -46,6 +47,7 @@ impl Switch {
             Arrival::Response { user: User::Trunk(asked), .. } => {
                 self.means.with_trunks(|trunks, ground| trunks.answered(asked, &message, ground));
             }
+            Arrival::Response { user: User::Subscription(key), .. } => self.subscription_answered(key, &message),
             Arrival::NoRoom => {
                 self.reply_statelessly(flow, &message, &Overload::Requests.refusal());
                 self.shed_without_transaction(flow, &message);
@@ -77,6 +79,9 @@ impl Switch {
 
     fn request(&mut self, server: ServerKey, flow: Flow, message: Message) {
         if let Some(tag) = message.to_tag() {
+            if let Some(key) = self.subscription_of(&message) {
+                return self.within_subscription(server, flow, &message, key);
+            }
             let leg = Token::read(tag).and_then(|tag| self.means.dialogs.get(&tag).copied());
             let request = message.clone();
             let heard = leg.and_then(|key| {
@@ -152,6 +157,7 @@ impl Switch {
             Some(Expired::Unanswered { user: User::Trunk(asked), why, .. }) => {
                 self.means.with_trunks(|trunks, ground| trunks.unanswered(asked, why, ground));
             }
+            Some(Expired::Unanswered { user: User::Subscription(key), .. }) => self.subscription_lost(key),
             Some(Expired::Unacknowledged { user: User::Leg(leg), status, .. }) if status.is_success() => {
                 self.with_leg(leg, |leg, means| leg.hear_silence(None, Why::TimedOut, means));
             }
@@ -221,6 +227,7 @@ impl Switch {
                 .header(HeaderName::Contact, contact)
                 .header(HeaderName::Allow, ALLOW)
                 .header(HeaderName::Supported, SUPPORTED)
+                .header(HeaderName::AllowEvents, ALLOW_EVENTS)
                 .header(HeaderName::Accept, ACCEPT);
         });
     }

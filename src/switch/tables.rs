@@ -15,6 +15,7 @@ use crate::key::{Arena, CallKey, LegKey, OfCall, OfLeg, OfTape, TapeKey};
 use crate::registrar::Registrar;
 use crate::sip::Status;
 use crate::state::State;
+use crate::subscription::{Subscriptions, Waiting};
 use crate::tape::Tape;
 use crate::transaction::ServerKey;
 
@@ -31,6 +32,11 @@ pub struct Switch {
     /// Calls in which a member waits to become free or to register.
     pub(super) watchers: HashMap<Arc<str>, Vec<CallKey>, foldhash::fast::FixedState>,
     pub(super) registrar: Registrar,
+    pub(super) subscriptions: Subscriptions,
+    /// Messages that wait, by extension; who has none is not listed.
+    pub(super) mailboxes: HashMap<Arc<str>, Waiting, foldhash::fast::FixedState>,
+    /// Watched extensions whose legs have moved in this reaction.
+    pub(super) marked: Vec<Arc<str>>,
     pub(super) doorkeeper: Doorkeeper,
     pub(super) customers: Box<CustomerIndex>,
     pub(super) state: State,
@@ -140,6 +146,9 @@ impl Switch {
             by_did: HashMap::default(),
             watchers: HashMap::default(),
             registrar: Registrar::default(),
+            subscriptions: Subscriptions::default(),
+            mailboxes: HashMap::default(),
+            marked: Vec::new(),
             doorkeeper,
             customers: Box::default(),
             state: State::default(),

@@ -271,7 +271,7 @@ impl Actor {
         if method == "INVITE" && status >= 200 {
             self.invite_status = status;
         }
-        if method == "INVITE" && status > 100 {
+        if (method == "INVITE" && status > 100) || (method == "SUBSCRIBE" && status == 200) {
             self.their_tag = message.to_tag().unwrap_or_default().to_owned();
             self.learn_target(message);
         }

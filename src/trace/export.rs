@@ -9,7 +9,7 @@ use crate::clock::{Duration, Timestamp};
 use crate::config::Config;
 use crate::fact::{CallFact, Fact, Offered};
 use crate::key::{CallId, Transport};
-use crate::route::Reason;
+use crate::route::{PickUp, Reason};
 use crate::sip::UriRef;
 use crate::sip::header::NameAddr;
 use crate::tape::{BODY, ENTRY, Heard, Taped};
@@ -52,6 +52,13 @@ pub fn export(call: &Recorded, config: &Config) -> Exported {
         if let Reason::TrunkFull { .. } | Reason::DidFull { .. } = reason {
             copyist.caveats.push(format!("{reason}: the other calls are not in this trace"));
         }
+    }
+    let reached = |offered: &Offered| {
+        let refused = offered.because.iter().any(|reason| matches!(reason, Reason::CannotBeCarriedOn(_)));
+        refused && PickUp::read(&offered.to.text).is_some()
+    };
+    if offered.is_some_and(reached) {
+        copyist.caveats.push("what it reached for rang elsewhere, and is not in this trace".into());
     }
     let joins =
         |fact: &CallFact| matches!(fact, CallFact::Transferred { attended: true, .. } | CallFact::Merged { .. });

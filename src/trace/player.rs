@@ -25,6 +25,7 @@ use crate::key::{CallId, Flow, Transport};
 use crate::registrar::Bound;
 use crate::servers::ServerName;
 use crate::sip::{HeaderName, Message, Method};
+use crate::subscription::Waiting;
 use crate::switch::{Input, Question, Switch};
 use crate::tape::{Taped, without_addresses};
 
@@ -772,6 +773,12 @@ impl Player {
                 self.input(Input::Pressure(state == "on"), overheard);
                 return Ok(());
             }
+            ["mailbox", extension, new, old] => {
+                let count = |text: &str| text.parse().map_err(|_| format!("{text:?} is no count"));
+                let waiting = Waiting { new: count(new)?, old: count(old)? };
+                self.input(Input::Mailbox { extension: extension.into(), waiting }, overheard);
+                return Ok(());
+            }
             ["hang", "up"] => {
                 let call = self.recorded.last().ok_or("there is no call to hang up")?.id;
                 Question::HangUp { call }
@@ -801,7 +808,7 @@ impl Player {
         self.now = self.now.after(end.since(self.now.mono));
     }
 
-    /// 64·T1 later nothing may be left but bindings, registrations, OPTIONS and nonces.
+    /// 64·T1 later nothing may be left but bindings, subscriptions, registrations, OPTIONS and nonces.
     fn rest(&mut self, overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
         self.pass(REST, overheard);
         // An OPTIONS of ours may just be under way.
@@ -816,7 +823,7 @@ impl Player {
         let left = [
             ("calls", census.calls),
             ("legs", census.legs),
-            ("dialogs", census.dialogs),
+            ("dialogs", census.dialogs - census.subscriptions),
             ("transactions", census.transactions),
             ("held answers", census.held),
             ("media ports", census.ports),

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-pub use self::seen::{DialogNames, DialogState};
+pub use self::seen::DialogNames;
 use super::alphabet::{Session, Why};
 use super::forks::Forks;
 use super::invitation::{ALLOW, Invitation, Wire, authorize, contact};
@@ -70,6 +70,17 @@ impl Peer {
     pub fn is_trunk(&self) -> bool {
         matches!(self, Peer::Trunk(_))
     }
+}
+
+/// Where a leg belongs.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Its own key.
+    pub key: LegKey,
+    /// Its call.
+    pub call: CallKey,
+    /// Its number within the call; that of the one who began it is 0.
+    pub number: u16,
 }
 
 /// One side of a call.
@@ -197,24 +208,25 @@ pub struct Step {
 const KEPT: usize = 200;
 
 impl Leg {
-    /// The caller's leg: an INVITE came in and was let in.
+    /// The leg of one who calls: an INVITE came in and was let in. Number 0 begins the call; another takes it over from
+    /// where it rings.
     ///
     /// # Errors
     /// 400 where nobody could speak back to it.
     pub fn offered(
-        key: LegKey,
-        call: CallKey,
+        place: Place,
         peer: Peer,
         flow: Flow,
         invite: ServerKey,
         request: Message,
         means: &mut Means,
     ) -> Result<Leg, Refusal> {
+        let Place { key, call, number } = place;
         let tag = means.entropy.tag();
         let dialog = Dialog::from_request(&request, flow, tag, &contact(&flow, means))?;
         means.open(call, peer.name(), peer.is_trunk(), flow, request.call_id());
         let state = State::Offered { invite, request: Box::new(request) };
-        let mut leg = Leg::new(key, call, 0, peer, flow, tag, state);
+        let mut leg = Leg::new(key, call, number, peer, flow, tag, state);
         leg.dialog = Some(dialog);
         if let State::Offered { request, .. } = &leg.state {
             leg.refresh.read_allow(request);

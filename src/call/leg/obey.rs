@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::super::alphabet::{LegEvent, LegOrder, Passed, Session, StopReason, Why};
 use super::super::invitation::{ALLOW, contact};
 use super::super::means::Means;
-use super::{Leg, State, Talking, Unacknowledged, finish};
+use super::{Leg, Peer, State, Talking, Unacknowledged, finish};
 use crate::dialog::Dialog;
 use crate::sip::digest::Tried;
 use crate::sip::{HeaderName, Method, Status};
@@ -21,6 +21,8 @@ impl Leg {
                 self.progress(Status::SESSION_PROGRESS, session, means);
             }
             (State::Offered { .. }, LegOrder::Answer(session)) => return self.answer(session, means),
+            // It waited for the answer of the one who had been answered first, with an offer.
+            (State::Offered { .. }, LegOrder::Acknowledge(session)) => return self.answer(session, means),
             (State::Offered { .. }, LegOrder::Refuse { status, reason }) => self.refuse(status, reason, means),
             (State::Offered { .. }, LegOrder::End(why)) => self.refuse(480, why.reason, means),
             (State::Inviting(_), LegOrder::Cancel(why)) => self.cancel(Some(stop_reason(why)), means),
@@ -98,6 +100,10 @@ impl Leg {
             }
             if status.is_success() {
                 self.refresh.agree(request, &mut draft);
+                // RFC 3325 §9.1: to phones of ours, where they reach another than they have called.
+                if let (Some(named), Peer::Extension(_)) = (&self.introduced, &self.peer) {
+                    draft.name_addr(HeaderName::PAssertedIdentity, &named.display, named.uri.as_str(), "");
+                }
             }
             if let Some(reason) = reason {
                 draft.header(HeaderName::Reason, reason);

@@ -1,20 +1,9 @@
 //! A leg as others name and watch it: which dialog it is, and how far that has come (RFC 3891, RFC 4235).
 
 use super::{Leg, State};
+use crate::dialog::Dialog;
 use crate::entropy::Token;
-
-/// How far a dialog has come, in the words of RFC 4235 §3.7.1, seen from the phone at the other end of the leg.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum DialogState {
-    /// The INVITE is under way; the one who is called has not said anything that makes a dialog.
-    Trying,
-    /// It rings: both sides have their tags.
-    Early,
-    /// Both have said yes.
-    Confirmed,
-    /// Over, or about to be: whoever takes it over now comes too late.
-    Terminated,
-}
+use crate::subscription::DialogState;
 
 /// The names of a leg's dialog.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,6 +48,11 @@ impl Leg {
             }
             (_, None) => None,
         }
+    }
+
+    /// Who we are to the peer, as the headers of its dialog say it; `None` where there is none yet.
+    pub fn we_are(&self) -> Option<&[u8]> {
+        self.dialog.as_ref().map(Dialog::local)
     }
 
     /// Our tag: chance that no other leg has.

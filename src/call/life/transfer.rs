@@ -163,6 +163,12 @@ impl Call {
         self.meet(self.caller.leg, session, is_stranger.then_some(winner.leg), 0, legs);
     }
 
+    /// The one who waited gets the session of a phone that took the call over, and that has been told theirs already.
+    pub(super) fn meet_the_picker(&mut self, picker: Party, session: Session, legs: &mut dyn Legs) {
+        legs.introduce(self.caller.leg, picker.leg);
+        self.meet(self.caller.leg, Some(session), None, 0, legs);
+    }
+
     fn meet(&mut self, asked: LegKey, session: Option<Session>, then: Option<LegKey>, tries: u8, legs: &mut dyn Legs) {
         self.meeting = Some(Box::new(Meeting { asked, session: session.clone(), then, again: None, tries }));
         legs.order(asked, LegOrder::Reoffer(session));
