@@ -370,10 +370,7 @@ impl Leg {
                 true => None,
                 false => self.lost(means),
             },
-            _ if client.is_some_and(|client| self.has_offered(client)) => {
-                self.reoffer = Reoffer::None;
-                Some(LegEvent::ReofferRefused(500))
-            }
+            _ if client.is_some_and(|client| self.has_offered(client)) => self.offer_unheard(),
             State::Leaving { .. } => {
                 self.state = State::Gone;
                 None

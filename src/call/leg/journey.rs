@@ -58,8 +58,7 @@ impl Leg {
                 false => self.strand(self.refresh.timer.map(|timer| timer.interval / 2), means),
             }
         } else if self.has_offered(client) {
-            self.reoffer = Reoffer::None;
-            return Some(LegEvent::ReofferRefused(500));
+            return self.offer_unheard();
         } else if let State::Leaving { reason } = &self.state {
             let reason = reason.clone();
             match reopened {

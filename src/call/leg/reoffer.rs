@@ -237,6 +237,14 @@ impl Leg {
         Some(LegEvent::Reanswered(session))
     }
 
+    /// Nobody has heard what we offered: everything stays as it was.
+    pub(super) fn offer_unheard(&mut self) -> Option<LegEvent> {
+        if let Reoffer::Ours { before, .. } = std::mem::take(&mut self.reoffer) {
+            self.anchor.take_back(before);
+        }
+        Some(LegEvent::ReofferRefused(500))
+    }
+
     /// While the dialog is early: true where its first offer has got an answer that is sure to have arrived.
     fn is_agreed(&self) -> bool {
         match &self.state {
