@@ -15,6 +15,7 @@ use huntline::entropy::Entropy;
 use huntline::fact::{CallFact, Fact};
 use huntline::key::{Flow, Transport};
 use huntline::registrar::Bound;
+use huntline::sip::digest::{Answerer, Asker, Tried};
 use huntline::sip::{HeaderName, Message, Method, Status, Writer};
 use huntline::switch::{Input, Switch};
 
@@ -38,6 +39,8 @@ const ANSWERS: [u16; 16] = [100, 180, 180, 183, 200, 200, 200, 200, 486, 302, 60
 const SDP: &[u8] =
     b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 101\r\n\
     a=rtpmap:101 telephone-event/8000\r\n";
+/// How often a phone registers; what is restored lasts no longer than an hour either.
+const REGISTERS: Duration = Duration::from_secs(1_500);
 /// How much of what we said is remembered, to be answered.
 const MEMORY: usize = 64;
 
@@ -52,6 +55,10 @@ pub struct Office {
     said: [VecDeque<(usize, Message)>; 2],
     /// The ACKs that we sent: each began a talk, or went on with one.
     talks: VecDeque<(usize, Message)>,
+    /// The phones' accounts, by place, and when they register again.
+    accounts: BTreeMap<usize, Answerer>,
+    registers: Instant,
+    entropy: Entropy,
     serial: u64,
     figures: Figures,
 }
@@ -91,6 +98,9 @@ impl Office {
             ports: BTreeMap::new(),
             said: Default::default(),
             talks: VecDeque::new(),
+            accounts: PHONES.map(|who| (who, account(who))).collect(),
+            registers: now.mono + REGISTERS,
+            entropy: Entropy::seeded([9; 32], 0),
             serial: 0,
             figures: Figures::default(),
         };
@@ -102,10 +112,8 @@ impl Office {
         office
     }
 
-    /// For so long that it never runs out.
     fn bound(&self, who: usize) -> Bound {
         let (user, remote) = (PEERS[who].0, address(who));
-        let year = 365 * 86_400;
         Bound {
             extension: user.into(),
             identity: format!("sip:{user}@{remote}"),
@@ -116,8 +124,8 @@ impl Office {
             remote,
             call_id: format!("{user}-register"),
             cseq: 0,
-            granted: year,
-            expires: self.now.after(Duration::from_secs(year.into())).wall,
+            granted: 3600,
+            expires: self.now.after(Duration::from_secs(3600)).wall,
             echo: String::new(),
             user_agent: "Office".into(),
         }
@@ -137,7 +145,42 @@ impl Office {
             self.carry_out();
         }
         self.now = self.now.after(end.since(self.now.mono));
+        if self.registers <= self.now.mono {
+            self.registers = self.now.mono + REGISTERS;
+            PHONES.for_each(|who| self.register(who));
+            self.carry_out();
+        }
         self.figures.spent = self.now.mono.since(Instant::from_micros(1_000_000));
+    }
+
+    /// A phone registers, with the answer to the last challenge it heard.
+    fn register(&mut self, who: usize) {
+        self.serial += 1;
+        let (user, here, serial) = (PEERS[who].0, address(who), self.serial);
+        let uri = format!("sip:{}", US.ip());
+        let mut text = format!(
+            "REGISTER {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK-{serial};rport\r\nMax-Forwards: 70\r\n\
+             From: <sip:{user}@{}>;tag=r{serial}\r\nTo: <sip:{user}@{}>\r\nCall-ID: {user}-register\r\n\
+             CSeq: {serial} REGISTER\r\nContact: <sip:{user}@{here}>\r\nExpires: 3600\r\nContent-Length: 0\r\n",
+            US.ip(),
+            US.ip(),
+        );
+        let account = self.accounts.get_mut(&who).expect("a phone");
+        for (name, value) in account.authorize(b"REGISTER", uri.as_bytes(), &mut self.entropy) {
+            text += &format!("{}: {}\r\n", name.as_str(), String::from_utf8_lossy(&value));
+        }
+        let message = Message::parse(Bytes::from(text + "\r\n")).expect("a REGISTER");
+        self.inputs.push_back(Input::Message { flow: flow(who), message });
+    }
+
+    /// A phone that is asked for its password registers once more with it.
+    fn is_asked(&mut self, who: usize, response: &Message) -> bool {
+        let asks =
+            response.method() == Method::Register && response.status().is_some_and(|status| status.code() == 401);
+        let Some(account) = self.accounts.get_mut(&who).filter(|_| asks) else { return false };
+        let ours = response.call_id() == format!("{}-register", PEERS[who].0);
+        let challenges = response.headers(HeaderName::WwwAuthenticate);
+        ours && account.challenged(Asker::Server, challenges, &mut Tried::default()).is_ok()
     }
 
     /// These bytes come from this peer.
@@ -215,6 +258,9 @@ impl Office {
             Err(malformed) => panic!("we send what we cannot read: {malformed:?}\n{}", String::from_utf8_lossy(&bytes)),
         };
         let Some(who) = (0..PEERS.len()).find(|who| address(*who) == flow.remote) else { return };
+        if self.is_asked(who, &message) {
+            return self.register(who);
+        }
         if message.is_request() && matches!(message.method(), Method::Options | Method::Register) {
             let answer = Writer::default().reply(&message, Status::OK, "alive", US).finish();
             let message = Message::parse(answer).expect("an answer");
@@ -355,6 +401,11 @@ fn answer(who: usize, request: &Message, chance: &mut Entropy) -> Vec<u8> {
         true => draft.finish_with("application/sdp", SDP).to_vec(),
         false => draft.finish().to_vec(),
     }
+}
+
+fn account(who: usize) -> Answerer {
+    let user = PEERS[who].0;
+    Answerer::new(user, &format!("secret-{user}"))
 }
 
 fn address(who: usize) -> SocketAddr {
