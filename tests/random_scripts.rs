@@ -27,6 +27,9 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..WHO - 1, prop::bool::weighted(0.8)).prop_map(|(who, offer)| Step::Reinvite { who, offer }),
         2 => (0..WHO - 1, prop::bool::weighted(0.8)).prop_map(|(who, offer)| Step::Update { who, offer }),
         1 => (0..WHO - 1, prop::sample::select(vec![200, 488, 491, 481])).prop_map(|(who, code)| Step::Mood { who, code }),
+        2 => (phone.clone(), 0..WHO - 1, any::<u8>()).prop_map(|(who, from, how)| Step::PickUp { who, from, how }),
+        2 => (phone.clone(), any::<u8>(), 0..4u16)
+            .prop_map(|(who, to, minutes)| Step::Subscribe { who, to, expires: minutes * 60 }),
         1 => (0..WHO - 1).prop_map(|who| Step::Info { who }),
         1 => (0..WHO - 1, any::<bool>()).prop_map(|(who, gone)| Step::Vanish { who, gone }),
         1 => (phone, 0..2u16).prop_map(|(who, hours)| Step::Register { who, expires: hours * 3600 }),
@@ -93,6 +96,7 @@ proptest! {
 fn the_scripts_reach_what_they_are_about() {
     use Step::{Answer, Call, HangUp, Pass, Reinvite, Ring, Update};
     let pass = || Pass { ms: 50 };
+    let (call, ring) = (|| Call { who: 0, to: 3, offer: true }, || Ring { who: 4, early: false });
     let talk = [
         Call { who: 0, to: 3, offer: true },
         pass(),
@@ -108,6 +112,15 @@ fn the_scripts_reach_what_they_are_about() {
         Answer { who: 4 },
     ];
     assert_eq!(play(&talk, 1, Ending::Manners).calls(), (2, 2));
+    // One call with one record, though two phones send an INVITE for it; 15 watches 14 meanwhile.
+    let lamp = || Step::Subscribe { who: 5, to: 2, expires: 180 };
+    let pick_up =
+        |how| [lamp(), pass(), lamp(), pass(), call(), pass(), ring(), pass(), Step::PickUp { who: 3, from: 4, how }];
+    for how in [0, 2, 13] {
+        let witness = play(&pick_up(how), 1, Ending::Manners);
+        assert_eq!(witness.calls(), (1, 1), "picked up by {how}");
+        assert!(witness.documents() > 3);
+    }
     let modern = [
         Call { who: 0, to: 0, offer: true },
         pass(),

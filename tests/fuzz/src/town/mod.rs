@@ -180,6 +180,13 @@ impl Town {
             Step::Reinvite { who, offer } => self.speak(place(who), |peer| peer.ask("INVITE", offer, now)),
             Step::Update { who, offer } => self.speak(place(who), |peer| peer.ask("UPDATE", offer, now)),
             Step::Info { who } => self.speak(place(who), |peer| peer.ask("INFO", false, now)),
+            Step::PickUp { who, from, how } => self.pick_up(place(who), place(from), how),
+            Step::Subscribe { who, to, expires } => {
+                let own = usize::from(to) % 6 == 5;
+                let whom = if own { USERS[place(who)] } else { INSIDE[usize::from(to) % 6] };
+                let event = if own { "message-summary" } else { "dialog" };
+                self.speak(place(who), |peer| peer.subscribe(US, whom, event, expires, now));
+            }
             Step::Refer { who, to } => {
                 let to = INSIDE[usize::from(to) % INSIDE.len()];
                 self.speak(place(who), |peer| peer.refer(&format!("<sip:{to}@{}>", US.ip()), now));
@@ -229,6 +236,20 @@ impl Town {
         let to = if phone { INSIDE[usize::from(to) % 8] } else { DIDS[usize::from(to) % 6] };
         let from = if phone { USERS[who].to_owned() } else { format!("+4917011122{:02}", self.calls % 100) };
         self.speak(who, |peer| peer.call(US, &from, to, &subject, offer, now));
+    }
+
+    fn pick_up(&mut self, who: usize, from: usize, how: u8) {
+        self.calls += 1;
+        let (subject, now) = (format!("call-{}", self.calls), self.now.mono);
+        let codes = ["*8", "**10", "**12", "**14", "**15", "**77"];
+        let named = self.peers[from].ringing().filter(|_| matches!(how % 4, 0 | 2));
+        let replaces = named.map(|(call_id, theirs, ours)| match how % 4 {
+            0 => format!("Replaces: {call_id};to-tag={theirs};from-tag={ours};early-only\r\n"),
+            _ => format!("Replaces: {call_id};to-tag={ours};from-tag={theirs}\r\n"),
+        });
+        let to = if replaces.is_some() { USERS[from] } else { codes[usize::from(how / 4) % 6] };
+        let more = replaces.unwrap_or_default();
+        self.speak(who, |peer| peer.call_with(US, to, &subject, how % 8 < 6, &more, now));
     }
 
     fn speak(&mut self, who: usize, act: impl FnOnce(&mut Peer) -> Vec<Bytes>) {
@@ -424,7 +445,7 @@ impl Town {
         let left = [
             census.calls,
             census.legs,
-            census.dialogs,
+            census.dialogs - census.subscriptions,
             census.transactions,
             census.held,
             census.ports,

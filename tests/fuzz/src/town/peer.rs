@@ -1,5 +1,7 @@
 //! A peer with a mind of its own: it repeats what is not answered, answers what is repeated, and forgets nothing in time.
 
+mod lamp;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,6 +10,8 @@ use huntline::clock::{Duration, Instant};
 use huntline::entropy::Entropy;
 use huntline::sip::digest::{Answerer, Asker, Tried};
 use huntline::sip::{HeaderName, Message, Method};
+
+use lamp::Lamp;
 
 const T1: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(32);
@@ -24,6 +28,7 @@ pub struct Peer {
     modern: bool,
     account: Option<Answerer>,
     talks: Vec<Talk>,
+    lamps: Vec<Lamp>,
     repeats: Vec<Repeat>,
     answered: BTreeMap<(String, String), Bytes>,
     serial: u32,
@@ -34,6 +39,8 @@ pub struct Peer {
 struct Talk {
     call_id: String,
     subject: String,
+    /// Further headers of its first INVITE, each with its end.
+    more: String,
     stage: Stage,
     /// From and To as this side writes them, with tags.
     me: String,
@@ -80,6 +87,7 @@ impl Peer {
             modern: seed % 4 != 2,
             account: password.map(|password| Answerer::new(user, password)),
             talks: Vec::new(),
+            lamps: Vec::new(),
             repeats: Vec::new(),
             answered: BTreeMap::new(),
             serial: 0,
@@ -113,7 +121,7 @@ impl Peer {
         self.repeats.retain(|repeat| (repeat.what.0.as_str(), repeat.what.1.as_str()) != what);
     }
 
-    /// Begins a call (or says nothing, where there is nobody to call).
+    /// Begins a call.
     pub fn call(
         &mut self,
         us: SocketAddr,
@@ -123,11 +131,38 @@ impl Peer {
         offer: bool,
         now: Instant,
     ) -> Vec<Bytes> {
+        let talk = self.talk(us, from, to, subject);
+        self.begin(talk, offer, now)
+    }
+
+    /// Takes over what rings elsewhere: a call with something to say of which.
+    pub fn call_with(
+        &mut self,
+        us: SocketAddr,
+        to: &str,
+        subject: &str,
+        offer: bool,
+        more: &str,
+        now: Instant,
+    ) -> Vec<Bytes> {
+        let user = self.user.clone();
+        let talk = Talk { more: more.into(), ..self.talk(us, &user, to, subject) };
+        self.begin(talk, offer, now)
+    }
+
+    fn begin(&mut self, mut talk: Talk, offer: bool, now: Instant) -> Vec<Bytes> {
+        let invite = self.invite(&mut talk, offer, now);
+        self.talks.push(talk);
+        vec![invite]
+    }
+
+    fn talk(&mut self, us: SocketAddr, from: &str, to: &str, subject: &str) -> Talk {
         self.serial += 1;
         let serial = self.serial;
-        let mut talk = Talk {
+        Talk {
             call_id: format!("{serial}-{}", self.address),
             subject: subject.into(),
+            more: String::new(),
             stage: Stage::Calling,
             me: format!("<sip:{from}@{}>;tag=c{serial}", self.address.ip()),
             them: format!("<sip:{to}@{}>", us.ip()),
@@ -139,10 +174,7 @@ impl Peer {
             tried: false,
             refer_to: String::new(),
             rseq: 0,
-        };
-        let invite = self.invite(&mut talk, offer, now);
-        self.talks.push(talk);
-        vec![invite]
+        }
     }
 
     fn invite(&mut self, talk: &mut Talk, offer: bool, now: Instant) -> Bytes {
@@ -185,6 +217,9 @@ impl Peer {
         }
         if method == "REFER" {
             text.push_str(&format!("Refer-To: {}\r\n", talk.refer_to));
+        }
+        if method == "INVITE" && talk.stage == Stage::Calling {
+            text.push_str(&talk.more);
         }
         if method == "PRACK" {
             text.push_str(&format!("RAck: {} {} INVITE\r\n", talk.rseq, talk.invite.2));
@@ -406,6 +441,8 @@ impl Peer {
                 self.talks[at].stage = Stage::Over;
                 200
             }
+            // Who is in the mood to have forgotten everything has forgotten its lamps too.
+            (Method::Notify, _) if self.mood == 481 && id.starts_with("lamp-") => 481,
             (Method::Invite | Method::Bye | Method::Cancel | Method::Prack | Method::Update, _) => 481,
             _ => 200,
         };
@@ -423,6 +460,7 @@ impl Peer {
         self.talks.push(Talk {
             call_id: request.call_id().into(),
             subject: String::new(),
+            more: String::new(),
             stage: Stage::Rung,
             me: format!("{};tag=t{}", text(HeaderName::To), self.address.port()),
             them: text(HeaderName::From),
@@ -444,6 +482,9 @@ impl Peer {
             (Asker::of(code), &mut self.account, response.method() != Method::Invite)
         {
             let _ = account.challenged(asker, response.headers(asker_header(asker)), &mut Tried::default());
+        }
+        if response.method() == Method::Subscribe {
+            self.hear_subscribed(code, response);
         }
         let ours = |talk: &Talk| talk.call_id == response.call_id() && talk.invite.1 == branch;
         let Some(at) = self.talks.iter().rposition(ours) else { return Vec::new() };
@@ -518,6 +559,7 @@ impl Talk {
         Talk {
             call_id: self.call_id.clone(),
             subject: self.subject.clone(),
+            more: self.more.clone(),
             me: self.me.clone(),
             them: self.them.clone(),
             target: self.target.clone(),

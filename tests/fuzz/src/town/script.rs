@@ -24,6 +24,10 @@ pub enum Step {
     Reinvite { who: u8, offer: bool },
     /// An UPDATE in the newest dialog, even an early one.
     Update { who: u8, offer: bool },
+    /// Somebody takes over what rings: at that peer's newest INVITE by its name, or by a dialled code.
+    PickUp { who: u8, from: u8, how: u8 },
+    /// A lamp is asked for, asked for again, or (`expires` 0) put out: of an extension's calls or of the own box.
+    Subscribe { who: u8, to: u8, expires: u16 },
     /// What re-INVITEs get at this peer from now on; 200 accepts.
     Mood { who: u8, code: u16 },
     /// An INFO in the newest dialog.
@@ -72,6 +76,8 @@ pub fn read(mut data: &[u8]) -> Vec<Step> {
             250 => Step::Refer { who: byte() % WHO, to: byte() },
             251 => Step::Join { who: byte() % WHO },
             252 => Step::Hold { who: byte() % WHO, on: byte() % 2 == 0 },
+            254 => Step::PickUp { who: byte() % WHO, from: byte() % WHO, how: byte() },
+            253 => Step::Subscribe { who: byte() % WHO, to: byte(), expires: u16::from(byte()) * 20 },
             _ => match op % 20 {
                 0 => Step::Call { who: byte() % WHO, to: byte(), offer: byte() % 4 != 0 },
                 1 => Step::Ring { who: byte() % WHO, early: byte() % 2 == 1 },

@@ -37,6 +37,10 @@ pub struct Witness {
     ended: BTreeSet<String>,
     /// Dialogs in which both sides have heard the BYE: what comes after that finds nobody.
     gone: BTreeSet<String>,
+    /// The last NOTIFY of each lamp: its CSeq, and the version of the document.
+    lamps: BTreeMap<String, (u32, u64)>,
+    /// A call was taken over by a phone that it did not ring.
+    picked_up: bool,
     transcript: u64,
     lasted: Duration,
     /// Requests that came in (true) and left.
@@ -179,6 +183,7 @@ impl Witness {
                 self.ours.entry(id).and_modify(|ours| ours.cancelled = true);
             }
             (None, Method::Bye) => self.over(id),
+            (None, Method::Notify) => self.lamp_is_told(id, cseq, message),
             (Some(status), Method::Invite) if status.is_final() => {
                 self.theirs
                     .entry((id, message.branch().unwrap_or_default().to_owned(), cseq))
@@ -197,6 +202,20 @@ impl Witness {
             (Method::Bye, None | Some(2)) => talker.ends(),
             _ => {}
         }
+    }
+
+    /// Each document of a lamp is one newer than the one before, and comes in one NOTIFY of its own.
+    fn lamp_is_told(&mut self, id: String, cseq: u32, message: &Message) {
+        let text = String::from_utf8_lossy(message.body());
+        let version = text.split_once("\" version=\"").and_then(|(_, rest)| rest.split('"').next()?.parse().ok());
+        let Some(version) = version else { return };
+        let last = self.lamps.entry(id).or_insert((cseq, version));
+        let is_repeated = cseq <= last.0 && u64::from(last.0 - cseq) == last.1 - version;
+        assert!(
+            is_repeated || (cseq, version) == (last.0 + 1, last.1 + 1),
+            "{last:?} is followed by {cseq}, {version}"
+        );
+        *last = (*last).max((cseq, version));
     }
 
     fn over(&mut self, id: String) {
@@ -237,6 +256,9 @@ impl Witness {
                     let lost = life.customer && !life.answered;
                     assert_eq!(ended.missed.is_some(), lost, "{id} ends: {ended:?}");
                 }
+            }
+            (CallFact::Turned { because }, Some(_)) => {
+                self.picked_up |= because.iter().any(|reason| matches!(reason, Reason::PickedUp(_)));
             }
             (CallFact::Rung(_) | CallFact::Ringing { .. }, Some(life)) => {
                 assert!(!life.ended, "{id} goes on after its end: {fact:?}");
@@ -321,7 +343,7 @@ impl Witness {
                 self.open.iter().find(|(_, port)| Some(**port) == talker.told).map(|(endpoint, _)| *endpoint);
             standing.entry(talker.call.as_str()).or_default().push((id, endpoint));
         }
-        if self.requests(Method::Refer).0 > 0 {
+        if self.requests(Method::Refer).0 > 0 || self.picked_up {
             return self.talks_after_transfers(standing.into_values().flatten().collect());
         }
         for (call, sides) in standing {
@@ -333,7 +355,7 @@ impl Witness {
         }
     }
 
-    /// Once calls have changed hands they are no longer told apart by their names: whoever stands hears one other who stands.
+    /// Once calls have changed hands, or were taken over, they are no longer told apart by their names: whoever stands hears one other who stands.
     fn talks_after_transfers(&self, standing: Vec<(&str, Option<EndpointKey>)>) {
         assert!(standing.len().is_multiple_of(2), "somebody stands alone: {standing:?}");
         let there: BTreeSet<EndpointKey> = standing.iter().filter_map(|(_, endpoint)| *endpoint).collect();
@@ -396,6 +418,11 @@ impl Witness {
     /// How long the town stood, in its own time.
     pub fn lasted(&self) -> Duration {
         self.lasted
+    }
+
+    /// How many documents the lamps were told.
+    pub fn documents(&self) -> u64 {
+        self.lamps.values().map(|(_, version)| version + 1).sum()
     }
 
     /// How many calls there were, and how many were answered.
