@@ -9,10 +9,12 @@
 // Real programs run on the machine's clock.
 #![allow(clippy::disallowed_methods)]
 
+pub mod lamp;
 pub mod linphone;
 pub mod namespace;
 pub mod office;
 pub mod phone;
+pub mod pickup;
 pub mod process;
 pub mod provider;
 pub mod sipp;

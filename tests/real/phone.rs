@@ -46,24 +46,42 @@ impl Phone {
     /// # Panics
     /// When it is not within ten seconds.
     pub fn register(office: &Office, extension: &str, password: &str, hertz: f64) -> Phone {
+        Phone::start(office, extension, password, hertz, false)
+    }
+
+    /// [`of`](Phone::of), with a lamp for voice mail (RFC 3842).
+    pub fn with_voice_mail(office: &Office, extension: &str) -> Phone {
+        Phone::start(office, extension, &format!("change-me-{extension}"), voice_of(extension), true)
+    }
+
+    fn start(office: &Office, extension: &str, password: &str, hertz: f64, voice_mail: bool) -> Phone {
         let host: u8 = extension.parse().expect("the stories' extensions are hosts of the subnet");
         let address = office.subnet.add(host);
         let folder = office.folder.join(format!("phone-{extension}"));
         std::fs::create_dir_all(&folder).unwrap();
         tone::write_wav(&folder.join("voice.wav"), &tone::sine(hertz, 60));
         let ports = office.subnet.speaks_from(host);
-        let config = config(&folder, &address, &office.subnet.interface(host), ports);
-        std::fs::write(folder.join("config"), config).unwrap();
+        let mut config = config(&folder, &address, &office.subnet.interface(host), ports);
         let router = &office.router;
         let account =
             format!("<sip:{extension}@{router};transport=udp>;auth_user={extension};auth_pass={password};regint=600\n");
-        std::fs::write(folder.join("accounts"), account).unwrap();
+        // baresip 1.0 repeats its SUBSCRIBE without end where its first REGISTER succeeds within its first millisecond; so
+        // a phone with this lamp gets its account a moment later.
+        let (at_start, later) = if voice_mail { ("", account.trim_end()) } else { (account.as_str(), "") };
+        if voice_mail {
+            config += "module_app mwi.so\n";
+        }
+        std::fs::write(folder.join("config"), config).unwrap();
+        std::fs::write(folder.join("accounts"), at_start).unwrap();
         std::fs::write(folder.join("contacts"), "").unwrap();
         let mut command = Command::new("stdbuf");
         command.args(["-oL", "baresip", "-v", "-f"]).arg(&folder);
         let program = Process::start(&format!("baresip {extension}"), &mut command);
         program.says("ctrl_tcp: TCP socket listening", SOON);
-        let control = TcpStream::connect((address.as_str(), CONTROL)).expect("baresip's control port");
+        let mut control = TcpStream::connect((address.as_str(), CONTROL)).expect("baresip's control port");
+        if voice_mail {
+            tell(&mut control, "uanew", later);
+        }
         program.says("200 OK", SOON);
         let (sender, events) = channel();
         let reader = control.try_clone().unwrap();
@@ -177,9 +195,13 @@ impl Phone {
     }
 
     fn command(&mut self, command: &str, params: &str) {
-        let text = serde_json::json!({ "command": command, "params": params }).to_string();
-        self.control.write_all(format!("{}:{text},", text.len()).as_bytes()).expect("baresip listens");
+        tell(&mut self.control, command, params);
     }
+}
+
+fn tell(control: &mut TcpStream, command: &str, params: &str) {
+    let text = serde_json::json!({ "command": command, "params": params }).to_string();
+    control.write_all(format!("{}:{text},", text.len()).as_bytes()).expect("baresip listens");
 }
 
 /// Each extension's phone has its own tone.

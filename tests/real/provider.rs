@@ -26,7 +26,7 @@ impl Provider {
     /// Begins to listen.
     pub fn open(office_folder: &Path, address: &str) -> Provider {
         let voice = sipp::voice(office_folder, "provider", HERTZ);
-        let holes = [("VOICE", voice.to_str().expect("UTF-8"))];
+        let holes = [("VOICE", voice.to_str().expect("UTF-8")), ("NUMBER", "far")];
         let mut command = sipp::sipp(office_folder, "callee", CALLEE, &holes);
         command.args(["-i", address, "-mi", address, "-p", "5060", "-mp", "40000"]);
         let callee = Played::start("the provider's SIPp", &mut command);

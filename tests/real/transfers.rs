@@ -15,6 +15,7 @@ use std::time::Duration;
 pub const STORIES: &[(&str, fn())] = &[
     ("Blind transfer: customer and target hear each other, who asked for it is told and let go", blind),
     ("Blind transfer by Linphone, among colleagues", blind_by_linphone),
+    ("Blind transfer of a customer who was called: the customer and the colleague hear each other", called_outside),
     ("Blind transfer by Linphone to somebody who refuses: it is told, and both still talk", refused),
     (
         "Blind transfer by baresip to somebody who refuses: it hangs up at the news, and the customer comes back to it",
@@ -75,6 +76,25 @@ fn blind_by_linphone() {
     dmytro.hang_up();
     ivan.is_left(SOON);
     assert_talkers(&office, "201", &["202", "203"]);
+}
+
+fn called_outside() {
+    let office = Office::open("called-outside", |_| {});
+    let [mut vasyl, mut dmytro] = ["202", "203"].map(|extension| Phone::of(&office, extension));
+    let customer = office.provider.voice();
+    vasyl.dial(CUSTOMER);
+    assert_hear(&office, vasyl.voice(), customer);
+    vasyl.send_to("203");
+    dmytro.rings(SOON);
+    assert_shows(&office, dmytro.address, CUSTOMER_READ, Duration::ZERO);
+    dmytro.answer();
+    assert_hear_soon(&office, customer, dmytro.voice(), answers(&office, dmytro.address));
+    is_told(&office, vasyl.address, 200);
+    vasyl.is_left(SOON);
+    dmytro.hang_up();
+    sees(&office, "the customer is hung up on", |m| *m.from.ip() == customer.0 && m.answers(200, "BYE"));
+    // The one who was called talks from end to end, first with one, then with the other.
+    assert_talkers(&office, CUSTOMER, &[CUSTOMER, "202", "203"]);
 }
 
 fn refused() {
