@@ -282,6 +282,11 @@ impl Dialog {
         draft
     }
 
+    /// The last request that was begun is not sent: its number is free again.
+    pub fn take_back(&mut self) {
+        self.local_cseq -= 1;
+    }
+
     /// Begins the ACK for a 2xx to the INVITE with this CSeq (RFC 3261 §13.2.2.4). What was sent is to be kept: a 2xx that
     /// arrives again is answered with the same bytes. The caller adds the INVITE's credentials, where it had any
     /// (§22.1), and the answer, where the 2xx made the offer.

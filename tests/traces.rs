@@ -82,9 +82,16 @@ fn named(message: &[u8]) -> Vec<u8> {
 }
 
 /// Ladders with a call whose export says itself that something is not in it, by the beginnings of their names: on a line
-/// that is full of calls, on a dialog of another call, with a connection that is lost.
-const LEAN_ON_OTHERS: [&str; 6] =
-    ["pickup-", "transfer-attended", "transfer-is-refused", "trunk-is-full", "tcp-phone-", "tcp-trunk-"];
+/// that is full of calls, on a dialog of another call, with a connection that is lost or was open before.
+const LEAN_ON_OTHERS: [&str; 7] = [
+    "pickup-",
+    "transfer-attended",
+    "transfer-is-refused",
+    "trunk-is-full",
+    "tcp-phone-",
+    "tcp-trunk-",
+    "large-request-",
+];
 
 /// Every call of a ladder is exported as if it had been a real one, and played again.
 fn run_exported(file: &Path) -> Result<(), Failed> {

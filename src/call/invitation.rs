@@ -43,6 +43,8 @@ pub struct Invitation {
     pub routes: Vec<String>,
     /// On which way it leaves.
     pub flow: Flow,
+    /// On which way it goes where that one, a stream for what is too large, turns out to be closed.
+    pub datagram: Option<Flow>,
     /// The account whose credentials the trunk may ask for.
     pub trunk: Option<Arc<str>>,
     /// Who calls, in From.

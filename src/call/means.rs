@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hashbrown::HashMap;
 
+use super::streams::{Streams, is_too_large};
 use crate::anchor::Ports;
 use crate::clock::{Deadlines, Now};
 use crate::config::Config;
@@ -116,6 +117,8 @@ pub struct Means {
     pub effects: Vec<Effect>,
     /// Legs by our tag, which is chance of ours; the leg's dialog then checks the rest of what a request names.
     pub dialogs: HashMap<Token, LegKey, foldhash::fast::FixedState>,
+    /// Connections that are open, and who speaks on them.
+    pub streams: Streams,
     /// Facts noted so far.
     pub noted: u64,
     /// Messages noted so far, to keep the order of a ladder.
@@ -176,6 +179,7 @@ impl Means {
             news: Vec::new(),
             effects: Vec::new(),
             dialogs: HashMap::default(),
+            streams: Streams::default(),
             noted: 0,
             messages: 0,
             opened: Vec::new(),
@@ -222,21 +226,31 @@ impl Means {
         self.effects.push(Effect::Send { flow, bytes });
     }
 
-    /// Sends a request within a dialog. `write` gets the draft and its Request-URI's text.
+    /// Sends a request within a dialog: over the stream, where there is one and it is too large for a datagram. `write`
+    /// gets the draft and its Request-URI's text.
     pub fn request_with(
         &mut self,
         user: User,
         dialog: &mut Dialog,
+        stream: Option<Flow>,
         method: Method,
-        write: impl FnOnce(&mut Draft<'_>, &str, &mut Means) -> Bytes,
+        write: impl Fn(&mut Draft<'_>, &str, &mut Means) -> Bytes,
     ) -> ClientKey {
-        let flow = next_flow(dialog);
-        let hop = self.hop(&flow);
+        let mut flow = next_flow(dialog);
+        let mut hop = self.hop(&flow);
         let target = dialog.target().to_owned();
-        let bytes = self.write(|writer, means| {
-            let mut draft = dialog.request(writer, method, hop.view());
-            write(&mut draft, target.as_str(), means)
-        });
+        let written = |dialog: &mut Dialog, hop: &OurHop, means: &mut Means| {
+            means.write(|writer, means| {
+                let mut draft = dialog.request(writer, method, hop.view());
+                write(&mut draft, target.as_str(), means)
+            })
+        };
+        let mut bytes = written(dialog, &hop, self);
+        if let Some(stream) = stream.filter(|_| is_too_large(&bytes, &flow)) {
+            dialog.take_back();
+            (flow, hop) = (stream, self.hop(&stream));
+            bytes = written(dialog, &hop, self);
+        }
         let (transactions, mut hand) = self.hand();
         transactions.request(user, flow, method, hop.branch, bytes, &mut hand)
     }

@@ -22,6 +22,7 @@ mod named;
 mod handed;
 mod party;
 mod session;
+mod streams;
 
 pub use alphabet::{
     LegEvent, LegOrder, Legs, Passed, Redirected, Refused, Replaced, Session, StopReason, TransferAsked, TrunkUnfit,

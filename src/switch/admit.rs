@@ -82,6 +82,10 @@ impl Switch {
 
     /// A request from somebody we know.
     fn welcome(&mut self, server: ServerKey, flow: Flow, message: Message, origin: Origin) {
+        if flow.transport.is_reliable() {
+            let peer = peer_of(origin, &self.means.config);
+            self.means.streams.heard(peer.is_trunk(), peer.name(), flow);
+        }
         match (message.method(), origin) {
             (Method::Invite, _) => self.invite(server, flow, message, origin, Ok(())),
             (Method::Register, Origin::Extension(extension)) => self.register(server, flow, &message, extension),
@@ -288,10 +292,7 @@ impl Switch {
     fn begin(&mut self, beginning: Beginning) {
         let Beginning { server, flow, message, origin, asker, plan, offered, dialled } = beginning;
         let config = self.means.config.clone();
-        let peer = match origin {
-            Origin::Trunk(trunk) => Peer::Trunk(config.trunk(trunk).name.clone()),
-            Origin::Extension(extension) => Peer::Extension(config.extension(extension).number.clone()),
-        };
+        let peer = peer_of(origin, &config);
         let id = CallId::new(self.means.now.wall, self.means.entropy.u64());
         let display = offered.customer.as_ref().map_or(asker.display, |customer| customer.name.clone());
         let mut ladder = Ladder::new(self.means.now.mono);
@@ -398,6 +399,13 @@ impl Switch {
     /// Today, where the office is.
     pub(super) fn local_day(&self) -> jiff::civil::Date {
         self.means.now.wall.to_zoned(self.means.config.site.timezone.clone()).date()
+    }
+}
+
+fn peer_of(origin: Origin, config: &crate::config::Config) -> Peer {
+    match origin {
+        Origin::Trunk(trunk) => Peer::Trunk(config.trunk(trunk).name.clone()),
+        Origin::Extension(extension) => Peer::Extension(config.extension(extension).number.clone()),
     }
 }
 

@@ -329,8 +329,8 @@ impl Switch {
 fn notify(row: &mut Subscription, news: Told, state: &str, user: User, means: &mut Means) {
     let body = row.tell(news);
     let (event, kind) = (row.wish.event(), row.wish.package.content_type());
-    means.request_with(user, &mut row.dialog, Method::Notify, |draft, _, _| {
-        draft.header(HeaderName::Event, event).header(HeaderName::SubscriptionState, state);
+    means.request_with(user, &mut row.dialog, None, Method::Notify, |draft, _, _| {
+        draft.header(HeaderName::Event, &event).header(HeaderName::SubscriptionState, state);
         draft.finish_with(kind, body.as_bytes())
     });
 }

@@ -168,6 +168,7 @@ impl Switch {
     pub(super) fn flow_closed(&mut self, flow: Flow) {
         self.tapes_lose(flow);
         self.registrar.flow_closed(flow);
+        self.means.streams.closed(flow);
         let expired = {
             let (transactions, mut hand) = self.means.hand();
             transactions.flow_failed(flow, &mut hand)

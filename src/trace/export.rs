@@ -146,7 +146,14 @@ impl<'a> Copyist<'a> {
             numbered: BTreeMap::new(),
             caveats: Vec::new(),
         };
-        for heard in &call.tape.parties {
+        for (number, heard) in call.tape.parties.iter().enumerate() {
+            let server = config.trunk_by_name(&heard.peer).filter(|_| heard.trunk).map(|ix| &config.trunk(ix).server);
+            let usual = server.is_none_or(|server| server.transport.unwrap_or(Transport::Udp) == heard.by);
+            if number > 0 && !usual {
+                copyist
+                    .caveats
+                    .push("a large INVITE took a connection that was open, which is not in this trace".into());
+            }
             let name = if heard.trunk { trunk_name(&heard.peer, config) } else { heard.peer.to_string() };
             copyist.devices.insert((name.clone(), heard.at), heard.device);
             let mut peer = Peer { name, device: heard.device, call: String::new() };

@@ -8,7 +8,7 @@ use super::super::alphabet::{LegEvent, Passed, Redirected, Refused, Why};
 use super::super::forks::Worth;
 use super::super::invitation::{ALLOW, Wire, contact, unknown_extensions};
 use super::super::means::{Means, User};
-use super::{Leg, Peer, Reoffer, State, Talking, Unacknowledged, challenged, dismiss, session_of};
+use super::{Inviting, Leg, Peer, Reoffer, State, Talking, Unacknowledged, challenged, dismiss, session_of};
 use crate::dialog::Dialog;
 use crate::key::Flow;
 use crate::refusal::Refusal;
@@ -201,6 +201,24 @@ impl Leg {
             Some(Status::SESSION_INTERVAL_TOO_SMALL) => self.refresh.raise(response),
             _ => trunk.is_some_and(|trunk| challenged(&trunk, response, &mut inviting.tried, means)),
         };
+        let sent = asked_anew && self.invite_again(&mut inviting, means);
+        self.state = State::Inviting(inviting);
+        sent
+    }
+
+    /// The stream that was taken for a large INVITE is closed: it goes as a datagram after all.
+    fn goes_as_datagram(&mut self, means: &mut Means) -> bool {
+        let State::Inviting(mut inviting) = std::mem::replace(&mut self.state, State::Gone) else { return false };
+        let datagram = inviting.invitation.datagram.take().filter(|_| !inviting.cancelled);
+        let sent = datagram.is_some_and(|datagram| {
+            (inviting.invitation.flow, self.flow) = (datagram, datagram);
+            self.invite_again(&mut inviting, means)
+        });
+        self.state = State::Inviting(inviting);
+        sent
+    }
+
+    fn invite_again(&mut self, inviting: &mut Inviting, means: &mut Means) -> bool {
         let wire = Wire {
             tag: self.tag,
             call_id: inviting.call_id,
@@ -208,16 +226,11 @@ impl Leg {
             branch: means.entropy.branch(),
             habits: self.refresh.habits(),
         };
-        let bytes = asked_anew.then(|| self.write_invite(&inviting.invitation, wire, means).ok()).flatten();
-        let Some(bytes) = bytes else {
-            self.state = State::Inviting(inviting);
-            return false;
-        };
+        let Ok(bytes) = self.write_invite(&mut inviting.invitation, wire, means) else { return false };
         inviting.cseq = wire.cseq;
         let (transactions, mut hand) = means.hand();
         inviting.invite =
             transactions.request(User::Leg(self.key), self.flow, Method::Invite, wire.branch, bytes, &mut hand);
-        self.state = State::Inviting(inviting);
         self.note(means, false, Method::Invite, 0);
         true
     }
@@ -349,6 +362,10 @@ impl Leg {
     /// A request of ours gets no answer, or our answer no ACK.
     pub fn hear_silence(&mut self, client: Option<ClientKey>, why: Unheard, means: &mut Means) -> Option<LegEvent> {
         if client.is_some_and(|client| self.was_prack(client)) {
+            return None;
+        }
+        let is_open = matches!(&self.state, State::Inviting(inviting) if client == Some(inviting.invite));
+        if is_open && why == Unheard::FlowFailed && self.goes_as_datagram(means) {
             return None;
         }
         match &self.state {

@@ -38,6 +38,7 @@ use super::named::Named;
 use super::provisional::Provisional;
 use super::refresh::Refresh;
 use super::session::{Anchor, Told, Unfit};
+use super::streams::is_too_large;
 use crate::clock::{Deadline, Instant};
 use crate::dialog::Dialog;
 use crate::entropy::Token;
@@ -252,12 +253,12 @@ impl Leg {
         means: &mut Means,
     ) -> Result<Leg, Refusal> {
         let (tag, call_id) = (means.entropy.tag(), means.entropy.sip_call_id());
-        let flow = invitation.flow;
+        let (flow, mut invitation) = (invitation.flow, invitation);
         let mut leg = Leg::new(key, call, number, peer, flow, tag, State::Gone);
         leg.invited = true;
         let wire = Wire { tag, call_id, cseq: 1, branch: means.entropy.branch(), habits: leg.refresh.habits() };
-        let bytes = leg.write_invite(&invitation, wire, means).inspect_err(|_| leg.close(means));
-        let bytes = bytes?;
+        let bytes = leg.write_invite(&mut invitation, wire, means).inspect_err(|_| leg.close(means));
+        let (bytes, flow) = (bytes?, leg.flow);
         means.open(call, leg.peer.name(), leg.peer.is_trunk(), flow, call_id.as_str());
         let (transactions, mut hand) = means.hand();
         let invite = transactions.request(User::Leg(key), flow, Method::Invite, wire.branch, bytes, &mut hand);
@@ -401,8 +402,13 @@ impl Leg {
         self.anchor.outward(self.key, session, &self.flow, means).map_err(refuse_session)
     }
 
-    fn write_invite(&mut self, invitation: &Invitation, wire: Wire, means: &mut Means) -> Result<Bytes, Refusal> {
+    fn write_invite(&mut self, invitation: &mut Invitation, wire: Wire, means: &mut Means) -> Result<Bytes, Refusal> {
         let session = invitation.session.as_ref().map(|session| self.outward(session, means)).transpose()?;
+        let bytes = means.write(|writer, means| invitation.write(wire, session.as_ref(), writer, means));
+        let stream = means.streams.to(self.peer.is_trunk(), self.peer.name(), &invitation.flow);
+        let Some(stream) = stream.filter(|_| is_too_large(&bytes, &invitation.flow)) else { return Ok(bytes) };
+        invitation.datagram = Some(invitation.flow);
+        (invitation.flow, self.flow) = (stream, stream);
         Ok(means.write(|writer, means| invitation.write(wire, session.as_ref(), writer, means)))
     }
 
@@ -411,7 +417,7 @@ impl Leg {
         &mut self,
         method: Method,
         means: &mut Means,
-        write: impl FnOnce(&mut Draft<'_>) -> Bytes,
+        write: impl Fn(&mut Draft<'_>) -> Bytes,
     ) -> Option<ClientKey> {
         let dialog = match &mut self.state {
             State::Inviting(inviting) => &mut inviting.forks.followed()?.dialog,
@@ -422,7 +428,8 @@ impl Leg {
             Peer::Extension(_) => None,
         };
         let refresh = &self.refresh;
-        let client = means.request_with(User::Leg(self.key), dialog, method, |draft, target, means| {
+        let stream = means.streams.to(self.peer.is_trunk(), self.peer.name(), &dialog.flow());
+        let client = means.request_with(User::Leg(self.key), dialog, stream, method, |draft, target, means| {
             if matches!(method, Method::Invite | Method::Update) {
                 draft.header(HeaderName::Allow, ALLOW);
                 refresh.ask(draft);
@@ -494,7 +501,7 @@ pub fn dismiss(response: &Message, flow: Flow, means: &mut Means) {
         dialog.ack(writer, cseq, hop.view()).finish()
     });
     means.send_on(&dialog, ack);
-    means.request_with(User::Nobody, &mut dialog, Method::Bye, |draft, _, _| draft.finish());
+    means.request_with(User::Nobody, &mut dialog, None, Method::Bye, |draft, _, _| draft.finish());
 }
 
 /// True where a response asks for our credentials with a trunk, and we have some that it was not shown yet.

@@ -47,7 +47,7 @@ impl Leg {
         let (trunk, cseq) = (inviting.invitation.trunk.clone(), inviting.cseq);
         let Some(fork) = inviting.forks.of(response) else { return };
         let user = User::Leg(self.key);
-        let prack = means.request_with(user, &mut fork.dialog, Method::Prack, |draft, target, means| {
+        let prack = means.request_with(user, &mut fork.dialog, None, Method::Prack, |draft, target, means| {
             draft.header_with(HeaderName::RAck, |value| {
                 value.number(rseq).text(" ").number(cseq).text(" INVITE");
             });

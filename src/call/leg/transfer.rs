@@ -94,7 +94,7 @@ impl Leg {
         let state = if status.is_final() { "terminated;reason=noresource" } else { "active;expires=180" };
         let news = format!("SIP/2.0 {} {}\r\n", status.code(), status.phrase());
         let notify = self.request(Method::Notify, means, |draft| {
-            draft.header(HeaderName::Event, event).header(HeaderName::SubscriptionState, state);
+            draft.header(HeaderName::Event, &event).header(HeaderName::SubscriptionState, state);
             draft.finish_with("message/sipfrag;version=2.0", news.as_bytes())
         });
         self.notifying.extend(notify);
