@@ -599,6 +599,14 @@ mod tests {
                 "2026-04-05T02:30:00Z",
                 "2026-04-05T03:45:00Z",
             ),
+            // An end that is itself the first minute of the hour that comes twice: it closes when that comes again.
+            (
+                "America/Santiago",
+                "sat 00:00-23:00",
+                "2026-04-03T12:00Z",
+                "2026-04-04T03:00:00Z",
+                "2026-04-05T03:00:00Z",
+            ),
             // A whole day, 30 December 2011, was skipped in Samoa.
             (
                 "Pacific/Apia",
@@ -617,7 +625,7 @@ mod tests {
     }
 
     /// A second, naive model: walks minute by minute and looks at the clock on the wall. An interval is open from the
-    /// first minute at which the wall shows its beginning or later, up to the last minute before it shows its end.
+    /// first minute at which the wall shows its beginning or later, up to the last minute at which it shows its end.
     fn naive(schedule: &Schedule, minutes: &[(Timestamp, DateTime)]) -> Vec<bool> {
         let mut open = vec![false; minutes.len()];
         let (first, last) = (minutes[0].1.date(), minutes[minutes.len() - 1].1.date());
@@ -637,7 +645,9 @@ mod tests {
                 let begins = date.to_datetime(span.from);
                 let ends = if span.to <= span.from { date.tomorrow().unwrap() } else { date }.to_datetime(span.to);
                 let from = minutes.iter().position(|(_, wall)| *wall >= begins);
-                let to = minutes.iter().rposition(|(_, wall)| *wall < ends).map(|at| at + 1);
+                // The last time that the wall shows its end, or where that is skipped, the end of the gap.
+                let shown = minutes.iter().rposition(|(_, wall)| *wall == ends);
+                let to = shown.or_else(|| minutes.iter().rposition(|(_, wall)| *wall < ends).map(|at| at + 1));
                 if let (Some(from), Some(to)) = (from, to) {
                     (from..to).for_each(|at| open[at] = true);
                 }
