@@ -5,7 +5,7 @@ use super::linphone::Linphone;
 use super::office::{Office, named};
 use super::phone::Phone;
 use super::wire::Ending;
-use super::witness::{SOON, assert_hear, assert_hear_soon, assert_talkers, sees};
+use super::witness::{SOON, accepts, assert_hear, assert_hear_soon, assert_talkers, sees};
 use std::time::Duration;
 use toml_edit::{Array, value};
 
@@ -19,6 +19,7 @@ pub const STORIES: &[(&str, fn())] = &[
     ),
     ("Pickup by dialling **202: the customer is taken from the colleague's phone", pickup_by_number),
     ("Pickup by dialling *8: the customer is taken from the group's phone", pickup_in_group),
+    ("A customer who was picked up is held and handed on like any other", picked_up_and_handed_on),
     ("baresip asks for its voice mail and is told that there is none", voice_mail),
 ];
 
@@ -114,6 +115,28 @@ fn pickup_in_group() {
     picks_up(&office, &mut dmytro, "*8", &vasyl);
     call.went_well(SOON);
     assert_talkers(&office, CUSTOMER, &["203"]);
+}
+
+fn picked_up_and_handed_on() {
+    let office = Office::open("picked-up-and-handed-on", |_| {});
+    let [mut ivan, vasyl, mut dmytro] = ["201", "202", "203"].map(|extension| Phone::of(&office, extension));
+    let customer = office.provider.voice();
+    let call = office.provider.call_and_stay(&office, CUSTOMER, NUMBER_OF_202);
+    vasyl.rings(SOON);
+    picks_up(&office, &mut dmytro, "**202", &vasyl);
+    dmytro.hold();
+    let held = accepts(&office, customer.0, "recvonly", Duration::ZERO);
+    dmytro.resume();
+    let back = accepts(&office, customer.0, "sendrecv", held);
+    assert_hear_soon(&office, customer, dmytro.voice(), back);
+    dmytro.send_to("201");
+    ivan.answer_after(Duration::ZERO);
+    let taken = sees(&office, "201 answers", |m| *m.from.ip() == ivan.address && m.answers(200, "INVITE")).at;
+    assert_hear_soon(&office, customer, ivan.voice(), taken);
+    dmytro.is_left(SOON);
+    ivan.hang_up();
+    call.went_well(SOON);
+    assert_talkers(&office, CUSTOMER, &["203", "201"]);
 }
 
 fn voice_mail() {

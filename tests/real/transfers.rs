@@ -1,15 +1,17 @@
 //! Handing a call on: who asked for it is told what becomes of it, and the right two talk afterwards.
 
 use super::linphone::{Linphone, Talk};
-use super::office::Office;
+use super::office::{Office, named};
 use super::phone::Phone;
 use super::sipp::Played;
 use super::wire::Sip;
 use super::witness::{
-    SOON, accepts, assert_hear, assert_hear_soon, assert_hears_nothing, assert_shows, assert_talkers, is_told, sees,
+    SOON, accepts, assert_hear, assert_hear_soon, assert_hears_nothing, assert_hears_soon, assert_shows,
+    assert_talkers, is_told, sees,
 };
 use std::net::Ipv4Addr;
 use std::time::Duration;
+use toml_edit::value;
 
 /// The stories by their titles.
 pub const STORIES: &[(&str, fn())] = &[
@@ -24,6 +26,10 @@ pub const STORIES: &[(&str, fn())] = &[
     ("Blind transfer, its sender gone, nobody takes it: it comes back to the sender, then to the operator", comes_back),
     ("Attended transfer by Linphone, who was called: the customer and the one consulted hear each other", attended),
     ("A customer handed on twice and held in between hears whoever is there, one record", twice),
+    (
+        "Attended transfer by Linphone, whom both had called: the customer and the colleague hear each other",
+        called_by_both,
+    ),
     ("Attended transfer by Linphone, who had called both: the two colleagues hear each other", attended_by_caller),
 ];
 
@@ -187,6 +193,31 @@ fn attended() {
         calls.as_array().into_iter().flatten().filter(|call| call["direction"] == "internal").collect();
     let [consultation] = &consultations[..] else { panic!("one consultation is on record: {calls:#}") };
     assert_eq!(consultation["ended_by"], "transfer", "{consultation:#}");
+}
+
+/// The second call waits in its ear, and taking it holds the first.
+fn called_by_both() {
+    let office = Office::open("called-by-both", |config| {
+        named(config, "extension", "number", "202")["call_waiting"] = value(true);
+    });
+    let mut vasyl = Linphone::of(&office, "202");
+    let mut dmytro = Phone::of(&office, "203");
+    let customer = office.provider.voice();
+    let call = office.provider.call_and_stay(&office, CUSTOMER, NUMBER_OF_202);
+    let talk = vasyl.rings(SOON);
+    vasyl.answer(talk);
+    assert_hear(&office, customer, vasyl.voice());
+    dmytro.dial("202");
+    let second = vasyl.rings(SOON);
+    vasyl.answer(second);
+    let held = accepts(&office, customer.0, "recvonly", Duration::ZERO);
+    assert_hears_soon(&office, vasyl.address, dmytro.voice(), held);
+    let joined = joins(&office, &mut vasyl, talk, second);
+    assert_hear_soon(&office, customer, dmytro.voice(), joined);
+    assert_hears_nothing(&office, vasyl.address, joined);
+    dmytro.hang_up();
+    call.went_well(SOON);
+    assert_talkers(&office, CUSTOMER, &["202", "203"]);
 }
 
 fn twice() {
