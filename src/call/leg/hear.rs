@@ -349,6 +349,11 @@ impl Leg {
         if self.untold {
             self.tell_anew(means);
         }
+        if let Reoffer::Waiting { session } = &mut self.reoffer {
+            let session = session.take();
+            self.reoffer = Reoffer::None;
+            return self.reoffer(session, means);
+        }
         if !offered {
             return None;
         }

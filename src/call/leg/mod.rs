@@ -184,6 +184,8 @@ enum Reoffer {
     None,
     /// The peer has offered, and waits.
     Theirs { asked: ServerKey, request: Box<Message> },
+    /// Ours, to be offered once the peer has acknowledged our answer.
+    Waiting { session: Option<Session> },
     /// We have offered.
     Ours { asked: ClientKey, session: Option<Session>, before: Told },
     /// We repeat what we said last, to see whether the peer is still there.

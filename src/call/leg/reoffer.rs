@@ -158,6 +158,13 @@ impl Leg {
     pub(super) fn reoffer(&mut self, session: Option<Session>, means: &mut Means) -> Option<LegEvent> {
         // RFC 3261 §14.1: not while another INVITE is under way, in either direction.
         let settled = match &self.state {
+            State::Talking(Talking { owes_ack: None, unacknowledged: Some(ours), .. })
+                if !ours.offered && matches!(self.reoffer, Reoffer::None) && !self.untold =>
+            {
+                // A phone that holds as soon as it has answered may be faster than the other side's ACK.
+                self.reoffer = Reoffer::Waiting { session };
+                return None;
+            }
             State::Talking(talking) => talking.owes_ack.is_none() && talking.unacknowledged.is_none(),
             _ => true,
         };
@@ -272,6 +279,8 @@ impl Leg {
         if let Reoffer::Ours { asked: invite, .. } | Reoffer::Refresh { invite } = &self.reoffer {
             let (transactions, mut hand) = means.hand();
             transactions.cancel(*invite, None, &mut hand);
+        } else if let Reoffer::Waiting { .. } = &self.reoffer {
+            self.reoffer = Reoffer::None;
         }
     }
 
