@@ -12,8 +12,12 @@
 //! >1 1200 =       one left to party 1, the same bytes as before
 //! !1200 busy 12   something of the world as the call saw it, in a line of the notation of `sip-traces/`
 //! *20400000       a fact of the call was noted
+//! *20400000,1     one of the first call that has become part of it
 //! ```
+//!
+//! Where a transfer makes one call of two, the tape of the one that is over becomes part of the other's.
 
+mod joined;
 mod strip;
 
 use std::cell::RefCell;
@@ -44,6 +48,12 @@ pub struct Taped {
     pub late: u64,
     /// The entries.
     pub strip: String,
+    /// Calls that have become part of it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub also: Vec<Also>,
+    /// How much earlier than the call itself the first of them began, in microseconds.
+    #[serde(skip_serializing_if = "is_nothing", default)]
+    pub earlier: u64,
     /// Messages that found no room.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub left_out: u32,
@@ -51,6 +61,19 @@ pub struct Taped {
 
 fn is_zero(count: &u32) -> bool {
     *count == 0
+}
+
+fn is_nothing(span: &u64) -> bool {
+    *span == 0
+}
+
+/// A call whose tape is part of another's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Also {
+    /// Its id.
+    pub call: CallId,
+    /// The version of the config under which it began.
+    pub office: Arc<str>,
 }
 
 /// One side of a call.
@@ -63,6 +86,9 @@ pub struct Heard {
     pub trunk: bool,
     /// Which device of the extension, or address of the trunk, counted from 1 as the call met them.
     pub device: u8,
+    /// In which call it began to speak: 0 for that of the tape, then those that have become part of it.
+    #[serde(skip_serializing_if = "is_own", default)]
+    pub call: u8,
     /// Where it is.
     pub at: SocketAddr,
     /// How it is reached.
@@ -73,13 +99,19 @@ pub struct Heard {
     pub names: [Box<str>; 3],
 }
 
+fn is_own(call: &u8) -> bool {
+    *call == 0
+}
+
 /// A tape that is being written.
 #[derive(Debug)]
 pub struct Tape {
     /// The call, once it has a name.
     pub call: Option<CallId>,
     office: Arc<str>,
+    also: Vec<Also>,
     began: Instant,
+    earlier: Duration,
     strip: Vec<u8>,
     parties: SmallVec<[Party; 2]>,
     /// Sessions as they stand on the strip: each by its bytes, and by what is left of it when addresses are not looked at.
@@ -147,7 +179,9 @@ impl Tape {
         Tape {
             call: None,
             office,
+            also: Vec::new(),
             began: moment.now,
+            earlier: Duration::ZERO,
             strip: Vec::with_capacity(1024),
             parties: SmallVec::new(),
             sessions: Vec::new(),
@@ -167,7 +201,7 @@ impl Tape {
         let device = self.device(&who.peer, who.flow.remote);
         let Flow { remote: at, transport: by, .. } = who.flow;
         let names = [call_id.into(), "".into(), "".into()];
-        let heard = Heard { peer: who.peer.clone(), trunk: who.trunk, device, at, by, us: who.us, names };
+        let heard = Heard { peer: who.peer.clone(), trunk: who.trunk, device, call: 0, at, by, us: who.us, names };
         self.parties.push(Party { heard, refused: SmallVec::new(), theirs: None, ours: None });
         (self.parties.len() - 1) as u16
     }
@@ -210,7 +244,7 @@ impl Tape {
 
     fn add(&mut self, way: Way, number: u16, bytes: &[u8], moment: Moment) {
         let Some(party) = self.parties.get_mut(usize::from(number)) else { return };
-        if self.strip.len() > LARGEST {
+        if self.strip.len() > LARGEST * (1 + self.also.len()) {
             self.left_out += 1;
             return;
         }
@@ -242,6 +276,14 @@ impl Tape {
     pub fn note_fact(&mut self, moment: Moment) {
         self.begin('*', moment);
         let _ = write!(self.strip, "{}", self.stamp);
+    }
+
+    /// A fact of a call was noted that has become part of this one.
+    pub fn note_fact_of(&mut self, call: CallId, moment: Moment) {
+        self.note_fact(moment);
+        if let Some(number) = self.also.iter().position(|also| also.call == call) {
+            let _ = write!(self.strip, ",{}", number + 1);
+        }
     }
 
     /// The world did something to the call, beside what it heard: a line of the notation.
@@ -304,6 +346,8 @@ impl Tape {
             late: u64::try_from(self.late.as_micros()).unwrap_or(u64::MAX),
             strip: String::from_utf8(self.strip)
                 .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into()),
+            also: self.also,
+            earlier: u64::try_from(self.earlier.as_micros()).unwrap_or(u64::MAX),
             left_out: self.left_out,
         }
     }

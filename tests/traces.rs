@@ -82,11 +82,13 @@ fn named(message: &[u8]) -> Vec<u8> {
 }
 
 /// Ladders with a call whose export says itself that something is not in it, by the beginnings of their names: on a line
-/// that is full of calls, on a dialog of another call, with a connection that is lost or was open before.
-const LEAN_ON_OTHERS: [&str; 7] = [
-    "pickup-",
-    "transfer-attended",
-    "transfer-is-refused",
+/// that is full of calls, refused because of how another call stands, with a connection that is lost or was open before.
+const LEAN_ON_OTHERS: [&str; 9] = [
+    "pickup-crosses-the-answer",
+    "pickup-of-nothing",
+    "pickup-that-cannot-be",
+    "pickup-without-an-offer",
+    "transfer-attended-crosses-a-goodbye",
     "trunk-is-full",
     "tcp-phone-",
     "tcp-trunk-",

@@ -230,6 +230,7 @@ impl Switch {
         {
             line.config = call.config().clone();
         }
+        self.tapes_join(kept, given);
         self.settle_line(kept);
         self.settle_line(given);
     }

@@ -11,7 +11,7 @@ use crate::call::{Leg, LegEvent, LegOrder, Line, Means, Peer};
 use crate::clock::{Deadline, Instant, Now};
 use crate::config::Config;
 use crate::customer::CustomerIndex;
-use crate::key::{Arena, CallKey, LegKey, OfCall, OfLeg, OfTape, TapeKey};
+use crate::key::{Arena, CallId, CallKey, LegKey, OfCall, OfLeg, OfTape, TapeKey};
 use crate::registrar::Registrar;
 use crate::sip::Status;
 use crate::state::State;
@@ -124,6 +124,12 @@ pub(super) struct Tapes {
     pub(super) noted: Vec<TapeKey>,
     /// Calls that were closed in this reaction.
     pub(super) closed: Vec<(CallKey, TapeKey, String)>,
+    /// Calls that have become one in this reaction: the one that goes on, and the one that is over.
+    pub(super) joins: Vec<(TapeKey, TapeKey)>,
+    /// Calls that have become part of another and have not said goodbye to everybody: on whose tape they are.
+    pub(super) joined: BTreeMap<TapeKey, (TapeKey, CallId)>,
+    /// Calls that are closed, but one that has become part of them is not; with their ladders.
+    pub(super) open: BTreeMap<TapeKey, String>,
     /// Calls that are closed, but whose caller owes an ACK; with their ladders.
     pub(super) waiting: BTreeMap<TapeKey, (String, Deadline)>,
     /// The chance with which the present call was decided.

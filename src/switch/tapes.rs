@@ -28,6 +28,24 @@ impl Tapes {
         self.all.get_mut(key)
     }
 
+    /// Two calls have become one: from here on everything is said on one tape.
+    fn join(&mut self, kept: TapeKey, given: TapeKey, moment: Moment) {
+        if self.all.get(kept).is_none() {
+            return;
+        }
+        let Some(other) = self.all.remove(given) else { return };
+        let Some((id, tape)) = other.call.zip(self.all.get_mut(kept)) else { return };
+        let marks: Vec<u64> = other.call_ids().collect();
+        let first = tape.absorb(other, moment);
+        for mark in marks {
+            if let Some((key, party)) = self.by_call_id.get_mut(&mark).filter(|(key, _)| *key == given) {
+                (*key, *party) = (kept, *party + first);
+            }
+        }
+        self.joined.values_mut().filter(|(into, _)| *into == given).for_each(|(into, _)| *into = kept);
+        self.joined.insert(given, (kept, id));
+    }
+
     fn moment(&self, now: Instant) -> Moment {
         Moment { reaction: self.reaction, due: self.due, now }
     }
@@ -132,6 +150,11 @@ impl Switch {
         }
     }
 
+    pub(super) fn tapes_join(&mut self, kept: CallKey, given: CallKey) {
+        let tape = |line| self.lines.get(line).map(|line| line.tape);
+        self.tapes.joins.extend(tape(kept).zip(tape(given)));
+    }
+
     pub(super) fn tape_closes(&mut self, line: CallKey, key: TapeKey, ladder: String) {
         self.tapes.closed.push((line, key, ladder));
     }
@@ -141,25 +164,45 @@ impl Switch {
         for opened in std::mem::take(&mut self.means.opened) {
             self.claim(&opened);
         }
+        let moment = self.tapes.moment(self.means.now.mono);
+        for (kept, given) in std::mem::take(&mut self.tapes.joins) {
+            self.tapes.join(kept, given, moment);
+        }
         if !self.tapes.by_call_id.is_empty() {
             self.tape_says(from);
         }
-        let moment = self.tapes.moment(self.means.now.mono);
         for key in std::mem::take(&mut self.tapes.noted) {
-            if let Some(tape) = self.tapes.all.get_mut(key) {
+            if let Some((into, call)) = self.tapes.joined.get(&key) {
+                self.tapes.all.get_mut(*into).into_iter().for_each(|tape| tape.note_fact_of(*call, moment));
+            } else if let Some(tape) = self.tapes.all.get_mut(key) {
                 tape.note_fact(moment);
             }
         }
         self.tapes.unclaimed = None;
         for (_, key, ladder) in std::mem::take(&mut self.tapes.closed) {
-            let waits = self.tapes.all.get(key).and_then(Tape::waits_since).map(|since| since + LAST_WORD);
-            match waits.filter(|until| *until > self.means.now.mono) {
-                Some(until) => {
-                    let deadline = self.means.deadlines.set(until, Timer::Tape(key));
-                    self.tapes.waiting.insert(key, (ladder, deadline));
-                }
-                None => self.file(key, ladder),
+            self.tape_is_closed(key, ladder);
+        }
+    }
+
+    fn tape_is_closed(&mut self, key: TapeKey, ladder: String) {
+        if let Some((into, call)) = self.tapes.joined.remove(&key) {
+            self.means.note(Fact::Call(call, CallFact::Traced { ladder, tape: None }));
+            if let Some(ladder) = self.tapes.open.remove(&into) {
+                self.tape_is_closed(into, ladder);
             }
+            return;
+        }
+        if self.tapes.joined.values().any(|(into, _)| *into == key) {
+            self.tapes.open.insert(key, ladder);
+            return;
+        }
+        let waits = self.tapes.all.get(key).and_then(Tape::waits_since).map(|since| since + LAST_WORD);
+        match waits.filter(|until| *until > self.means.now.mono) {
+            Some(until) => {
+                let deadline = self.means.deadlines.set(until, Timer::Tape(key));
+                self.tapes.waiting.insert(key, (ladder, deadline));
+            }
+            None => self.file(key, ladder),
         }
     }
 
@@ -206,6 +249,9 @@ impl Switch {
     pub(super) fn file_all(&mut self) {
         for (key, (ladder, deadline)) in std::mem::take(&mut self.tapes.waiting) {
             self.means.deadlines.cancel(deadline);
+            self.file(key, ladder);
+        }
+        for (key, ladder) in std::mem::take(&mut self.tapes.open) {
             self.file(key, ladder);
         }
     }

@@ -1,5 +1,7 @@
 //! A tape becomes a trace: a call that really was, as a ladder that can be played.
 
+mod world;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -25,6 +27,8 @@ pub struct Recorded {
     pub facts: Vec<CallFact>,
     /// What was on the wire.
     pub tape: Taped,
+    /// The facts of the calls that have become part of it, in the order of the tape.
+    pub also: Vec<(CallId, Vec<CallFact>)>,
 }
 
 /// How late a machine is even where nothing is said of it.
@@ -32,42 +36,82 @@ const AT_LEAST_LATE: Duration = Duration::from_millis(20);
 
 /// Writes the call down as a trace. `config` is the office under which it began, without secrets.
 pub fn export(call: &Recorded, config: &Config) -> Exported {
-    let offered = call.facts.iter().find_map(|fact| match fact {
-        CallFact::Offered(offered) => Some(&**offered),
-        _ => None,
-    });
+    let offers: Vec<(CallId, &Offered)> = call.all().filter_map(|(id, facts)| Some((id, offered(facts)?))).collect();
     let mut copyist = Copyist::new(call, config);
-    copyist.setting.clock = Some(call.began);
+    let earlier = Duration::from_micros(call.tape.earlier);
+    copyist.setting.clock = Some(call.began.checked_sub(earlier).unwrap_or(call.began));
     copyist.setting.config = Some(config.redacted.to_string());
     copyist.setting.late = AT_LEAST_LATE + Duration::from_micros(call.tape.late);
-    copyist.setting.customers.extend(offered.and_then(known));
-    for entry in call.tape.strip.split(ENTRY).filter(|entry| !entry.is_empty()) {
-        copyist.copy(entry);
+    copyist.setting.customers.extend(offers.iter().filter_map(|(_, offered)| known(offered)));
+    let entries: Vec<&str> = call.tape.strip.split(ENTRY).filter(|entry| !entry.is_empty()).collect();
+    for (at, entry) in entries.iter().enumerate() {
+        copyist.copy(entry, &entries[at + 1..]);
     }
-    let title = offered.map_or_else(|| "A call.".to_owned(), |offered| title(call.id, offered));
-    if call.tape.left_out > 0 {
-        copyist.caveats.push(format!("{} messages found no room on its tape", call.tape.left_out));
-    }
-    for reason in offered.iter().flat_map(|offered| &offered.because) {
-        if let Reason::TrunkFull { .. } | Reason::DidFull { .. } = reason {
-            copyist.caveats.push(format!("{reason}: the other calls are not in this trace"));
-        }
-    }
-    let reached = |offered: &Offered| {
-        let refused = offered.because.iter().any(|reason| matches!(reason, Reason::CannotBeCarriedOn(_)));
-        refused && PickUp::read(&offered.to.text).is_some()
+    let title = match &offers[..] {
+        [] => "A call.".to_owned(),
+        [(id, offered), also @ ..] => also.iter().fold(title(*id, offered), |text, (id, offered)| {
+            format!("{text} Joined with it: {}", title(*id, offered).trim_start_matches("Call "))
+        }),
     };
-    if offered.is_some_and(reached) {
-        copyist.caveats.push("what it reached for rang elsewhere, and is not in this trace".into());
-    }
-    let joins =
-        |fact: &CallFact| matches!(fact, CallFact::Transferred { attended: true, .. } | CallFact::Merged { .. });
-    if call.facts.iter().any(joins) {
-        copyist.caveats.push("it became one call with another, which is not in this trace".into());
-    }
+    copyist.caveats.extend(call.caveats(&offers));
     copyist.caveats.dedup();
     let Copyist { setting, lines, caveats, .. } = copyist;
     Exported { script: Script { title, setting, lines }, caveats }
+}
+
+impl Recorded {
+    /// The call, and those that have become part of it.
+    fn all(&self) -> impl Iterator<Item = (CallId, &Vec<CallFact>)> {
+        std::iter::once((self.id, &self.facts)).chain(self.also.iter().map(|(id, facts)| (*id, facts)))
+    }
+
+    /// What a trace of it would not say.
+    fn caveats(&self, offers: &[(CallId, &Offered)]) -> Vec<String> {
+        let mut caveats = Vec::new();
+        if self.tape.left_out > 0 {
+            caveats.push(format!("{} messages found no room on its tape", self.tape.left_out));
+        }
+        for reason in offers.iter().flat_map(|(_, offered)| &offered.because) {
+            if let Reason::TrunkFull { .. } | Reason::DidFull { .. } = reason {
+                caveats.push(format!("{reason}: the other calls are not in this trace"));
+            }
+        }
+        let reached = |offered: &Offered| {
+            let refused = offered.because.iter().any(|reason| matches!(reason, Reason::CannotBeCarriedOn(_)));
+            refused && PickUp::read(&offered.to.text).is_some()
+        };
+        if offers.iter().any(|(_, offered)| reached(offered)) {
+            caveats.push("what it reached for rang elsewhere, and is not in this trace".into());
+        }
+        // Tapes of older versions end where the call became one with another.
+        let joins = |fact: &&CallFact| matches!(fact, CallFact::Transferred { attended: true, .. });
+        let joined = self.all().flat_map(|(_, facts)| facts).filter(joins).count();
+        let missing = self.also.iter().any(|(_, facts)| facts.is_empty());
+        if joined > self.also.len() || self.also.len() != self.tape.also.len() || missing {
+            caveats.push("it became one call with another, which is not in this trace".into());
+        }
+        if let Some(into) = self.facts.iter().find_map(goes_on) {
+            caveats.push(format!("it goes on as part of the call {into}, which is not in this trace"));
+        }
+        if let Some(also) = self.tape.also.iter().find(|also| also.office != self.tape.office) {
+            caveats.push(format!("the call {} began under another config, {}", also.call, also.office));
+        }
+        caveats
+    }
+}
+
+fn offered(facts: &[CallFact]) -> Option<&Offered> {
+    facts.iter().find_map(|fact| match fact {
+        CallFact::Offered(offered) => Some(&**offered),
+        _ => None,
+    })
+}
+
+fn goes_on(fact: &CallFact) -> Option<CallId> {
+    match fact {
+        CallFact::Merged { into } => Some(*into),
+        _ => None,
+    }
 }
 
 /// A call as a trace.
@@ -105,20 +149,34 @@ struct Copyist<'a> {
     standing: BTreeMap<String, Stands>,
     /// Whose lines `phone` entries belong to.
     told: Option<(String, bool)>,
-    sessions: Vec<String>,
-    facts: std::slice::Iter<'a, CallFact>,
+    sessions: BTreeMap<usize, String>,
+    /// Of each call those that are not written yet.
+    facts: Vec<(CallId, std::slice::Iter<'a, CallFact>)>,
     diary: Diary,
     setting: Setting,
     lines: Vec<Line>,
     now: u64,
     /// Parties that have shown their credentials.
     challenged: Vec<usize>,
-    /// Lines with which the call began: the INVITE, and what leads to its credentials.
-    openings: usize,
+    /// How each call began, by its number.
+    begun: BTreeMap<u8, Beginning>,
+    /// Parties of whom the house knows that they speak or are about to, and whether they have been answered.
+    engaged: BTreeMap<usize, bool>,
+    /// A Replaces of another call's dialog, by its party and the method that it came with, until that is answered.
+    reached: Option<(usize, String, String)>,
     /// The last reliable response to a party, by its RSeq.
     numbered: BTreeMap<usize, String>,
     /// Why the trace cannot be the whole truth.
     caveats: Vec<String>,
+}
+
+#[derive(Clone, Copy)]
+struct Beginning {
+    /// Which line is its first, and when it is.
+    line: usize,
+    at: u64,
+    /// Lines with which it began: the INVITE, and what leads to its credentials.
+    openings: usize,
 }
 
 #[derive(Default)]
@@ -135,21 +193,24 @@ impl<'a> Copyist<'a> {
             devices: BTreeMap::new(),
             standing: BTreeMap::new(),
             told: None,
-            sessions: Vec::new(),
-            facts: call.facts.iter(),
+            sessions: BTreeMap::new(),
+            facts: call.all().map(|(id, facts)| (id, facts.iter())).collect(),
             diary: Diary::default(),
             setting: Setting::default(),
             lines: Vec::new(),
             now: 0,
             challenged: Vec::new(),
-            openings: 1,
+            begun: BTreeMap::new(),
+            engaged: BTreeMap::new(),
+            reached: None,
             numbered: BTreeMap::new(),
             caveats: Vec::new(),
         };
         for (number, heard) in call.tape.parties.iter().enumerate() {
             let server = config.trunk_by_name(&heard.peer).filter(|_| heard.trunk).map(|ix| &config.trunk(ix).server);
             let usual = server.is_none_or(|server| server.transport.unwrap_or(Transport::Udp) == heard.by);
-            if number > 0 && !usual {
+            let is_called = call.tape.parties[..number].iter().any(|caller| caller.call == heard.call);
+            if is_called && !usual {
                 copyist
                     .caveats
                     .push("a large INVITE took a connection that was open, which is not in this trace".into());
@@ -171,18 +232,21 @@ impl<'a> Copyist<'a> {
         copyist
     }
 
-    fn copy(&mut self, entry: &str) {
+    /// `following`: what comes after it.
+    fn copy(&mut self, entry: &str, following: &[&str]) {
         let (kind, rest) = entry.split_at(1);
         let (first, more) = rest.split_once('\n').unwrap_or((rest, ""));
         match kind {
             "<" | ">" => self.copy_message(kind == "<", first, more),
             "*" => {
-                self.pass(rest);
-                self.copy_fact();
+                let (at, call) = when(rest);
+                self.pass(at);
+                self.copy_fact(call);
             }
             "!" => {
                 let (at, line) = rest.split_once(' ').unwrap_or((rest, ""));
-                self.copy_world(at, line);
+                let (at, call) = when(at);
+                self.copy_world(at, call, line, following);
             }
             _ => {}
         }
@@ -200,117 +264,14 @@ impl<'a> Copyist<'a> {
         }
     }
 
-    fn copy_fact(&mut self) {
-        let Some(fact) = self.facts.next() else { return };
-        let told = self.diary.tell(&Fact::Call(self.call.id, fact.clone()));
+    fn copy_fact(&mut self, call: u8) {
+        let Some((id, facts)) = self.facts.get_mut(usize::from(call)) else { return };
+        let Some(fact) = facts.next() else { return };
+        let told = self.diary.tell(&Fact::Call(*id, fact.clone()));
         // Whom it rings is said by the INVITEs.
         if !matches!(fact, CallFact::Rung(_) | CallFact::Traced { .. }) {
             self.add(Step::Fact(told.trim_end_matches("; ").to_owned()));
         }
-    }
-}
-
-/// What the call saw of the house.
-impl Copyist<'_> {
-    fn copy_world(&mut self, at: &str, line: &str) {
-        let words: Vec<&str> = line.split(' ').collect();
-        match words[..] {
-            ["first" | "now", name, ref busy @ ..] => {
-                let changes = words[0] == "now";
-                let stands = self.standing.entry(name.to_owned()).or_default();
-                let was = std::mem::replace(&mut stands.busy, !busy.is_empty());
-                let is = stands.busy;
-                self.told = Some((name.to_owned(), changes));
-                match (changes, was, is) {
-                    (false, _, true) => self.setting.busy.push(name.to_owned()),
-                    (true, false, true) => self.meanwhile(at, vec![name.to_owned(), "busy".into()]),
-                    (true, true, false) => self.meanwhile(at, vec![name.to_owned(), "free".into()]),
-                    _ => {}
-                }
-            }
-            ["phone", address, by, name, contact, ref path @ ..] => {
-                let Ok(address) = address.parse() else { return };
-                let by = if by == "tcp" { Transport::Tcp } else { Transport::Udp };
-                let peer = Peer { name: name.to_owned(), device: self.device(name, address), call: String::new() };
-                let path = path.iter().map(|path| (*path).to_owned()).collect();
-                let place = Place { peer, address, by, contact: Some(contact.to_owned()), path };
-                let stands = self.standing.entry(name.to_owned()).or_default();
-                if stands.phones.contains(&place) {
-                    return;
-                }
-                stands.phones.push(place.clone());
-                if self.told.as_ref().is_some_and(|(_, changes)| *changes) {
-                    let mut words = vec!["at".to_owned()];
-                    words.extend(place.to_words());
-                    self.meanwhile(at, words);
-                } else {
-                    self.setting.places.retain(|known| known.peer != place.peer);
-                    self.setting.places.push(place);
-                }
-            }
-            ["phones", ref addresses @ ..] => {
-                // Those that are still there, of whom `now` spoke; the others are gone.
-                let Some((name, _)) = self.told.clone() else { return };
-                let Some(stands) = self.standing.get_mut(&name) else { return };
-                let is_gone = |place: &Place| !addresses.iter().any(|there| *there == place.address.to_string());
-                let gone: Vec<Place> = stands.phones.iter().filter(|place| is_gone(place)).cloned().collect();
-                stands.phones.retain(|place| !is_gone(place));
-                for place in gone {
-                    self.meanwhile(at, vec![place.peer.to_string(), "gone".into()]);
-                }
-            }
-            ["taken", name] => {
-                self.standing.entry(name.to_owned()).or_default().busy = true;
-                self.meanwhile(at, vec![name.to_owned(), "taken".into()]);
-            }
-            ["journal", "resumes"] => self.copy_journal(at),
-            ["hang", "up"] | ["end", "all"] => {
-                self.pass(at);
-                self.add(Step::Admin(words.iter().map(|word| (*word).to_owned()).collect()));
-            }
-            ["customer", number, ..] if !self.setting.customers.iter().any(|known| known.number == number) => {
-                let name = line["customer ".len() + number.len()..].trim().replace('"', "'");
-                self.setting.customers.push(KnownNumber { number: number.to_owned(), name, responsible: None });
-            }
-            ["lost"] => {
-                self.caveats.push("a connection ended in it, and how its phone came back is not in this trace".into())
-            }
-            ["down", ..] => self.setting.down.push(line["down ".len()..].to_owned()),
-            ["counter", ..] => self.setting.counters.push(line["counter ".len()..].to_owned()),
-            ["chance", chance] => self.setting.chance = chance.parse().ok(),
-            ["override" | "away" | "block", ..] => {
-                self.setting.before.push(words.iter().map(|word| (*word).to_owned()).collect());
-            }
-            _ => {}
-        }
-    }
-
-    fn meanwhile(&mut self, at: &str, words: Vec<String>) {
-        self.pass(at);
-        self.add(Step::Meanwhile(words));
-    }
-
-    /// Where the caller's answers waited for the disk, the disk waits in the trace as long.
-    fn copy_journal(&mut self, at: &str) {
-        let heard = |line: &&Line| matches!(&line.step, Step::Message(spoken) if spoken.inward);
-        if at.trim().parse() == Ok(0_u64) && self.lines.iter().filter(heard).count() == self.openings {
-            return;
-        }
-        self.pass(at);
-        let journal = |what: &str| Step::Admin(vec!["journal".into(), what.into()]);
-        self.lines.insert(0, Line { number: 0, text: String::new(), step: journal("stalls") });
-        self.add(journal("resumes"));
-    }
-
-    fn device(&mut self, name: &str, at: SocketAddr) -> u8 {
-        let key = (name.to_owned(), at);
-        if let Some(device) = self.devices.get(&key) {
-            return *device;
-        }
-        let used = self.devices.iter().filter(|((of, _), _)| of == name).map(|(_, device)| *device).max();
-        let device = used.unwrap_or(0).saturating_add(1);
-        self.devices.insert(key, device);
-        device
     }
 }
 
@@ -321,6 +282,8 @@ impl Copyist<'_> {
         let party = words.next().and_then(|party| party.parse::<usize>().ok()).unwrap_or(usize::MAX);
         let Some((peer, heard)) = self.peers.get(party).cloned().zip(self.call.tape.parties.get(party)) else { return };
         self.pass(words.next().unwrap_or_default());
+        let beginning = Beginning { line: self.lines.len(), at: self.now, openings: 1 };
+        self.begun.entry(heard.call).or_insert(beginning);
         let mut spoken = Spoken { inward, peers: vec![peer], ..Spoken::default() };
         match words.next() {
             Some("=") => {
@@ -340,6 +303,7 @@ impl Copyist<'_> {
         let headers: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(": ")).collect();
         let to = headers.iter().find(|(name, _)| *name == "To").map(|(_, value)| *value);
         let begins = spoken.status.is_none() && to.is_some_and(|to| untagged(to) == to);
+        self.follow_talk(party, &spoken, begins);
         if begins {
             self.copy_beginning(&mut spoken, uri, &headers, heard);
         }
@@ -370,14 +334,7 @@ impl Copyist<'_> {
         if inward && shows(&spoken) && !has_contact {
             spoken.headers.push(("Contact".into(), "-".into()));
         }
-        for (name, value) in spoken.headers.iter().filter(|(name, _)| matches!(name.as_str(), "Replaces" | "Refer-To"))
-        {
-            if value.contains("eplaces") && !value.contains("call-id}")
-                || name == "Replaces" && !value.contains("call-id}")
-            {
-                self.caveats.push(format!("its {name} names a dialog of another call, which is not in this trace"));
-            }
-        }
+        self.follow_replaces(party, &spoken);
         if let Some(body) = body {
             self.copy_body(&mut spoken, body);
         }
@@ -387,9 +344,47 @@ impl Copyist<'_> {
             && !self.challenged.contains(&party)
         {
             self.challenged.push(party);
-            self.copy_challenge(&spoken);
+            self.copy_challenge(&spoken, heard.call);
         }
         self.add(Step::Message(Box::new(spoken)));
+    }
+
+    /// Who speaks keeps others of the house waiting, by itself.
+    fn follow_talk(&mut self, party: usize, spoken: &Spoken, begins: bool) {
+        let answered = self.engaged.get(&party).copied();
+        match (spoken.inward, spoken.status, spoken.method.as_deref()) {
+            (true, None, Some("INVITE")) if begins => _ = self.engaged.insert(party, false),
+            (_, Some(200..300), Some("INVITE")) => _ = self.engaged.insert(party, true),
+            (false, Some(300..), Some("INVITE")) if answered == Some(false) => _ = self.engaged.remove(&party),
+            (_, None, Some("BYE")) => _ = self.engaged.remove(&party),
+            _ => {}
+        }
+    }
+
+    /// Whom a Replaces names that means nobody of this trace is somebody else, unless the answer says that there is nobody.
+    fn follow_replaces(&mut self, party: usize, spoken: &Spoken) {
+        let own = spoken.method.clone().unwrap_or_default();
+        match spoken.status {
+            // A provider may replace nobody, whoever is named.
+            None if spoken.method.as_deref() == Some("INVITE") && self.call.tape.parties[party].trunk => {}
+            None => {
+                let is_stranger = |(name, value): &&(String, String)| {
+                    let names = name == "Replaces" || name == "Refer-To" && value.contains("eplaces");
+                    names && !value.contains("call-id}")
+                };
+                if let Some((name, _)) = spoken.headers.iter().find(is_stranger).filter(|_| spoken.inward) {
+                    self.reached = Some((party, own, name.clone()));
+                }
+            }
+            Some(200..) if !spoken.inward => {
+                let is_answered = |(of, method, _): &mut (usize, String, String)| *of == party && *method == own;
+                let Some((.., name)) = self.reached.take_if(is_answered) else { return };
+                if !matches!(spoken.status, Some(400 | 401 | 407 | 481)) {
+                    self.caveats.push(format!("its {name} names a dialog of another call, which is not in this trace"));
+                }
+            }
+            Some(_) => {}
+        }
     }
 
     /// A request that begins a dialog says whom it is for, and who calls.
@@ -430,11 +425,13 @@ impl Copyist<'_> {
     }
 
     /// Credentials are an answer to a challenge. Where a phone knew one from before, the trace gives it a new one.
-    fn copy_challenge(&mut self, spoken: &Spoken) {
+    fn copy_challenge(&mut self, spoken: &Spoken, call: u8) {
         let mut first = spoken.clone();
         first.authorised = false;
         // What the caller said so far is still the beginning of the call.
-        self.openings += if self.lines.is_empty() { 2 } else { 0 };
+        if let Some(beginning) = self.begun.get_mut(&call).filter(|beginning| beginning.line == self.lines.len()) {
+            beginning.openings += 2;
+        }
         let peers = spoken.peers.clone();
         let challenge = Spoken { peers: peers.clone(), status: Some(401), ..Spoken::default() };
         let ack = Spoken { inward: true, peers, method: Some("ACK".into()), ..Spoken::default() };
@@ -447,9 +444,9 @@ impl Copyist<'_> {
         let (number, text) = body.split_once('\n').map_or((body, None), |(number, text)| (number, Some(text)));
         let number = number.parse::<usize>().unwrap_or(usize::MAX);
         if let Some(text) = text {
-            self.sessions.push(text.to_owned());
+            self.sessions.insert(number, text.to_owned());
         }
-        let Some(text) = self.sessions.get(number) else { return };
+        let Some(text) = self.sessions.get(&number) else { return };
         let name = letters(number);
         let is_session = text.starts_with("v=0") && !spoken.headers.iter().any(|(name, _)| name == "Content-Type");
         if is_session {
@@ -466,15 +463,24 @@ impl Copyist<'_> {
     fn with_holes(&self, value: &str, heard: &Heard) -> String {
         let mut text = replaced(value, &heard.us.to_string(), "{us}");
         text = replaced(&text, &heard.us.ip().to_string(), "{host}");
-        for (peer, heard) in self.peers.iter().zip(&self.call.tape.parties) {
-            for (name, known) in ["call-id", "tag", "our-tag"].iter().zip(&heard.names) {
-                if known.len() > 3 {
-                    text = replaced(&text, known, &format!("{{{peer} {name}}}"));
-                }
-            }
+        let names = self.peers.iter().zip(&self.call.tape.parties).flat_map(|(peer, heard)| {
+            let names = ["call-id", "tag", "our-tag"].into_iter().zip(&heard.names);
+            names.map(move |(name, known)| (known, format!("{{{peer} {name}}}")))
+        });
+        let mut names: Vec<(&Box<str>, String)> = names.filter(|(known, _)| known.len() > 3).collect();
+        // A name may begin with another one.
+        names.sort_by_key(|(known, _)| std::cmp::Reverse(known.len()));
+        for (known, hole) in names {
+            text = replaced(&text, known, &hole);
         }
         text
     }
+}
+
+/// When something was written, and of which call it speaks: `20400000`, `20400000,1`.
+fn when(text: &str) -> (&str, u8) {
+    let (at, call) = text.split_once(',').unwrap_or((text, ""));
+    (at, call.trim().parse().unwrap_or(0))
 }
 
 /// `INVITE …` or `200 INVITE`.
@@ -486,18 +492,31 @@ fn name<'w>(spoken: &mut Spoken, mut words: impl Iterator<Item = &'w str>) {
     }
 }
 
-/// Puts `hole` in the place of `known`, where that is not a part of something longer.
+/// Puts `hole` in the place of `known`, also where it is escaped as in a URI, and where it is not a part of something
+/// longer.
 fn replaced(text: &str, known: &str, hole: &str) -> String {
     let part = |character: Option<char>| character.is_some_and(|c| c.is_ascii_alphanumeric());
     let (mut out, mut rest) = (String::new(), text);
-    while let Some(at) = rest.find(known) {
-        let (before, after) = (&rest[..at], &rest[at + known.len()..]);
-        let alone = !part(before.chars().next_back().or(out.chars().next_back())) && !part(after.chars().next());
-        out.push_str(before);
-        out.push_str(if alone { hole } else { known });
-        rest = after;
+    while let Some(next) = rest.chars().next() {
+        let escaped = out.len() >= 3 && out.as_bytes()[out.len() - 3] == b'%';
+        let begins = escaped || !part(out.chars().next_back());
+        match spelled(rest, known).filter(|after| begins && !part(after.chars().next())) {
+            Some(after) => (rest, _) = (after, out.push_str(hole)),
+            None => (rest, _) = (&rest[next.len_utf8()..], out.push(next)),
+        }
     }
-    out + rest
+    out
+}
+
+/// What comes after `known` in a text that begins with it.
+fn spelled<'t>(text: &'t str, known: &str) -> Option<&'t str> {
+    known.bytes().try_fold(text, |rest, byte| {
+        let escaped = || {
+            let (hex, after) = rest.strip_prefix('%')?.split_at_checked(2)?;
+            (u8::from_str_radix(hex, 16).ok()? == byte).then_some(after)
+        };
+        rest.strip_prefix(char::from(byte)).filter(|_| byte.is_ascii()).or_else(escaped)
+    })
 }
 
 fn is_word(text: &str) -> bool {

@@ -124,7 +124,8 @@ pub enum Step {
     Lost(Vec<Peer>),
     /// A fact was noted whose words hold these.
     Fact(String),
-    /// An admin does something: the words of the command.
+    /// An admin does something: the words of the command. Beside them `chance N`, with which the next call is decided, and
+    /// `counter JSON`, as the next call finds it.
     Admin(Vec<String>),
     /// Somebody of the house did something outside this trace: `14 busy`, `at 14 …`.
     Meanwhile(Vec<String>),
@@ -390,7 +391,11 @@ impl Step {
             return Ok(Step::Fact(fact.trim().to_owned()));
         }
         if let Some(command) = line.strip_prefix("admin ") {
-            return Ok(Step::Admin(words(command)));
+            // A counter is JSON, which is one word.
+            return Ok(Step::Admin(match command.trim().split_once(' ') {
+                Some(("counter", counter)) => vec!["counter".into(), counter.to_owned()],
+                _ => words(command),
+            }));
         }
         if let Some(what) = line.strip_prefix("now ") {
             return Ok(Step::Meanwhile(words(what)));

@@ -73,6 +73,12 @@ pub fn record(script: &Script, config: Arc<Config>) -> Result<Vec<Recorded>, Fai
     let mut player = Player::new(script, config);
     let result = player.run(script, &mut |_| {});
     result.map_err(|(line, why)| Failure { line, why, ladder: player.ladder.join("\n") })?;
+    let facts: BTreeMap<CallId, Vec<CallFact>> =
+        player.recorded.iter().map(|call| (call.id, call.facts.clone())).collect();
+    for call in &mut player.recorded {
+        let also = call.tape.also.iter().map(|also| also.call);
+        call.also = also.filter_map(|id| Some((id, facts.get(&id)?.clone()))).collect();
+    }
     Ok(player.recorded)
 }
 
@@ -119,8 +125,8 @@ struct Player {
     /// Sent by us and not yet expected by a line.
     sent: VecDeque<Sent>,
     seen: Vec<(SocketAddr, Bytes)>,
-    /// Facts that no line has spoken of, and whether they are decisions of a call.
-    facts: VecDeque<(String, bool)>,
+    /// Facts that no line has spoken of, and of which call they are a decision.
+    facts: VecDeque<(String, Option<CallId>)>,
     diary: Diary,
     /// The answer to the last question, as the control socket would give it.
     answer: Option<serde_json::Value>,
@@ -214,7 +220,8 @@ impl Player {
             self.play_line(line, overheard).map_err(|why| (line.number, why))?;
         }
         self.check_nothing_unsaid().map_err(|why| (0, why))?;
-        self.check_no_decision_unsaid(self.facts.len());
+        let left = self.facts.drain(..).collect();
+        self.check_no_decision_unsaid(left);
         for talk in std::mem::take(&mut self.talks).into_iter().flatten() {
             self.end_talk(&talk, overheard).map_err(|why| (0, why))?;
         }
@@ -679,13 +686,19 @@ impl Player {
     fn expect_fact(&mut self, line: &Line, words: &str) -> Result<(), String> {
         match self.facts.iter().position(|(fact, _)| fact.contains(words)) {
             Some(at) => {
-                self.check_no_decision_unsaid(at);
-                self.facts.pop_front();
+                let Some((_, call)) = self.facts.remove(at) else { return Ok(()) };
+                let rest = self.facts.split_off(at);
+                let before = std::mem::replace(&mut self.facts, rest);
+                // Where a trace has two calls, each has its own order.
+                let (waits, passed): (Vec<_>, Vec<_>) =
+                    before.into_iter().partition(|(_, of)| self.is_whole && of.is_some() && *of != call);
+                waits.into_iter().rev().for_each(|fact| self.facts.push_front(fact));
+                self.check_no_decision_unsaid(passed);
                 self.add_row(line, None);
                 Ok(())
             }
             None if self.rows.is_some() => {
-                let next = self.facts.iter().position(|(_, decides)| *decides).and_then(|at| self.facts.remove(at));
+                let next = self.facts.iter().position(|(_, call)| call.is_some()).and_then(|at| self.facts.remove(at));
                 self.add_row(line, Some(next.map(|(fact, _)| format!("fact  {fact}")).unwrap_or_default()));
                 Ok(())
             }
@@ -696,10 +709,10 @@ impl Player {
         }
     }
 
-    /// The first facts are not spoken of: where both sides are compared, a decision among them is a difference.
-    fn check_no_decision_unsaid(&mut self, count: usize) {
-        for (fact, decides) in self.facts.drain(..count).collect::<Vec<_>>() {
-            if decides && self.is_whole {
+    /// These are not spoken of: where both sides are compared, a decision among them is a difference.
+    fn check_no_decision_unsaid(&mut self, facts: Vec<(String, Option<CallId>)>) {
+        for (fact, call) in facts {
+            if call.is_some() && self.is_whole {
                 self.add_unsaid(format!("fact  {fact}"));
             }
         }
@@ -780,8 +793,20 @@ impl Player {
                 return Ok(());
             }
             ["hang", "up"] => {
-                let call = self.recorded.last().ok_or("there is no call to hang up")?.id;
-                Question::HangUp { call }
+                let is_over = |call: &&Recorded| call.facts.iter().any(|fact| matches!(fact, CallFact::Ended(_)));
+                let mut calls = self.recorded.iter().rev();
+                let call = calls.clone().find(|call| !is_over(call)).or_else(|| calls.next());
+                Question::HangUp { call: call.ok_or("there is no call to hang up")?.id }
+            }
+            ["counter", counter] => {
+                let counter = serde_json::from_str(counter).map_err(|error| format!("counter: {error}"))?;
+                self.input(Input::Restore(Fact::Counted(counter)), overheard);
+                return Ok(());
+            }
+            ["chance", chance] => {
+                let chance = chance.parse().map_err(|_| format!("{chance:?} is no chance"))?;
+                self.input(Input::Chance(chance), overheard);
+                return Ok(());
             }
             ["end", "all"] => {
                 self.input(Input::EndAll, overheard);
@@ -945,7 +970,7 @@ impl Player {
     /// A fact of a call goes on its record, and waits for a line that speaks of it.
     fn keep(&mut self, fact: &Fact, told: String) {
         let Fact::Call(id, step) = fact else {
-            self.facts.push_back((told, false));
+            self.facts.push_back((told, None));
             return;
         };
         if let CallFact::Offered(_) = step {
@@ -953,7 +978,13 @@ impl Player {
                 self.hidden.push(*id);
             }
             let began = self.now.wall;
-            self.recorded.push(Recorded { id: *id, began, facts: Vec::new(), tape: Taped::default() });
+            self.recorded.push(Recorded {
+                id: *id,
+                began,
+                facts: Vec::new(),
+                tape: Taped::default(),
+                also: Vec::new(),
+            });
         }
         if self.hidden.contains(id) {
             self.recorded.retain(|call| call.id != *id);
@@ -965,7 +996,8 @@ impl Player {
                 step => call.facts.push(step.clone()),
             }
         }
-        self.facts.push_back((told, !matches!(step, CallFact::Rung(_) | CallFact::Traced { .. })));
+        let decides = !matches!(step, CallFact::Rung(_) | CallFact::Traced { .. });
+        self.facts.push_back((told, decides.then_some(*id)));
     }
 
     /// Where a trunk is: as the trace says, in the order of its devices, else as [`addresses_of`] does.

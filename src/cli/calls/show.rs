@@ -21,7 +21,7 @@ use crate::trace::{Exported, export, read_office};
 #[command(after_help = "\
 With --trace the call is written as a trace: a file that plays it again (`huntline replay`), for a bug report. The config
 under which it began stands in it without passwords and comments; credentials and keys of media are left out.
-Numbers and names of people stay in it.
+Numbers and names of people stay in it. A call that a transfer joined with others has them all in its trace.
 
 Examples:
   huntline calls show 0d5t3gh7k2m9p
@@ -56,6 +56,12 @@ fn trace(basics: &Basics, id: CallId) -> Result<(), Trouble> {
     let reader = Reader::open(&basics.storage.directory)?;
     let call = match reader.on_tape(id)? {
         Some(OnTape::Whole(call)) => call,
+        Some(OnTape::PartOf(into)) => {
+            return Err(Trouble::Wrong(format!(
+                "the call {id} became part of the call {into}, and the trace of that one has both; try `huntline calls \
+                 show {into} --trace`"
+            )));
+        }
         Some(OnTape::Unfinished) => {
             return Err(Trouble::Wrong(format!(
                 "the call {id} is not over; a trace is written when all have said goodbye"
