@@ -324,7 +324,10 @@ impl Copyist<'_> {
                 "Content-Type" => value == "application/sdp",
                 _ => false,
             };
+            // Which REFER it is about is said by its number, which phones choose (RFC 3515 §2.4.6).
+            let numbered = !inward && name == "Event" && value.starts_with("refer;id=");
             if !usual {
+                let value = if numbered { "refer" } else { value };
                 spoken.headers.push((name.to_owned(), self.with_holes(value, heard)));
             }
         }

@@ -5,7 +5,7 @@ use super::linphone::Linphone;
 use super::office::{Office, named};
 use super::phone::Phone;
 use super::wire::Ending;
-use super::witness::{SOON, accepts, assert_hear, assert_hear_soon, assert_talkers, sees};
+use super::witness::{SOON, accepts, assert_hear, assert_hear_soon, assert_plays_again, assert_talkers, sees};
 use std::time::Duration;
 use toml_edit::{Array, value};
 
@@ -91,6 +91,7 @@ fn pickup_by_lamp() {
     pressed.went_well(SOON);
     lamp.shows(&office, "the end", |shown| shown.is_idle());
     assert_talkers(&office, CUSTOMER, &["200"]);
+    assert_plays_again(&office);
 }
 
 fn pickup_by_number() {
@@ -101,6 +102,7 @@ fn pickup_by_number() {
     picks_up(&office, &mut reception, "**202", &vasyl);
     call.went_well(SOON);
     assert_talkers(&office, CUSTOMER, &["200"]);
+    assert_plays_again(&office);
 }
 
 fn pickup_in_group() {
@@ -137,6 +139,7 @@ fn picked_up_and_handed_on() {
     ivan.hang_up();
     call.went_well(SOON);
     assert_talkers(&office, CUSTOMER, &["203", "201"]);
+    assert_plays_again(&office);
 }
 
 fn voice_mail() {

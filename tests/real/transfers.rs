@@ -6,8 +6,8 @@ use super::phone::Phone;
 use super::sipp::Played;
 use super::wire::Sip;
 use super::witness::{
-    SOON, accepts, assert_hear, assert_hear_soon, assert_hears_nothing, assert_hears_soon, assert_shows,
-    assert_talkers, is_told, sees,
+    SOON, accepts, assert_hear, assert_hear_soon, assert_hears_nothing, assert_hears_soon, assert_plays_again,
+    assert_shows, assert_talkers, is_told, sees,
 };
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -193,6 +193,7 @@ fn attended() {
         calls.as_array().into_iter().flatten().filter(|call| call["direction"] == "internal").collect();
     let [consultation] = &consultations[..] else { panic!("one consultation is on record: {calls:#}") };
     assert_eq!(consultation["ended_by"], "transfer", "{consultation:#}");
+    assert_plays_again(&office);
 }
 
 /// The second call waits in its ear, and taking it holds the first.
@@ -218,6 +219,7 @@ fn called_by_both() {
     dmytro.hang_up();
     call.went_well(SOON);
     assert_talkers(&office, CUSTOMER, &["202", "203"]);
+    assert_plays_again(&office);
 }
 
 fn twice() {
@@ -261,6 +263,7 @@ fn attended_by_caller() {
     assert_hears_nothing(&office, vasyl.address, joined);
     ivan.hang_up();
     dmytro.is_left(theirs);
+    assert_plays_again(&office);
 }
 
 /// The customer calls this phone and both hear each other.

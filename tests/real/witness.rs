@@ -100,6 +100,36 @@ pub fn assert_shows(office: &Office, phone: Ipv4Addr, number: &str, since: Durat
     }
 }
 
+/// Every call that is over, exported, plays again as it was; one that became part of another says so, and is in that one's.
+pub fn assert_plays_again(office: &Office) {
+    let calls = office.ask_json(&["calls"]);
+    let mut played = 0;
+    for call in calls.as_array().into_iter().flatten() {
+        let id = call["id"].as_str().unwrap_or_default();
+        let deadline = Instant::now() + SOON;
+        let exported = loop {
+            let exported = office.ask(&["calls", "show", id, "--trace"]);
+            // The last leg may still be saying goodbye.
+            let why = String::from_utf8_lossy(&exported.stderr);
+            if !(why.contains("is not over") || why.contains("there is no tape")) || Instant::now() > deadline {
+                break exported;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        };
+        let (trace, why) = (String::from_utf8_lossy(&exported.stdout), String::from_utf8_lossy(&exported.stderr));
+        if why.contains("became part of the call") {
+            continue;
+        }
+        assert!(exported.status.success() && why.is_empty(), "call {id}: {why}");
+        let file = office.config().with_file_name(format!("{id}.trace"));
+        std::fs::write(&file, exported.stdout.as_slice()).expect("the office has a folder");
+        let replayed = office.ask(&["replay", &file.to_string_lossy()]);
+        assert!(replayed.status.success(), "{}\n{trace}", String::from_utf8_lossy(&replayed.stdout));
+        played += 1;
+    }
+    assert!(played > 0, "no call could be played again: {calls:#}");
+}
+
 /// The one call with this number has ended, and these talked one after another.
 pub fn assert_talkers(office: &Office, number: &str, expected: &[&str]) {
     let end = Instant::now() + SOON;
