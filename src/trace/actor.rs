@@ -36,6 +36,8 @@ pub(super) struct Actor {
     them: String,
     /// The last request that it heard, by method, and the latest of all.
     heard: BTreeMap<String, Message>,
+    /// Requests that it has not answered for good, in the order in which it heard them.
+    owed: Vec<Message>,
     latest: Option<String>,
     /// What it sent last, by method or status, to be sent again.
     sent: BTreeMap<String, Bytes>,
@@ -71,6 +73,7 @@ impl Actor {
             me: String::new(),
             them: String::new(),
             heard: BTreeMap::new(),
+            owed: Vec::new(),
             latest: None,
             sent: BTreeMap::new(),
             invite_branch: String::new(),
@@ -177,7 +180,11 @@ impl Actor {
     fn respond(&mut self, status: u16, spoken: &Spoken) -> Result<Bytes, String> {
         let method =
             spoken.method.clone().or(self.latest.clone()).ok_or_else(|| format!("{} heard nothing", self.name))?;
-        let request = self.heard.get(&method).ok_or_else(|| format!("{} heard no {method}", self.name))?;
+        let owed = self.owed.iter().rposition(|request| request.method_name() == method);
+        let owed = owed.map(|at| if status >= 200 { self.owed.remove(at) } else { self.owed[at].clone() });
+        // Where it owes nothing, it repeats itself.
+        let request = owed.or_else(|| self.heard.get(&method).cloned());
+        let request = request.ok_or_else(|| format!("{} heard no {method}", self.name))?;
         let mut text = format!("SIP/2.0 {status} Trace\r\n");
         for (name, spelling, value) in request.lines() {
             let value = String::from_utf8_lossy(value);
@@ -261,6 +268,10 @@ impl Actor {
                 self.latest = Some(method.clone());
             }
             self.learn_target(message);
+            let again = |known: &Message| known.bytes() == message.bytes();
+            if method != "ACK" && !self.owed.iter().chain(self.heard.get(&method)).any(again) {
+                self.owed.push(message.clone());
+            }
             self.heard.insert(method, message.clone());
             return;
         }

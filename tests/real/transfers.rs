@@ -61,6 +61,7 @@ fn blind() {
     dmytro.hang_up();
     call.went_well(SOON);
     assert_talkers(&office, CUSTOMER, &["202", "203"]);
+    assert_plays_again(&office);
 }
 
 fn blind_by_linphone() {
@@ -82,6 +83,7 @@ fn blind_by_linphone() {
     dmytro.hang_up();
     ivan.is_left(SOON);
     assert_talkers(&office, "201", &["202", "203"]);
+    assert_plays_again(&office);
 }
 
 fn called_outside() {
@@ -101,6 +103,7 @@ fn called_outside() {
     sees(&office, "the customer is hung up on", |m| *m.from.ip() == customer.0 && m.answers(200, "BYE"));
     // The one who was called talks from end to end, first with one, then with the other.
     assert_talkers(&office, CUSTOMER, &[CUSTOMER, "202", "203"]);
+    assert_plays_again(&office);
 }
 
 fn refused() {
@@ -120,6 +123,7 @@ fn refused() {
     vasyl.hang_up(talk);
     call.went_well(SOON);
     assert_talkers(&office, CUSTOMER, &["202", "202"]);
+    assert_plays_again(&office);
 }
 
 /// baresip 1.0 hangs up as soon as it hears of the refusal; its user never said so.
@@ -141,6 +145,7 @@ fn at_the_news() {
     vasyl.hang_up();
     call.went_well(SOON);
     assert_talkers(&office, CUSTOMER, &["202", "202", "202"]);
+    assert_plays_again(&office);
 }
 
 fn comes_back() {
@@ -164,6 +169,7 @@ fn comes_back() {
     reception.hang_up();
     call.went_well(SOON);
     assert_talkers(&office, CUSTOMER, &["202", "200"]);
+    assert_plays_again(&office);
 }
 
 fn attended() {
@@ -243,6 +249,7 @@ fn twice() {
     ivan.hang_up();
     call.went_well(SOON);
     assert_talkers(&office, CUSTOMER, &["202", "203", "201"]);
+    assert_plays_again(&office);
 }
 
 /// Two Linphones consult in Opus, which the colleague's baresip does not speak: the codec changes with the talker.
