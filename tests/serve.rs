@@ -357,6 +357,9 @@ fn real_calls_are_exported_as_traces_and_play_again_as_they_were() {
     given_up.answered(&provider.response(487, "INVITE"));
     once_more(provider, "ACK", &given_up);
 
+    // Who is answered now came after the ACK, which is thereby on the tape.
+    provider.request("OPTIONS", NUMBER, &Call::new("last", CUSTOMER, NUMBER), "", "");
+    provider.response(200, "OPTIONS");
     router.signal("-TERM");
     assert_eq!(router.ended(), Some(0));
     let calls: serde_json::Value = serde_json::from_slice(&router.command(&["calls", "--json"]).stdout).unwrap();
