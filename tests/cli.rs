@@ -374,8 +374,8 @@ fn a_call_of_an_older_version_has_no_trace_and_says_so() {
     for id in [known, missed] {
         let (out, err, code) = office.run(&["calls", "show", &id.to_string(), "--trace"]);
         let expected = format!(
-            "huntline: there is no tape of the call {id}: it was recorded by an older version, it was shed, or the router \
-             died in it; `calls show {id}` has what is known\n"
+            "huntline: there is no tape of the call {id}: its last goodbye may still be under way (try again in a minute), \
+             or it was recorded by an older version, or shed, or the router died in it; `calls show {id}` has what is known\n"
         );
         assert_eq!((out.as_str(), err.as_str(), code), ("", expected.as_str(), 1));
     }

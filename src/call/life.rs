@@ -658,14 +658,6 @@ impl Call {
         let missed = missed.filter(|_| self.can_be_missed);
         legs.note(CallFact::Ended(Ended { by, status, missed, talk_ms }));
     }
-
-    /// Whom the caller talks with, if it is an employee.
-    pub fn talker(&self) -> Option<ExtensionIx> {
-        match self.stage {
-            Stage::Talking { with, .. } => with.extension,
-            Stage::Ringing | Stage::Over => None,
-        }
-    }
 }
 
 /// What a device's final answer means for its extension.

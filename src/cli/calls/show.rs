@@ -68,7 +68,8 @@ fn trace(basics: &Basics, id: CallId) -> Result<(), Trouble> {
             )));
         }
         Some(OnTape::NoTape) => {
-            let why = "it was recorded by an older version, it was shed, or the router died in it";
+            let why = "its last goodbye may still be under way (try again in a minute), or it was recorded by an older version, \
+                       or shed, or the router died in it";
             return Err(Trouble::Wrong(format!(
                 "there is no tape of the call {id}: {why}; `calls show {id}` has what is known"
             )));
