@@ -1,26 +1,27 @@
 //! A call and its legs: everything between the decision whom to ring and the bytes on the wire.
 //!
-//! `life` is the call itself, which knows no header (its second half, `life::transfer`, is how it changes hands); `leg` is one side of it, which knows no plan; `alphabet` is all that
-//! they say to each other. What a leg needs to act is in `means`, what an INVITE of ours says in `invitation`, which ports
-//! its media passes in `session`, what it agreed on to notice a vanished peer in `refresh`,
-//! what it says before an answer in `provisional`, who answers it while it rings in `forks`, what it says to one that
-//! takes it over in `pickup`. A `line` is a call with what stands beside it: numbers, journal, ladder.
+//! `life` is the call itself, which knows no header (`life::transfer` is how it changes hands, with `handed` and `party` as its
+//! words); `leg` is one side of it, which knows no plan; `alphabet` is all that they say to each other. What a leg needs to
+//! act is in `means`, what an INVITE of ours says in `invitation`, who somebody is in `named`, which ports its media passes in
+//! `session`, what it agreed on to notice a vanished peer in `refresh`, what it says before an answer in `provisional`, who
+//! answers it while it rings in `forks`, what it says to one that takes it over in `pickup`, which connections of its peers are
+//! open in `streams`. A `line` is a call with what stands beside it: numbers, journal, ladder.
 
 mod alphabet;
 mod dialling;
 mod forks;
+mod handed;
 mod invitation;
 mod ladder;
 mod leg;
 mod life;
 mod line;
 mod means;
+mod named;
+mod party;
 mod pickup;
 mod provisional;
 mod refresh;
-mod named;
-mod handed;
-mod party;
 mod session;
 mod streams;
 
