@@ -8,8 +8,10 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use crate::clock::{Duration, Instant};
+use crate::sound::{Formats, Sound};
 
 /// One leg's one `m=` line.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -51,11 +53,101 @@ pub enum MediaOrder {
         /// Either side.
         endpoint: EndpointKey,
     },
+    /// What its peer and we have agreed to speak: needed to play, to record and to hear digits. Bridged packets pass without.
+    Agree {
+        /// Whose peer.
+        endpoint: EndpointKey,
+        /// What both understand.
+        formats: Formats,
+    },
+    /// Its peer hears these one after the other, and its partner no more until they are over. What was played to it before
+    /// ends, and so does this at the next [`MediaOrder::Play`], [`MediaOrder::Hush`] or [`MediaOrder::Bridge`] of the endpoint.
+    Play {
+        /// Who is to hear it.
+        endpoint: EndpointKey,
+        /// Names this order in [`MediaEvent::Played`].
+        play: PlayKey,
+        /// What.
+        sounds: Arc<[Sound]>,
+        /// From the beginning again, until something else is ordered; there is no [`MediaEvent::Played`] then.
+        repeat: bool,
+    },
+    /// Nothing is played to it any more; its partner is heard again.
+    Hush {
+        /// Who.
+        endpoint: EndpointKey,
+    },
+    /// Write down what comes in at one or two endpoints. Given again for a take that runs, it goes on with these endpoints
+    /// (a transfer); its other fields are those of the first order then.
+    Record {
+        /// Which.
+        take: TakeKey,
+        /// The caller: the left channel, or the only one.
+        left: EndpointKey,
+        /// The company: the right channel. `None` at the beginning: the file is mono.
+        right: Option<EndpointKey>,
+        /// The WAV file, counted from `storage.directory`; folders are made as needed.
+        file: Arc<str>,
+        /// When it ends by itself.
+        until: Until,
+    },
+    /// Silence is written in place of what is said, or (`false`) no longer.
+    Pause {
+        /// Which.
+        take: TakeKey,
+        /// True: from now on.
+        paused: bool,
+    },
+    /// The take is over: its file is made whole. Reported by [`MediaEvent::Recorded`], also where its endpoints are closed
+    /// already.
+    EndRecord {
+        /// Which.
+        take: TakeKey,
+    },
+    /// A digit is sent to its peer as RTP events (RFC 4733), where that was agreed.
+    Dial {
+        /// Who hears it.
+        endpoint: EndpointKey,
+        /// One of `0` to `9`, `*`, `#`, `A` to `D`.
+        digit: char,
+        /// How long it is pressed.
+        length: Duration,
+    },
     /// Give everything back. Reported by [`MediaEvent::Closed`]; only then may the port be lent again.
     Close {
         /// Which endpoint.
         endpoint: EndpointKey,
     },
+}
+
+/// One [`MediaOrder::Play`], for the life of the process.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PlayKey(pub u64);
+
+/// One recording that runs, for the life of the process. What outlives it is named by its file.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TakeKey(pub u64);
+
+/// When a recording ends by itself. The default: never.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Until {
+    /// It has become so long.
+    pub longest: Option<Duration>,
+    /// Nobody has spoken for so long.
+    pub silence: Option<Duration>,
+}
+
+/// What became of a recording.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Taken {
+    /// How long it is.
+    pub length: Duration,
+    /// How much of that is speech (of both sides together), by its energy.
+    pub speech: Duration,
+    /// How much of what came in could not be written: the disk was slow or full.
+    pub lost: Duration,
+    /// Why writing failed in the end, where it did. What was written before can be played.
+    pub failed: Option<std::io::ErrorKind>,
 }
 
 /// The far side of an endpoint, as its SDP and its signalling tell it.
@@ -89,6 +181,39 @@ pub enum MediaEvent {
         /// Which endpoint.
         endpoint: EndpointKey,
     },
+    /// Everything that was to be played has been; reported only where nothing else ended it before.
+    Played {
+        /// To whom.
+        endpoint: EndpointKey,
+        /// Which order.
+        play: PlayKey,
+    },
+    /// Its peer has pressed a key (RFC 4733); once for each press. Between two who are bridged the digit passes as well.
+    Digit {
+        /// Whose.
+        endpoint: EndpointKey,
+        /// One of `0` to `9`, `*`, `#`, `A` to `D`.
+        digit: char,
+    },
+    /// A second of speech has been heard in a recording: from here on it is no empty one. Said once.
+    Spoke {
+        /// Which.
+        take: TakeKey,
+    },
+    /// What is said in a recording gets lost (a slow or full disk). Said once; how much it was, [`MediaEvent::Recorded`] says.
+    Losing {
+        /// Which.
+        take: TakeKey,
+        /// What the system said.
+        why: std::io::ErrorKind,
+    },
+    /// A recording is over, by order or by itself, and its file is whole.
+    Recorded {
+        /// Which.
+        take: TakeKey,
+        /// What became of it.
+        taken: Taken,
+    },
     /// Nothing has come for as long as [`Peer::silence`] allows. Said once; the next packet arms it again.
     Silent {
         /// Which endpoint.
@@ -118,6 +243,10 @@ pub struct Counters {
     pub foreign: u64,
     /// Packets the system would not send, or whose partner's peer is not known yet.
     pub unsent: u64,
+    /// RTP packets that never came, by their sequence numbers (RFC 3550 §A.3).
+    pub lost: u64,
+    /// The greatest interarrival jitter (RFC 3550 §6.4.1) that was seen.
+    pub jitter: Duration,
 }
 
 /// The even ports we lend, first in first out: a port that was given back rests the longest, so that late packets of one

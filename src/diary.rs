@@ -77,6 +77,15 @@ pub fn write(noted: &Noted) {
         Fact::Counted(counter) => tracing::debug!(?counter, "counted"),
         Fact::ConfigApplied { version, .. } => tracing::info!(version = &**version, "config applied"),
         Fact::ConfigRejected { errors, first } => tracing::warn!(errors, first, "config refused, the old one stays"),
+        Fact::Recorded(recorded) => {
+            let (file, seconds, empty) = (&*recorded.file, recorded.length_ms / 1000, recorded.is_empty());
+            tracing::info!(call = %recorded.call, file, seconds, empty, of = ?recorded.of, "recorded");
+        }
+        Fact::Message { file, mailbox, now } => {
+            tracing::info!(file = &**file, mailbox = &**mailbox, ?now, "message");
+        }
+        Fact::Erased { file, why } => tracing::info!(file = &**file, why = &**why, "a recording is erased"),
+        Fact::Streamed { call, leg, streamed } => tracing::debug!(%call, leg, ?streamed, "media"),
         Fact::Alarm(alarm) => write_alarm(alarm),
         Fact::Started { version } => tracing::info!(version = &**version, "started"),
         Fact::Stopped => tracing::info!("stopped"),
@@ -104,6 +113,9 @@ fn write_call(step: &CallFact) {
             tracing::info!(because, "goes on");
         }
         CallFact::Answered { leg, human } => tracing::info!(leg, human, "answered"),
+        CallFact::Served { leg, by } => tracing::info!(leg, by = &**by, "we speak"),
+        CallFact::Recording { file, .. } => tracing::info!(file = &**file, "is written down"),
+        CallFact::RecordingPaused { file, paused } => tracing::info!(file = &**file, paused, "recording pauses"),
         CallFact::Held { leg, held } => tracing::debug!(leg, held, "hold"),
         CallFact::Transferred { by, to, attended, because } => {
             let because = because.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");

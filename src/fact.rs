@@ -95,6 +95,33 @@ pub enum Fact {
         /// The first of them.
         first: String,
     },
+    /// A recording is over, and its file is whole. For one that ran when the process died, the restart says so.
+    Recorded(Box<Recorded>),
+    /// Somebody listened to a message, or threw it away.
+    Message {
+        /// Its file, counted from `storage.directory`.
+        file: Arc<str>,
+        /// The box it lies in.
+        mailbox: Arc<str>,
+        /// What became of it.
+        now: MessageState,
+    },
+    /// The file of a recording is gone: its time is over, the disk is full, or somebody threw it away.
+    Erased {
+        /// The file, counted from `storage.directory`.
+        file: Arc<str>,
+        /// Why.
+        why: Arc<str>,
+    },
+    /// What came in at one leg of a call in its life.
+    Streamed {
+        /// The call.
+        call: CallId,
+        /// The leg's number within it.
+        leg: u16,
+        /// RTP and RTCP together.
+        streamed: Streamed,
+    },
     /// Something an admin must hear of.
     Alarm(Alarm),
     /// The router began to take calls.
@@ -200,6 +227,82 @@ pub struct Rung {
     pub device: Arc<str>,
 }
 
+/// What is written down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordingOf {
+    /// A talk: the caller on the left, the company on the right.
+    Talk,
+    /// A message of the caller.
+    Message {
+        /// The voicemail box.
+        mailbox: Arc<str>,
+    },
+}
+
+/// A recording that is over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// The call it is of.
+    pub call: CallId,
+    /// The WAV file, counted from `storage.directory`; it names the recording.
+    pub file: Arc<str>,
+    /// What was written down.
+    pub of: RecordingOf,
+    /// Who called.
+    pub from: Party,
+    /// When it began.
+    pub began: Timestamp,
+    /// How long it is, in milliseconds.
+    pub length_ms: u64,
+    /// How much of that is speech, in milliseconds. A message with less than a second of it is empty.
+    pub speech_ms: u64,
+    /// How much could not be written, in milliseconds.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub lost_ms: u64,
+    /// Why writing failed in the end.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub failed: Option<String>,
+}
+
+impl Recorded {
+    /// True for a message in which nobody speaks.
+    pub fn is_empty(&self) -> bool {
+        self.speech_ms < 1_000
+    }
+}
+
+/// How a message stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageState {
+    /// Nobody has listened to it.
+    New,
+    /// Somebody has.
+    Heard,
+    /// It was thrown away.
+    Deleted,
+}
+
+/// What came in at one leg.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Streamed {
+    /// Packets from the peer.
+    pub packets: u64,
+    /// How many went on to the other side.
+    pub forwarded: u64,
+    /// RTP packets that never came.
+    pub lost: u64,
+    /// The greatest jitter, in microseconds.
+    pub jitter_us: u64,
+    /// Packets from a third address, dropped.
+    pub foreign: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// A step in the life of a call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -231,6 +334,27 @@ pub enum CallFact {
         leg: u16,
         /// A human spoke: not voicemail, announcement, or an unconfirmed GSM answer.
         human: bool,
+    },
+    /// The router itself speaks with one side.
+    Served {
+        /// The leg's number.
+        leg: u16,
+        /// As what: `greeting:hello`, `voicemail:sales`, `announcement:closed`, `confirm`.
+        by: Arc<str>,
+    },
+    /// What is said is written down from now on.
+    Recording {
+        /// The WAV file, counted from `storage.directory`.
+        file: Arc<str>,
+        /// What it is of.
+        of: RecordingOf,
+    },
+    /// An employee has stopped the writing for a while, or (`false`) goes on.
+    RecordingPaused {
+        /// Which.
+        file: Arc<str>,
+        /// True: silence is written.
+        paused: bool,
     },
     /// One side put the other on hold, or (`false`) took it back.
     Held {
@@ -368,6 +492,13 @@ pub enum Alarm {
         /// The number.
         number: String,
     },
+    /// What is said in a recording gets lost: the disk is slow or full.
+    RecordingLoses {
+        /// The WAV file, counted from `storage.directory`.
+        file: Arc<str>,
+        /// What the system said.
+        why: String,
+    },
     /// A media port could not be bound.
     MediaPort {
         /// Which.
@@ -392,6 +523,10 @@ impl Fact {
             | Fact::TrunkUp { .. }
             | Fact::ConfigApplied { .. }
             | Fact::ConfigRejected { .. }
+            | Fact::Recorded(_)
+            | Fact::Message { .. }
+            | Fact::Erased { .. }
+            | Fact::Streamed { .. }
             | Fact::Alarm(_)
             | Fact::Started { .. }
             | Fact::Stopped => {}

@@ -30,7 +30,8 @@
 //! | | [`admission`] | who is at the door |
 //! | 6 | [`route`] | the decision, the timetable, the walk through it |
 //! | | [`hypothesis`] | a call that did not happen, for `explain` |
-//! | 7 | [`anchor`] | media ports and what is ordered of the relay |
+//! | 7 | [`sound`] | what we say ourselves, and in which codec |
+//! | | [`anchor`] | media ports and what is ordered of the relay |
 //! | | [`tape`] | what a call heard, said and saw, to be played again |
 //! | | [`fact`] | what happened, in the past tense |
 //! | | [`effect`] | what the core asks of the world |
@@ -64,6 +65,8 @@
 //! - **Session**: an SDP as its peer sent it. **Anchor**: a leg's ports; **Endpoint**: one `m=` line of it.
 //! - **Fact**: something that happened. **Journal**: makes facts durable. **Held**: an answer that waits for its fact.
 //! - **Means**: what a leg acts with. **House**: the call's view of the switch. **Census**: what there is, counted.
+//! - **Sound**: something to be played: a **Prompt** (words), a **Tone**, a recording. **Play**: one order to play. **Take**: one
+//!   recording while it runs; afterwards its file names it. **Formats**: what one peer and we have agreed to speak.
 //! - **Tape**: what is kept of a call so that it can be exported as a trace; its **parties** are the sides that spoke.
 //! - **Fork**: one early dialog of an INVITE of ours. **Diverter**: whose phone sent a call elsewhere (302).
 //! - **Subscription**: somebody's lamp. **Sight**: one call as a lamp shows it. **Waiting**: messages in a box. **Crossing**: what
@@ -106,6 +109,7 @@ pub mod route;
 pub mod hypothesis;
 
 // Floor 7, the call: its media as ports and orders, its life as facts.
+pub mod sound;
 pub mod anchor;
 pub mod tape;
 pub mod fact;

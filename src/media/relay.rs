@@ -115,6 +115,14 @@ impl Relay {
             MediaOrder::Bridge { a, b } => Order::Bridge(a, b),
             MediaOrder::Unbridge { endpoint } => Order::Unbridge(endpoint),
             MediaOrder::Close { endpoint } => Order::Close(endpoint),
+            // Being built.
+            MediaOrder::Agree { .. }
+            | MediaOrder::Play { .. }
+            | MediaOrder::Hush { .. }
+            | MediaOrder::Record { .. }
+            | MediaOrder::Pause { .. }
+            | MediaOrder::EndRecord { .. }
+            | MediaOrder::Dial { .. } => return,
         };
         self.tell(order);
     }

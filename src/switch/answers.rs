@@ -57,7 +57,13 @@ impl Switch {
                 self.means.note(Fact::Alarm(Alarm::MediaPort { port: local.port(), why: why.to_string() }));
             }
             MediaEvent::Closed { port, .. } => self.means.ports.give_back(port),
-            MediaEvent::FirstPacket { .. } | MediaEvent::Silent { .. } => {}
+            MediaEvent::FirstPacket { .. }
+            | MediaEvent::Silent { .. }
+            | MediaEvent::Played { .. }
+            | MediaEvent::Digit { .. }
+            | MediaEvent::Spoke { .. }
+            | MediaEvent::Losing { .. }
+            | MediaEvent::Recorded { .. } => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::fact::{Alarm, CallFact, Ended, EndedBy, Fact, MissedCause, Whom};
+use crate::fact::{Alarm, CallFact, Ended, EndedBy, Fact, MissedCause, RecordingOf, Whom};
 use crate::key::CallId;
 use crate::route::{Reason, sentence};
 
@@ -65,6 +65,12 @@ impl Diary {
                 format!("turned; {}", sentence(because))
             }
             CallFact::Answered { leg, .. } => format!("answered by {}; {}", story.name(*leg), sentence(&story.because)),
+            CallFact::Served { leg, by } => format!("{} hears {by}", story.name(*leg)),
+            CallFact::Recording { of: RecordingOf::Talk, .. } => "recorded".to_owned(),
+            CallFact::Recording { of: RecordingOf::Message { mailbox }, .. } => format!("recorded for {mailbox}"),
+            CallFact::RecordingPaused { paused, .. } => {
+                format!("recording {}", if *paused { "pauses" } else { "goes on" })
+            }
             CallFact::Held { leg, held } => format!("{} {}", story.name(*leg), if *held { "holds" } else { "resumes" }),
             CallFact::Transferred { by, to, attended, .. } => {
                 let how = if *attended { "after a talk with them" } else { "blindly" };
@@ -123,6 +129,7 @@ fn tell_alarm(alarm: &Alarm) -> String {
         Alarm::UnknownDid { trunk, number } => format!("{trunk} named {number}, which is no DID"),
         Alarm::Emergency { extension, number } => format!("{extension} dialled {number}"),
         Alarm::TrunksExhausted { number } => format!("no trunk takes {number}"),
+        Alarm::RecordingLoses { why, .. } => format!("a recording loses sound: {why}"),
         Alarm::MediaPort { port, why } => format!("media port {port}: {why}"),
     }
 }

@@ -286,7 +286,13 @@ impl Witness {
                 assert!(self.lent.insert(local.port()), "port {} is lent twice", local.port());
                 self.open.insert(*endpoint, local.port());
             }
-            MediaOrder::Expect { endpoint, .. } => known(endpoint),
+            MediaOrder::Expect { endpoint, .. }
+            | MediaOrder::Agree { endpoint, .. }
+            | MediaOrder::Play { endpoint, .. }
+            | MediaOrder::Hush { endpoint }
+            | MediaOrder::Dial { endpoint, .. } => known(endpoint),
+            MediaOrder::Record { left, right, .. } => [left].into_iter().chain(right).for_each(known),
+            MediaOrder::Pause { .. } | MediaOrder::EndRecord { .. } => {}
             MediaOrder::Unbridge { endpoint } => {
                 known(endpoint);
                 self.part(endpoint);
