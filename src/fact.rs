@@ -14,7 +14,7 @@ use crate::key::CallId;
 use crate::number::PhoneNumber;
 pub use crate::registrar::Bound;
 use crate::route::{Considered, Direction, Reason};
-use crate::state::{Counter, Override, State};
+use crate::state::{Counter, Message, Override, State};
 use crate::tape::Taped;
 
 /// A fact with its place in the order of things.
@@ -270,6 +270,19 @@ impl Recorded {
     pub fn is_empty(&self) -> bool {
         self.speech_ms < 1_000
     }
+
+    /// As it lies in its box.
+    fn to_message(&self) -> Message {
+        Message {
+            file: self.file.clone(),
+            number: self.from.number,
+            extension: self.from.extension.clone(),
+            at: self.began,
+            length_ms: self.length_ms,
+            empty: self.is_empty(),
+            heard: false,
+        }
+    }
 }
 
 /// How a message stands.
@@ -516,6 +529,18 @@ impl Fact {
             Fact::Away { extension, until } => state.set_away(extension, *until),
             Fact::Blocked { number, blocked, note } => state.set_blocked(*number, blocked.then_some(note)),
             Fact::Counted(counter) => state.count(counter),
+            Fact::Recorded(recorded) => {
+                if let RecordingOf::Message { mailbox } = &recorded.of {
+                    state.add_message(mailbox, recorded.to_message());
+                }
+            }
+            Fact::Message { file, mailbox, now } => match now {
+                MessageState::New | MessageState::Heard => {
+                    state.set_heard(mailbox, file, *now == MessageState::Heard);
+                }
+                MessageState::Deleted => state.remove_message(file),
+            },
+            Fact::Erased { file, .. } => state.remove_message(file),
             Fact::Call(..)
             | Fact::Bound(_)
             | Fact::Unbound { .. }
@@ -523,9 +548,6 @@ impl Fact {
             | Fact::TrunkUp { .. }
             | Fact::ConfigApplied { .. }
             | Fact::ConfigRejected { .. }
-            | Fact::Recorded(_)
-            | Fact::Message { .. }
-            | Fact::Erased { .. }
             | Fact::Streamed { .. }
             | Fact::Alarm(_)
             | Fact::Started { .. }

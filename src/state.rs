@@ -1,5 +1,5 @@
 //! What happens rather than what is configured: who is away, whose hours are overridden, who is blocked, who has had how
-//! many calls.
+//! many calls, which messages wait.
 //!
 //! Nothing here is written by an admin into the config file; it comes from commands, phones and calls, reaches the disk
 //! as facts, and folding those facts in order gives the same [`State`] again, after a restart as well as for an
@@ -87,6 +87,26 @@ pub struct State {
     rotations: BTreeMap<Arc<str>, u64>,
     talks: BTreeMap<Arc<str>, Talks>,
     outside: BTreeMap<Arc<str>, (Date, u32)>,
+    messages: BTreeMap<Arc<str>, Vec<Message>>,
+}
+
+/// A message in a voicemail box.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its WAV file, counted from `storage.directory`; it names the message.
+    pub file: Arc<str>,
+    /// Who left it, where the number could be read.
+    pub number: Option<PhoneNumber>,
+    /// The employee who left it, where it was one.
+    pub extension: Option<Arc<str>>,
+    /// When it began.
+    pub at: Timestamp,
+    /// How long it is, in milliseconds.
+    pub length_ms: u64,
+    /// Nobody speaks in it: it is kept, but no lamp is lit for it.
+    pub empty: bool,
+    /// Somebody has listened to it.
+    pub heard: bool,
 }
 
 impl State {
@@ -136,6 +156,40 @@ impl State {
     /// The block list, by number, with the admin's words.
     pub fn block_list(&self) -> impl Iterator<Item = (PhoneNumber, &str)> {
         self.blocked.iter().map(|(number, note)| (*number, note.as_str()))
+    }
+
+    /// A message lies in a box now, after those that lie there. Told twice, it lies there once.
+    pub fn add_message(&mut self, mailbox: &Arc<str>, message: Message) {
+        let messages = self.messages.entry(mailbox.clone()).or_default();
+        match messages.iter_mut().find(|other| other.file == message.file) {
+            Some(other) => *other = message,
+            None => messages.push(message),
+        }
+    }
+
+    /// Somebody has listened to a message, or (`false`) wants it to count as new again.
+    pub fn set_heard(&mut self, mailbox: &str, file: &str, heard: bool) {
+        let messages = self.messages.get_mut(mailbox).into_iter().flatten();
+        messages.filter(|message| *message.file == *file).for_each(|message| message.heard = heard);
+    }
+
+    /// A message is gone, in whatever box it was.
+    pub fn remove_message(&mut self, file: &str) {
+        self.messages.retain(|_, messages| {
+            messages.retain(|message| *message.file != *file);
+            !messages.is_empty()
+        });
+    }
+
+    /// The messages in a box, the oldest first.
+    pub fn messages(&self, mailbox: &str) -> &[Message] {
+        self.messages.get(mailbox).map_or(&[], Vec::as_slice)
+    }
+
+    /// In which box a message lies.
+    pub fn box_of_message(&self, file: &str) -> Option<&Arc<str>> {
+        let holds = |messages: &[Message]| messages.iter().any(|message| *message.file == *file);
+        self.messages.iter().find(|(_, messages)| holds(messages)).map(|(mailbox, _)| mailbox)
     }
 
     /// Sets a counter to its new value.
@@ -259,6 +313,33 @@ mod tests {
         assert_eq!(state.blocked(number), Some("rings and hangs up"));
         assert_eq!(state.block_list().collect::<Vec<_>>(), [(number, "rings and hangs up")]);
         state.set_blocked(number, None);
+        assert_eq!(state, State::default());
+    }
+
+    #[test]
+    fn a_message_lies_in_its_box_until_it_is_thrown_away() {
+        let (mut state, sales): (_, Arc<str>) = (State::default(), "sales".into());
+        let message = |file: &str| Message {
+            file: file.into(),
+            number: None,
+            extension: None,
+            at: at("2026-11-23T12:00:00Z"),
+            length_ms: 4_000,
+            empty: false,
+            heard: false,
+        };
+        for file in ["a.wav", "b.wav", "a.wav"] {
+            state.add_message(&sales, message(file));
+        }
+        state.set_heard("sales", "b.wav", true);
+        state.set_heard("service", "a.wav", true);
+        let heard: Vec<_> = state.messages("sales").iter().map(|message| (&*message.file, message.heard)).collect();
+        assert_eq!(heard, [("a.wav", false), ("b.wav", true)]);
+        assert_eq!(state.box_of_message("b.wav"), Some(&sales));
+        state.remove_message("b.wav");
+        state.remove_message("c.wav");
+        assert_eq!((state.messages("sales").len(), state.box_of_message("b.wav")), (1, None));
+        state.remove_message("a.wav");
         assert_eq!(state, State::default());
     }
 

@@ -113,6 +113,8 @@ pub struct Means {
     pub trunks: Trunks,
     /// What became of trunks, until it is noted.
     pub news: Vec<TrunkNews>,
+    /// What was noted about messages in this reaction, until the state knows it.
+    pub of_messages: Vec<Fact>,
     /// What is to be done in the world, in order.
     pub effects: Vec<Effect>,
     /// Legs by our tag, which is chance of ours; the leg's dialog then checks the rest of what a request names.
@@ -176,6 +178,7 @@ impl Means {
             host: Host::new(&config),
             servers: Servers::default(),
             trunks: Trunks::default(),
+            of_messages: Vec::new(),
             news: Vec::new(),
             effects: Vec::new(),
             dialogs: HashMap::default(),
@@ -258,6 +261,9 @@ impl Means {
     /// Notes a fact; the number under which the journal will report it.
     pub fn note(&mut self, fact: Fact) -> u64 {
         self.noted += 1;
+        if matches!(fact, Fact::Recorded(_) | Fact::Message { .. } | Fact::Erased { .. }) {
+            self.of_messages.push(fact.clone());
+        }
         self.effects.push(Effect::Fact(Box::new(Noted { number: self.noted, at: self.now.wall, fact })));
         self.noted
     }

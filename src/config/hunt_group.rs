@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::destination::{Destinations, ExtensionIx, GroupIx, VoicemailIx};
+use super::destination::{Destinations, ExtensionIx, GroupIx};
 use super::directory::Directory;
 use super::extension::LONGEST_RING;
 use super::paths::{Exit, Origin};
@@ -64,17 +64,6 @@ pub struct HuntGroup {
     pub then: Destinations,
     /// Default: as `media.record`.
     pub record: Option<Record>,
-}
-
-/// `[[voicemail]]`: a box that takes messages.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Voicemail {
-    /// Unique.
-    pub name: Arc<str>,
-    /// A prompt played before the beep. Default: the shipped one.
-    pub greeting: Option<Arc<str>>,
-    /// Who is told: mail addresses, without `mailto:`.
-    pub notify: Vec<Arc<str>>,
 }
 
 /// `strategy` names an order too: sequential in that order.
@@ -148,34 +137,4 @@ fn warn_of_step_over_patience(spot: &Spot<'_>, step: Duration, patience: Duratio
     if step >= patience {
         spot.warning("`patience` is over before the second member rings", "make `step` shorter or `patience` longer");
     }
-}
-
-impl Voicemail {
-    /// Reads a `[[voicemail]]`.
-    pub(super) fn read(fields: &Fields<'_>, own: VoicemailIx, directory: &Directory) -> Voicemail {
-        let greeting = fields.get("greeting").and_then(|spot| directory.greeting(&spot));
-        let notify = fields.get("notify").and_then(|spot| spot.list()).unwrap_or_default();
-        let voicemail = Voicemail {
-            name: directory.voicemails.name(own.index()),
-            greeting,
-            notify: notify.iter().filter_map(mail_address).collect(),
-        };
-        fields.get("name");
-        fields.finish();
-        voicemail
-    }
-}
-
-fn mail_address(spot: &Spot<'_>) -> Option<Arc<str>> {
-    let text = spot.text()?;
-    let address = text.strip_prefix("mailto:").filter(|address| {
-        let parts = address.split_once('@');
-        parts.is_some_and(|(user, host)| {
-            !user.is_empty() && host.contains('.') && !address.contains(char::is_whitespace)
-        })
-    });
-    if address.is_none() {
-        spot.error(format!("\"{text}\" is no mail address"), "write \"mailto:NAME@HOST\"");
-    }
-    address.map(Into::into)
 }

@@ -24,6 +24,7 @@ pub mod site;
 mod spelling;
 pub mod surroundings;
 pub mod trunk;
+pub mod voicemail;
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -40,7 +41,7 @@ pub use destination::{
 pub use did::{Answer, Did, DidNumber, Known, KnownWhen};
 pub use extension::{DeviceRule, Extension, NoAnswer};
 pub use follow_up::{Assign, FollowUpRules, Pick};
-pub use hunt_group::{HuntGroup, Order, Strategy, Voicemail};
+pub use hunt_group::{HuntGroup, Order, Strategy};
 pub use outbound::{OutboundRule, OutboundRules};
 pub use problem::{Problem, Problems, Severity};
 pub use schedule::{Hours, HoursRule, Schedule};
@@ -48,6 +49,7 @@ pub use secret::Secret;
 pub use site::{DigestAlgorithm, Media, MediaMode, Record, Sip, Site, Storage, Web};
 pub use surroundings::{Nothing, Surroundings};
 pub use trunk::{DidFrom, IdentityHeader, Register, Trunk};
+pub use voicemail::Voicemail;
 
 use self::directory::{Directory, Rows};
 use self::paths::Origin;
@@ -197,6 +199,11 @@ impl Config {
     /// The voicemail box of this name.
     pub fn voicemail_by_name(&self, name: &str) -> Option<VoicemailIx> {
         self.by.voicemails.get(name).copied()
+    }
+
+    /// The voicemail boxes of an extension, in the order of the file.
+    pub fn boxes_of(&self, extension: ExtensionIx) -> impl Iterator<Item = (VoicemailIx, &Voicemail)> {
+        self.voicemails().filter(move |(_, mailbox)| mailbox.extensions.contains(&extension))
     }
 
     /// The trunks that say calls come from `peer`, in the order of the file. What a server's name resolves to is the

@@ -497,7 +497,7 @@ impl<'a> Fields<'a> {
                 continue;
             }
             let span = self.table.key(key).and_then(|key| key.span()).unwrap_or_else(|| self.place.span.clone());
-            if nearest(key, &known) == Some("password") {
+            if matches!(nearest(key, &known), Some("password" | "pin")) {
                 self.reader.secrets.borrow_mut().extend(item.span());
             }
             let inside = if self.place.field.is_empty() { String::new() } else { format!(" in {}", self.place.field) };

@@ -7,7 +7,10 @@ use toml_edit::{DocumentMut, Item, KeyMut, Table, TableLike, Value};
 /// another still is.
 pub const REDACTED: &str = "redacted";
 
-/// The text of a config without its secrets: passwords, wherever they come from, become [`REDACTED`], comments and blank
+/// The same for a pin, which must be digits.
+const REDACTED_PIN: &str = "0000";
+
+/// The text of a config without its secrets: passwords and pins, wherever they come from, are replaced, comments and blank
 /// lines are left out, because anything may stand in them. `None` where the text is no TOML.
 pub fn redact(text: &str) -> Option<String> {
     let mut document: DocumentMut = text.parse().ok()?;
@@ -30,6 +33,10 @@ impl VisitMut for Redactor {
         key.dotted_decor_mut().clear();
         if key.get().eq_ignore_ascii_case("password") {
             *item = Item::Value(Value::from(REDACTED));
+            return;
+        }
+        if key.get().eq_ignore_ascii_case("pin") {
+            *item = Item::Value(Value::from(REDACTED_PIN));
             return;
         }
         visit_table_like_kv_mut(self, key, item);
@@ -56,7 +63,8 @@ mod tests {
     fn no_password_and_no_comment_is_left() {
         let text = "# the old password was hunter2\n[site]\nname = \"Berlin\" # hunter2\n\n[[extension]]\n\
                     number = \"12\"\npassword = \"hunter2\"\ndevices = [ # hunter2\n  \"sip\", # hunter2\n]\n\
-                    [[trunk]]\nname = \"x\"\nregister = { user = \"u\", password = { file = \"hunter2\" } } # hunter2\n# hunter2\n";
+                    [[trunk]]\nname = \"x\"\nregister = { user = \"u\", password = { file = \"hunter2\" } } # hunter2\n# hunter2\n\
+                    [[voicemail]]\nname = \"x\"\npin = \"hunter2\"\n";
         let redacted = redact(text).unwrap();
         assert!(!redacted.contains("hunter2"), "{redacted}");
         assert!(

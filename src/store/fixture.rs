@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::Writer;
 use crate::clock::Timestamp;
-use crate::fact::{CallFact, Ended, EndedBy, Fact, KnownCustomer, Noted, Offered, Party, Rung, Whom};
+use crate::fact::{
+    CallFact, Ended, EndedBy, Fact, KnownCustomer, Noted, Offered, Party, Recorded, RecordingOf, Rung, Whom,
+};
 use crate::key::CallId;
 use crate::route::{Direction, Failed, Reason};
 
@@ -72,6 +74,21 @@ pub(crate) fn offered() -> Offered {
         plan: "ring 14, 15".into(),
         considered: Vec::new(),
     }
+}
+
+/// A message that Ada has left in a box, with so much speech in it, in milliseconds. It began with the call.
+pub(crate) fn message(file: &str, mailbox: &str, speech_ms: u64) -> Fact {
+    Fact::Recorded(Box::new(Recorded {
+        call: call(0),
+        file: file.into(),
+        of: RecordingOf::Message { mailbox: mailbox.into() },
+        from: offered().from,
+        began: at(0),
+        length_ms: speech_ms + 500,
+        speech_ms,
+        lost_ms: 0,
+        failed: None,
+    }))
 }
 
 pub(crate) fn rung(leg: u16, extension: &str) -> Rung {

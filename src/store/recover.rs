@@ -129,7 +129,7 @@ fn is_customer_call(offered: &Offered) -> bool {
 }
 
 impl Reader {
-    /// The facts that give the state back: bindings, overrides, absences, blocks and counters, each with the moment at
+    /// The facts that give the state back: bindings, overrides, absences, blocks, counters and messages, each with the moment at
     /// which it became so, in that order. The config's version and the run's beginning are not among them.
     ///
     /// # Errors

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, params};
+use smallvec::{SmallVec, smallvec};
 
 use super::word::Word;
 use super::{FILE, PATIENCE, StoreError, schema, to_column, to_micros};
 use crate::clock::Timestamp;
-use crate::fact::{CallFact, Ended, Fact, Noted, Offered, Party, Whom};
+use crate::fact::{CallFact, Ended, Fact, MessageState, Noted, Offered, Party, RecordingOf, Whom};
 use crate::key::CallId;
 use crate::state::Counter;
 
@@ -105,7 +106,7 @@ impl Writer {
                 Fact::Call(id, step) => follow(&transaction, &mut self.live, *id, noted.at, step)?,
                 other => {
                     // Of several facts about one thing the last one of the batch is enough.
-                    if let Some((kind, name, holds)) = thing(other) {
+                    for (kind, name, holds) in things(other) {
                         state.insert((kind, name), (seq, holds));
                     }
                 }
@@ -268,9 +269,9 @@ fn complete_call(
     Ok(())
 }
 
-/// Of which thing of the state a fact speaks, and whether it still holds something worth remembering.
-fn thing(fact: &Fact) -> Option<(&'static str, String, bool)> {
-    Some(match fact {
+/// Of which things of the state a fact speaks, and whether it still holds something worth remembering.
+fn things(fact: &Fact) -> SmallVec<[(&'static str, String, bool); 2]> {
+    smallvec![match fact {
         Fact::Bound(bound) => ("binding", binding_name(&bound.extension, &bound.identity), true),
         Fact::Unbound { extension, identity } => ("binding", binding_name(extension, identity), false),
         Fact::Overridden { schedule, state } => ("override", schedule.to_string(), state.is_some()),
@@ -279,8 +280,13 @@ fn thing(fact: &Fact) -> Option<(&'static str, String, bool)> {
         Fact::Counted(counter) => ("counter", counter_name(counter), true),
         Fact::ConfigApplied { version, .. } => ("config", version.to_string(), true),
         Fact::Started { .. } | Fact::Stopped => ("process", String::new(), true),
-        _ => return None,
-    })
+        Fact::Recorded(recorded) if recorded.of != RecordingOf::Talk => ("message", recorded.file.to_string(), true),
+        Fact::Message { file, now: MessageState::New | MessageState::Heard, .. } => ("heard", file.to_string(), true),
+        Fact::Message { file, now: MessageState::Deleted, .. } | Fact::Erased { file, .. } => {
+            return smallvec![("message", file.to_string(), false), ("heard", file.to_string(), false)];
+        }
+        _ => return SmallVec::new(),
+    }]
 }
 
 fn binding_name(extension: &str, identity: &str) -> String {
@@ -388,6 +394,26 @@ mod tests {
         let facts = numbered(1, ordinary(call(0), 0));
         facts.iter().for_each(|fact| writer.append(std::slice::from_ref(fact)).unwrap());
         assert_eq!(writer.live.len(), 0);
+    }
+
+    #[test]
+    fn messages_are_given_back_with_what_was_heard_of_them_and_without_what_is_gone() {
+        let folder = Folder::new();
+        let mark = |file: &str, now| Fact::Message { file: file.into(), mailbox: "sales".into(), now };
+        let facts = [
+            (0, message("a.wav", "sales", 3_000)),
+            (1, message("b.wav", "sales", 0)),
+            (2, message("c.wav", "sales", 3_000)),
+            (3, mark("b.wav", MessageState::Heard)),
+            (4, mark("a.wav", MessageState::Deleted)),
+            (5, Fact::Erased { file: "c.wav".into(), why: "too old".into() }),
+        ];
+        folder.writer().append(&numbered(1, facts)).unwrap();
+        let mut state = crate::state::State::default();
+        let restored = Reader::open(&folder.0).unwrap().restore().unwrap();
+        restored.iter().for_each(|(_, fact)| fact.fold(&mut state));
+        let left: Vec<_> = state.messages("sales").iter().map(|left| (&*left.file, left.empty, left.heard)).collect();
+        assert_eq!((restored.len(), &left[..]), (2, &[("b.wav", true, true)][..]));
     }
 
     #[test]

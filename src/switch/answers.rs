@@ -30,6 +30,7 @@ impl Switch {
             self.note_binding(change);
         }
         self.end_foreign_subscriptions();
+        self.count_all_messages();
         self.means.note(Fact::ConfigApplied { version: config.version.clone(), text: config.redacted.clone() });
     }
 

@@ -7,12 +7,11 @@ use crate::anchor::MediaEvent;
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::customer::CustomerIndex;
-use crate::fact::Fact;
+use crate::fact::{Fact, MessageState};
 use crate::hypothesis::Hypothesis;
 use crate::key::{Flow, Transport};
 use crate::servers::ServerName;
 use crate::sip::{Malformed, Message};
-use crate::subscription::Waiting;
 
 /// One thing that happened outside. Handling it is one complete reaction.
 #[derive(Debug)]
@@ -38,7 +37,7 @@ pub enum Input {
     Configure(Arc<Config>),
     /// The customers, anew. The old index leaves through `Effect::Discard`, to be dropped elsewhere.
     Customers(Box<CustomerIndex>),
-    /// A fact from before the restart: bindings, overrides, absences, blocks, counters. Before the first message only.
+    /// A fact from before the restart: bindings, overrides, absences, blocks, counters, messages. Before the first message only.
     Restore(Fact),
     /// The facts up to this number are on disk.
     Journaled(u64),
@@ -60,14 +59,6 @@ pub enum Input {
         /// The one that leads out.
         default: Option<IpAddr>,
     },
-    /// So many messages wait for an extension now. What is said here is held in memory only: whoever keeps the messages says
-    /// it again after a restart.
-    Mailbox {
-        /// Its number.
-        extension: Arc<str>,
-        /// How many.
-        waiting: Waiting,
-    },
     /// Somebody asks or orders something through the control socket.
     Question {
         /// Comes back with the answer.
@@ -75,7 +66,8 @@ pub enum Input {
         /// What.
         question: Question,
     },
-    /// Something that concerns the whole process happened outside: it began, it ends, a configuration was refused.
+    /// Something that concerns the whole process happened outside: it began, it ends, a configuration was refused, a file
+    /// was erased, a recording was found that nobody had ended.
     Note(Fact),
     /// The chance with which the next call is decided, in place of our own: a replay says it.
     Chance(u64),
@@ -119,6 +111,13 @@ pub enum Question {
         blocked: bool,
         /// In the admin's words.
         note: String,
+    },
+    /// Say what became of a message.
+    Message {
+        /// Its file, as `voicemail` prints it.
+        file: Arc<str>,
+        /// Listened to, thrown away, or new again.
+        now: MessageState,
     },
     /// End a call.
     HangUp {

@@ -17,6 +17,7 @@ mod house;
 mod input;
 mod inquiry;
 mod lamps;
+mod messages;
 mod pickup;
 mod questions;
 mod receive;
@@ -104,7 +105,6 @@ impl Switch {
             Input::Media(event) => self.media(event),
             Input::Resolved { name, addresses } => self.resolved(&name, addresses),
             Input::Host { addresses, default } => self.means.host.found(addresses, default),
-            Input::Mailbox { extension, waiting } => self.mailbox_changed(&extension, waiting),
             Input::Question { number, question } => self.answer(number, question),
             Input::Note(fact) => {
                 self.means.note(fact);
@@ -153,6 +153,7 @@ impl Switch {
                 break;
             }
         }
+        self.keep_messages();
         self.light_lamps();
         for news in std::mem::take(&mut self.means.news) {
             self.means.note(Fact::from(news));

@@ -131,6 +131,7 @@ impl Switch {
             Question::Override { schedule, open, until } => self.override_hours(&schedule, open, until),
             Question::Away { extension, away, until } => self.send_away(&extension, away, until),
             Question::Block { number, blocked, note } => self.block(&number, blocked, note),
+            Question::Message { file, now } => self.mark_message(&file, now),
             Question::HangUp { call } => self.hang_up(call),
         }
     }

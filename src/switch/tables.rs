@@ -33,8 +33,8 @@ pub struct Switch {
     pub(super) watchers: HashMap<Arc<str>, Vec<CallKey>, foldhash::fast::FixedState>,
     pub(super) registrar: Registrar,
     pub(super) subscriptions: Subscriptions,
-    /// Messages that wait, by extension; who has none is not listed.
-    pub(super) mailboxes: HashMap<Arc<str>, Waiting, foldhash::fast::FixedState>,
+    /// How many messages wait, by extension, as its phones were told; who has none is not listed.
+    pub(super) mailboxes: BTreeMap<Arc<str>, Waiting>,
     /// Watched extensions whose legs have moved in this reaction.
     pub(super) marked: Vec<Arc<str>>,
     pub(super) doorkeeper: Doorkeeper,
@@ -153,7 +153,7 @@ impl Switch {
             watchers: HashMap::default(),
             registrar: Registrar::default(),
             subscriptions: Subscriptions::default(),
-            mailboxes: HashMap::default(),
+            mailboxes: BTreeMap::new(),
             marked: Vec::new(),
             doorkeeper,
             customers: Box::default(),

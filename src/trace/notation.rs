@@ -125,7 +125,8 @@ pub enum Step {
     /// A fact was noted whose words hold these.
     Fact(String),
     /// An admin does something: the words of the command. Beside them `chance N`, with which the next call is decided, and
-    /// `counter JSON`, as the next call finds it.
+    /// `counter JSON`, as the next call finds it; `message BOX FILE 3s`, a message in which somebody speaks for so long lies
+    /// in a box now.
     Admin(Vec<String>),
     /// Somebody of the house did something outside this trace: `14 busy`, `at 14 …`.
     Meanwhile(Vec<String>),

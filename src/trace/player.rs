@@ -18,14 +18,13 @@ use crate::config::Config;
 use crate::customer::{CustomerIndex, Entry, Kind};
 use crate::effect::Effect;
 use crate::entropy::Entropy;
-use crate::fact::{CallFact, Fact};
+use crate::fact::{self, CallFact, Fact, MessageState, Party, RecordingOf};
 use crate::host::Host;
 use crate::hypothesis::Hypothesis;
 use crate::key::{CallId, Flow, Transport};
 use crate::registrar::Bound;
 use crate::servers::ServerName;
 use crate::sip::{HeaderName, Message, Method};
-use crate::subscription::Waiting;
 use crate::switch::{Input, Question, Switch};
 use crate::tape::{Taped, without_addresses};
 
@@ -786,10 +785,30 @@ impl Player {
                 self.input(Input::Pressure(state == "on"), overheard);
                 return Ok(());
             }
-            ["mailbox", extension, new, old] => {
-                let count = |text: &str| text.parse().map_err(|_| format!("{text:?} is no count"));
-                let waiting = Waiting { new: count(new)?, old: count(old)? };
-                self.input(Input::Mailbox { extension: extension.into(), waiting }, overheard);
+            ["message", file, "is", now] => {
+                let now = match now {
+                    "new" => MessageState::New,
+                    "heard" => MessageState::Heard,
+                    "deleted" => MessageState::Deleted,
+                    _ => return Err(format!("a message is not {now:?}")),
+                };
+                Question::Message { file: file.into(), now }
+            }
+            ["message", mailbox, file, seconds] => {
+                let seconds = seconds.strip_suffix('s').and_then(|count| count.parse::<u64>().ok());
+                let seconds = seconds.ok_or("write how long somebody speaks in it: 3s")?;
+                let message = fact::Recorded {
+                    call: CallId::new(self.now.wall, 0),
+                    file: file.into(),
+                    of: RecordingOf::Message { mailbox: mailbox.into() },
+                    from: Party::default(),
+                    began: self.now.wall,
+                    length_ms: seconds * 1000,
+                    speech_ms: seconds * 1000,
+                    lost_ms: 0,
+                    failed: None,
+                };
+                self.input(Input::Note(Fact::Recorded(Box::new(message))), overheard);
                 return Ok(());
             }
             ["hang", "up"] => {

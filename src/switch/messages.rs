@@ -1,0 +1,74 @@
+//! Messages that wait: what was recorded into a box, listened to or thrown away becomes state, and lamps follow.
+//!
+//! Whoever notes such a fact needs to do nothing else: at the end of the reaction it is folded into the state, and the
+//! extensions to which the box belongs are told how many messages wait for them now. An empty message lights no lamp.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::tables::Switch;
+use crate::config::{ExtensionIx, Voicemail};
+use crate::fact::{Fact, MessageState, RecordingOf};
+use crate::subscription::Waiting;
+
+impl Switch {
+    /// Facts about messages that were noted in this reaction become state.
+    pub(super) fn keep_messages(&mut self) {
+        for fact in std::mem::take(&mut self.means.of_messages) {
+            let mailbox = match &fact {
+                Fact::Recorded(recorded) => match &recorded.of {
+                    RecordingOf::Message { mailbox } => Some(mailbox.clone()),
+                    RecordingOf::Talk => None,
+                },
+                Fact::Message { mailbox, .. } => Some(mailbox.clone()),
+                Fact::Erased { file, .. } => self.state.box_of_message(file).cloned(),
+                _ => None,
+            };
+            fact.fold(&mut self.state);
+            let Some(mailbox) = mailbox else { continue };
+            let config = self.means.config.clone();
+            let Some(mailbox) = config.voicemail_by_name(&mailbox) else { continue };
+            for extension in &config.voicemail(mailbox).extensions {
+                self.count_messages(*extension);
+            }
+        }
+    }
+
+    /// Boxes may belong to others now.
+    pub(super) fn count_all_messages(&mut self) {
+        let config = self.means.config.clone();
+        let of_boxes = config.voicemails().flat_map(|(_, mailbox)| &mailbox.extensions).copied();
+        let told = self.mailboxes.keys().filter_map(|number| config.extension_by_number(number));
+        let extensions: BTreeSet<ExtensionIx> = of_boxes.chain(told).collect();
+        self.mailboxes.retain(|number, _| config.extension_by_number(number).is_some());
+        for extension in extensions {
+            self.count_messages(extension);
+        }
+    }
+
+    /// Counts what waits for an extension, and tells its phones where that has changed.
+    fn count_messages(&mut self, extension: ExtensionIx) {
+        let config = self.means.config.clone();
+        let mut waiting = Waiting::default();
+        for (_, Voicemail { name, .. }) in config.boxes_of(extension) {
+            for message in self.state.messages(name).iter().filter(|message| !message.empty) {
+                match message.heard {
+                    true => waiting.old += 1,
+                    false => waiting.new += 1,
+                }
+            }
+        }
+        self.mailbox_changed(&config.extension(extension).number, waiting);
+    }
+
+    /// An admin, or a page, says what became of a message.
+    pub(super) fn mark_message(&mut self, file: &Arc<str>, now: MessageState) -> Result<Value, String> {
+        let Some(mailbox) = self.state.box_of_message(file).cloned() else {
+            return Err(format!("there is no message {file:?}; `huntline voicemail` lists them"));
+        };
+        self.means.note(Fact::Message { file: file.clone(), mailbox: mailbox.clone(), now });
+        Ok(json!({ "file": file, "mailbox": mailbox, "now": now }))
+    }
+}
