@@ -1,14 +1,4 @@
-//! Both hear each other: hands the packets of one phone to the other, as they are.
-//!
-//! One thread of its own with non-blocking sockets, a pair for each endpoint (RTP on the even port, RTCP on the next).
-//! It rewrites nothing, so codecs, DTMF, video, T.38 and SRTP pass alike, and shared ports (rtcp-mux) work as the peers
-//! agree. Whose packets are believed is [`Latch`]'s business.
-//!
-//! Ports are bound by whoever gives the order, before [`Relay::order`] returns: no phone can learn of a port that is not
-//! there yet. Everything else happens in the relay's thread, in the order of the orders.
-//!
-//! Several relays may run side by side, each with the endpoints of its own calls: an endpoint refers to nothing outside
-//! its relay. Only endpoints of one relay can be bridged.
+//! The relay's thread: everything that is open, and what waits to be served.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,20 +7,17 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::thread::JoinHandle;
 
 use hashbrown::HashMap;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
-use socket2::{Domain, Protocol, Socket, Type};
 
-use super::latch::Latch;
+use super::endpoint::{Endpoint, Port};
 use crate::anchor::{Counters, EndpointKey, MediaEvent, MediaOrder, Peer};
 use crate::clock::{Duration, Instant};
-
-/// DSCP "expedited forwarding" (RFC 3246, 46) as the byte that IP carries.
-const EXPEDITED: u32 = 46 << 2;
+use crate::media::latch::Latch;
+use crate::sound::Formats;
 
 /// How many packets of one port are served before the next port has its turn.
 const BURST: usize = 16;
@@ -40,7 +27,7 @@ const EVENTS: usize = 1024;
 
 /// How long orders that no packet waits for may gather: being woken for each would cost more than carrying it out. A
 /// packet that arrives brings them on, so none is treated by older orders than were given.
-const LINGER: Duration = Duration::from_millis(20);
+pub(super) const LINGER: Duration = Duration::from_millis(20);
 
 /// How often silence is looked for.
 const TICK: Duration = Duration::from_millis(250);
@@ -57,147 +44,17 @@ const DATAGRAM: usize = 65_536;
 
 const WAKE: Token = Token(usize::MAX);
 
-type Listener = Arc<dyn Fn(MediaEvent) + Send + Sync>;
-
-/// A running relay. Dropping it closes all its endpoints (without a word) and ends its thread.
-pub struct Relay {
-    orders: mpsc::Sender<Order>,
-    waker: Arc<Waker>,
-    /// True where the thread will look at its orders within [`LINGER`].
-    awake: Arc<AtomicBool>,
-    listener: Listener,
-    thread: Option<JoinHandle<()>>,
-}
+/// Hears what becomes of packets.
+pub(super) type Listener = Arc<dyn Fn(MediaEvent) + Send + Sync>;
 
 /// What the thread is told.
-enum Order {
+pub(super) enum Order {
+    /// [`MediaOrder::Open`], with the ports bound.
     Opened(EndpointKey, SocketAddr, [UdpSocket; 2]),
-    Expect(EndpointKey, Peer),
-    Bridge(EndpointKey, EndpointKey),
-    Unbridge(EndpointKey),
-    Close(EndpointKey),
+    /// Anything but [`MediaOrder::Open`].
+    Do(MediaOrder),
+    /// Everything is closed, and the thread ends.
     Stop,
-}
-
-impl Relay {
-    /// Starts a relay. `listener` hears what becomes of packets, mostly in the relay's thread; it must not block.
-    pub fn start(listener: impl Fn(MediaEvent) + Send + Sync + 'static) -> io::Result<Relay> {
-        let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
-        let awake = Arc::new(AtomicBool::new(false));
-        let (orders, ordered) = mpsc::channel();
-        let listener: Listener = Arc::new(listener);
-        let exchange = Exchange {
-            poll,
-            ordered,
-            awake: awake.clone(),
-            listener: listener.clone(),
-            endpoints: Slab::new(),
-            places: HashMap::new(),
-            ready: VecDeque::new(),
-            served: 0,
-            buffer: vec![0; DATAGRAM].into_boxed_slice(),
-            clock: Clock::start(),
-        };
-        let thread = std::thread::Builder::new().name("relay".into()).spawn(move || exchange.run())?;
-        Ok(Relay { orders, waker, awake, listener, thread: Some(thread) })
-    }
-
-    /// Carries an order out, or hands it to the thread that will. Ports are bound before this returns; where that fails,
-    /// the listener hears [`MediaEvent::Failed`] before this returns.
-    pub fn order(&self, order: MediaOrder) {
-        let order = match order {
-            MediaOrder::Open { endpoint, local } => match bind_pair(local) {
-                Ok(pair) => Order::Opened(endpoint, local, pair),
-                Err(error) => return (self.listener)(MediaEvent::Failed { endpoint, local, why: error.kind() }),
-            },
-            MediaOrder::Expect { endpoint, peer } => Order::Expect(endpoint, peer),
-            MediaOrder::Bridge { a, b } => Order::Bridge(a, b),
-            MediaOrder::Unbridge { endpoint } => Order::Unbridge(endpoint),
-            MediaOrder::Close { endpoint } => Order::Close(endpoint),
-            // Being built.
-            MediaOrder::Agree { .. }
-            | MediaOrder::Play { .. }
-            | MediaOrder::Hush { .. }
-            | MediaOrder::Record { .. }
-            | MediaOrder::Pause { .. }
-            | MediaOrder::EndRecord { .. }
-            | MediaOrder::Dial { .. } => return,
-        };
-        self.tell(order);
-    }
-
-    fn tell(&self, order: Order) {
-        // Who is bridged may speak at once, and new ports are not watched before the thread has looked.
-        let urgent = matches!(order, Order::Bridge(..) | Order::Stop);
-        // Both can fail only where the thread has ended, and then there is nobody left to tell.
-        let _ = self.orders.send(order);
-        if !self.awake.swap(true, Ordering::AcqRel) || urgent {
-            let _ = self.waker.wake();
-        }
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        self.tell(Order::Stop);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// RTP on `local`, RTCP on the next port.
-fn bind_pair(local: SocketAddr) -> io::Result<[UdpSocket; 2]> {
-    let next = local.port().checked_add(1).filter(|next| next % 2 == 1 && *next > 1);
-    let next = next.ok_or(io::ErrorKind::InvalidInput)?;
-    Ok([bind(local)?, bind(SocketAddr::new(local.ip(), next))?])
-}
-
-fn bind(local: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(local), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
-    // A wish: a system that refuses it still relays.
-    let _ = if local.is_ipv4() { socket.set_tos_v4(EXPEDITED) } else { socket.set_tclass_v6(EXPEDITED) };
-    socket.bind(&local.into())?;
-    Ok(UdpSocket::from_std(socket.into()))
-}
-
-/// The thread's own clock, on the scale of the core's [`Instant`] but not in step with it.
-struct Clock(std::time::Instant);
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the relay is a loop of its own beside `drive`; it tells nobody the time"
-)]
-impl Clock {
-    fn start() -> Clock {
-        Clock(std::time::Instant::now())
-    }
-
-    fn now(&self) -> Instant {
-        Instant::START + self.0.elapsed()
-    }
-}
-
-/// One leg's one `m=` line.
-struct Endpoint {
-    key: EndpointKey,
-    port: u16,
-    /// RTP's and RTCP's.
-    ports: [Port; 2],
-    partner: Option<usize>,
-    counters: Counters,
-    silence: Option<Duration>,
-    last_heard: Instant,
-    heard: bool,
-    silent: bool,
-}
-
-struct Port {
-    socket: UdpSocket,
-    latch: Latch,
-    /// Stands in [`Exchange::ready`].
-    ready: bool,
 }
 
 /// What serving a port for a while came to.
@@ -209,7 +66,7 @@ enum Served {
 }
 
 /// The thread: everything that is open, and what waits to be served.
-struct Exchange {
+pub(super) struct Exchange {
     poll: Poll,
     ordered: mpsc::Receiver<Order>,
     awake: Arc<AtomicBool>,
@@ -226,7 +83,31 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn run(mut self) {
+    /// One with nothing in it, and what wakes it.
+    pub(super) fn new(
+        ordered: mpsc::Receiver<Order>,
+        awake: Arc<AtomicBool>,
+        listener: Listener,
+    ) -> io::Result<(Exchange, Waker)> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKE)?;
+        let exchange = Exchange {
+            poll,
+            ordered,
+            awake,
+            listener,
+            endpoints: Slab::new(),
+            places: HashMap::new(),
+            ready: VecDeque::new(),
+            served: 0,
+            buffer: vec![0; DATAGRAM].into_boxed_slice(),
+            clock: Clock::start(),
+        };
+        Ok((exchange, waker))
+    }
+
+    /// Until it is told to stop.
+    pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS);
         let mut next_tick = self.clock.now() + TICK;
         let mut busy = false;
@@ -336,14 +217,33 @@ impl Exchange {
         while let Ok(order) = self.ordered.try_recv() {
             match order {
                 Order::Opened(key, local, sockets) => self.open(key, local, sockets, now),
-                Order::Expect(key, peer) => self.expect(key, peer, now),
-                Order::Bridge(a, b) => self.bridge(a, b),
-                Order::Unbridge(key) => self.unbridge(key),
-                Order::Close(key) => self.close(key),
+                Order::Do(order) => self.carry_out(order, now),
                 Order::Stop => return ControlFlow::Break(()),
             }
         }
         ControlFlow::Continue(())
+    }
+
+    fn carry_out(&mut self, order: MediaOrder, now: Instant) {
+        match order {
+            MediaOrder::Expect { endpoint, peer } => self.expect(endpoint, peer, now),
+            MediaOrder::Bridge { a, b } => self.bridge(a, b),
+            MediaOrder::Unbridge { endpoint } => self.unbridge(endpoint),
+            MediaOrder::Close { endpoint } => self.close(endpoint),
+            MediaOrder::Agree { endpoint, formats } => {
+                if let Some(endpoint) = self.find(endpoint) {
+                    endpoint.formats = formats;
+                }
+            }
+            // Being built.
+            MediaOrder::Open { .. }
+            | MediaOrder::Play { .. }
+            | MediaOrder::Hush { .. }
+            | MediaOrder::Record { .. }
+            | MediaOrder::Pause { .. }
+            | MediaOrder::EndRecord { .. }
+            | MediaOrder::Dial { .. } => {}
+        }
     }
 
     fn open(&mut self, key: EndpointKey, local: SocketAddr, sockets: [UdpSocket; 2], now: Instant) {
@@ -362,6 +262,7 @@ impl Exchange {
             port: local.port(),
             ports,
             partner: None,
+            formats: Formats::default(),
             counters: Counters::default(),
             silence: None,
             last_heard: now,
@@ -420,17 +321,19 @@ impl Exchange {
     }
 }
 
-impl Endpoint {
-    /// Where RTP was learnt elsewhere than SDP said, RTCP is probably beside it.
-    fn guess_rtcp(&mut self, side: usize) {
-        let [rtp, rtcp] = &mut self.ports;
-        if side == 0
-            && rtcp.latch.source().is_none()
-            && let Some(source) = rtp.latch.source()
-            && rtp.latch.is_learnt()
-            && let Some(port) = source.port().checked_add(1)
-        {
-            rtcp.latch.guess(SocketAddr::new(source.ip(), port));
-        }
+/// The thread's own clock, on the scale of the core's [`Instant`] but not in step with it.
+struct Clock(std::time::Instant);
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the relay is a loop of its own beside `drive`; it tells nobody the time"
+)]
+impl Clock {
+    fn start() -> Clock {
+        Clock(std::time::Instant::now())
+    }
+
+    fn now(&self) -> Instant {
+        Instant::START + self.0.elapsed()
     }
 }
