@@ -14,7 +14,7 @@ use crate::customer::{Customer, Kind};
 use crate::number::PhoneNumber;
 use crate::route::{
     Availability, Caller, Considered, Destined, Explanation, Load, Moment, Origin, PickUp, Presence, Reason, Situation,
-    explain,
+    explain, mobiles,
 };
 use crate::state::{Override, State};
 
@@ -246,9 +246,10 @@ impl Presence for Assumed<'_> {
         if self.busy.contains(&extension) && !entry.call_waiting {
             return Availability::Busy;
         }
-        // Mobiles are not rung yet: who has nothing else cannot be reached.
-        let only_mobiles = entry.devices.iter().all(|device| matches!(device, DeviceRule::Gsm { .. }));
-        if only_mobiles || self.unreachable.contains(&extension) {
+        let is_mobile = |device: &DeviceRule| matches!(device, DeviceRule::Gsm { .. });
+        // Who has nothing but mobiles that no rule lets out cannot be reached.
+        let no_way = entry.devices.iter().all(is_mobile) && mobiles(self.config, extension).next().is_none();
+        if no_way || self.unreachable.contains(&extension) {
             return Availability::Unreachable;
         }
         self.actual.of(extension)

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use huntline::call::{Call, LegEvent, LegOrder, Legs, Refused, Replaced, StopReason, TransferAsked, TrunkUnfit, Why};
+use huntline::call::{
+    Call, LegEvent, LegOrder, Legs, Refused, Replaced, StopReason, TransferAsked, TrunkUnfit, Ways, Why,
+};
 use huntline::clock::{Duration, Instant, Timestamp};
 use huntline::config::{Config, ExtensionIx, GroupIx, Nothing, TrunkIx};
 use huntline::fact::{Alarm, CallFact, MissedCause, Offered, Party, Rung, Whom};
@@ -308,9 +310,9 @@ impl Legs for House {
         vec![(key, Rung { leg, whom, device: "".into() })]
     }
 
-    fn dial(&mut self, trunk: TrunkIx, passed: usize, dial: &DialPlan) -> Result<(LegKey, Rung), TrunkUnfit> {
+    fn dial(&mut self, trunk: TrunkIx, ways: &mut Ways, dial: &DialPlan) -> Result<(LegKey, Rung), TrunkUnfit> {
         // Every trunk has two addresses.
-        if passed == 2 {
+        if ways.tried == 2 {
             return Err(TrunkUnfit::Down);
         }
         let (key, leg) = self.leg();

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::named::Named;
 use crate::clock::{Duration, Timestamp};
 use crate::config::{ExtensionIx, GroupIx, TrunkIx};
 use crate::fact::{Alarm, CallFact, Rung};
-use crate::key::LegKey;
+use crate::key::{Flow, LegKey};
 use crate::route::{DialPlan, Presence, Reason, RoutePlan};
 use crate::sip::header::Replaces;
 
@@ -175,6 +176,15 @@ pub enum StopReason {
     Taken,
 }
 
+/// The addresses of a trunk through which one number is called.
+#[derive(Clone, Debug, Default)]
+pub struct Ways {
+    /// As they stood when the trunk was begun with, the first choice first.
+    pub all: SmallVec<[Flow; 4]>,
+    /// How many of them have been tried.
+    pub tried: usize,
+}
+
 /// Why a trunk cannot take a call now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrunkUnfit {
@@ -192,9 +202,9 @@ pub trait Legs {
     fn presence(&self) -> &dyn Presence;
     /// Rings all devices of an extension with the caller's offer; nothing where none can be reached.
     fn ring(&mut self, extension: ExtensionIx) -> Vec<(LegKey, Rung)>;
-    /// Calls a number through a trunk, at the address that is its first choice; or, where `passed` of its addresses have
+    /// Calls a number through a trunk, at the address that is its first choice; or, where some of its addresses have
     /// failed this call one after the other, at the one after the last of them.
-    fn dial(&mut self, trunk: TrunkIx, passed: usize, dial: &DialPlan) -> Result<(LegKey, Rung), TrunkUnfit>;
+    fn dial(&mut self, trunk: TrunkIx, ways: &mut Ways, dial: &DialPlan) -> Result<(LegKey, Rung), TrunkUnfit>;
     /// What comes of a call that the phone of this extension sends elsewhere, after it rang or at once.
     ///
     /// # Errors

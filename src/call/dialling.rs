@@ -1,7 +1,7 @@
 //! A number outside is called through one trunk after the other, until one takes the call or says what it thinks of it. A
 //! trunk with several addresses is tried at each of them before the next one (RFC 3263 §4.3).
 
-use super::alphabet::{Legs, TrunkUnfit};
+use super::alphabet::{Legs, TrunkUnfit, Ways};
 use crate::clock::{Duration, Instant};
 use crate::fact::{Alarm, Rung};
 use crate::key::LegKey;
@@ -16,8 +16,8 @@ pub(super) struct Dialling {
     dial: DialPlan,
     /// The trunk that is being called, by its place in the plan.
     trunk: usize,
-    /// How many of its addresses were tried.
-    ways: usize,
+    /// Its addresses.
+    ways: Ways,
     /// While the trunk has not said a word.
     silent_until: Option<Instant>,
     /// The best final status a trunk gave.
@@ -25,22 +25,18 @@ pub(super) struct Dialling {
     full: bool,
 }
 
-/// What comes after a trunk gave nothing.
-pub(super) enum Next {
-    /// Another trunk is being called.
-    Dialled(LegKey, Rung),
-    /// No trunk is left.
-    Exhausted {
-        /// What the caller is to hear.
-        status: u16,
-        /// A trunk had no room for it.
-        full: bool,
-    },
+/// No trunk is left.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exhausted {
+    /// What the caller is to hear.
+    pub(super) status: u16,
+    /// None was asked, and one had no room for it.
+    pub(super) full: bool,
 }
 
 impl Dialling {
     pub(super) fn new(dial: DialPlan) -> Dialling {
-        Dialling { dial, trunk: 0, ways: 0, silent_until: None, status: 0, full: false }
+        Dialling { dial, trunk: 0, ways: Ways::default(), silent_until: None, status: 0, full: false }
     }
 
     /// When the trunk that is being called has been silent for too long.
@@ -55,13 +51,18 @@ impl Dialling {
 
     /// The next address or trunk, where what the last one answered (0: none was asked yet) lets another one try. 408 stands
     /// for silence, 503 also for a connection that failed (RFC 3261 §8.1.3.1).
-    pub(super) fn next(&mut self, answered: u16, now: Instant, legs: &mut dyn Legs) -> Next {
+    pub(super) fn next(
+        &mut self,
+        answered: u16,
+        now: Instant,
+        legs: &mut dyn Legs,
+    ) -> Result<(LegKey, Rung), Exhausted> {
         let silent = self.silent_until.take().is_some();
         if answered != 0 {
             self.status = answered;
             // An emergency call takes every way there is; for the rest, what the called side decided is final.
             if !self.dial.emergency && !matches!(answered, 401..=403 | 407 | 408 | 500..=599) {
-                return Next::Exhausted { status: answered, full: false };
+                return Err(Exhausted { status: answered, full: false });
             }
             // Anything else was said by the trunk and not by one of its servers.
             if answered != 503 && !(answered == 408 && silent) {
@@ -69,11 +70,11 @@ impl Dialling {
             }
         }
         while let Some(trunk) = self.dial.trunks.get(self.trunk).copied() {
-            match legs.dial(trunk, self.ways, &self.dial) {
-                Ok((leg, rung)) => {
-                    self.ways += 1;
+            match legs.dial(trunk, &mut self.ways, &self.dial) {
+                Ok(dialled) => {
+                    self.ways.tried += 1;
                     self.silent_until = Some(now + SILENCE);
-                    return Next::Dialled(leg, rung);
+                    return Ok(dialled);
                 }
                 Err(TrunkUnfit::Full) => self.full = true,
                 Err(TrunkUnfit::Down) => {}
@@ -88,11 +89,11 @@ impl Dialling {
             0 | 401 | 407 | 503 => 500,
             status => status,
         };
-        Next::Exhausted { status, full: self.full && self.status == 0 }
+        Err(Exhausted { status, full: self.full && self.status == 0 })
     }
 
     fn pass_trunk(&mut self) {
         self.trunk += 1;
-        self.ways = 0;
+        self.ways = Ways::default();
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::alphabet::Session;
-use super::dialling::Dialling;
 use super::party::{Branch, Failures, Party, Tally};
 use crate::clock::Instant;
 use crate::config::ExtensionIx;
@@ -73,7 +72,6 @@ pub struct HandedRinging {
     pub(super) plan: Arc<RoutePlan>,
     pub(super) walk: Walk,
     pub(super) branches: SmallVec<[Branch; 4]>,
-    pub(super) dialling: Option<Dialling>,
     pub(super) tally: SmallVec<[(ExtensionIx, Tally); 4]>,
     pub(super) failures: Failures,
 }

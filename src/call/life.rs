@@ -14,6 +14,7 @@
 //! early medium at a time, exactly one winner, and an end that says why.
 
 mod divert;
+mod outside;
 mod pickup;
 mod transfer;
 
@@ -22,7 +23,6 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::alphabet::{LegEvent, LegOrder, Legs, Refused, Session, StopReason, Why};
-use super::dialling::{Dialling, Next};
 use super::handed::{Meeting, News, Transfer};
 use super::party::{Branch, Failures, Party, Tally};
 use crate::clock::{Duration, Instant, Timestamp};
@@ -46,7 +46,6 @@ pub struct Call {
     branches: SmallVec<[Branch; 4]>,
     /// Legs that were told to stop, with whom they rang: what they say last may still count.
     stopped: SmallVec<[(LegKey, ExtensionIx); 4]>,
-    dialling: Option<Dialling>,
     early: Option<LegKey>,
     /// Who wants to hold the other one, or to talk on, and has no answer yet.
     wish: Option<(LegKey, bool)>,
@@ -111,7 +110,6 @@ impl Call {
             stage: Stage::Ringing,
             branches: SmallVec::new(),
             stopped: SmallVec::new(),
-            dialling: None,
             early: None,
             wish: None,
             rang: false,
@@ -167,8 +165,8 @@ impl Call {
         if !self.is_ringing() {
             return self.meeting.as_ref().and_then(|meeting| meeting.again());
         }
-        let dial = self.dialling.as_ref().and_then(Dialling::deadline);
-        [self.walk.deadline(), dial].into_iter().flatten().min()
+        let silent = self.branches.iter().filter_map(Branch::deadline);
+        silent.chain(self.walk.deadline()).min()
     }
 
     /// A time that [`Call::deadline`] named has come.
@@ -176,9 +174,8 @@ impl Call {
         if !self.is_ringing() {
             return self.meet_again(now, legs);
         }
-        if self.dialling.as_ref().and_then(Dialling::deadline).is_some_and(|at| at <= now) {
-            self.stop_branches(|branch| branch.extension.is_none(), StopReason::PlanMovedOn, legs);
-            self.dial_on(408, now, legs);
+        while let Some(at) = self.branches.iter().position(|branch| branch.deadline().is_some_and(|at| at <= now)) {
+            self.is_silent(at, now, legs);
         }
         if self.is_ringing() && self.walk.deadline().is_some_and(|at| at <= now) {
             let mut orders = Vec::new();
@@ -198,7 +195,7 @@ impl Call {
 
     /// A device registered whose extension is being rung: it rings as well.
     pub fn joined(&mut self, extension: ExtensionIx, leg: LegKey, rung: Rung, legs: &mut dyn Legs) {
-        self.branches.push(Branch { leg, number: rung.leg, extension: Some(extension), ringing: false });
+        self.branches.push(Branch::new(leg, rung.leg, Some(extension)));
         legs.note(CallFact::Rung(vec![rung]));
     }
 
@@ -285,12 +282,10 @@ impl Call {
         };
         match event {
             LegEvent::Reached => {
-                if self.branches[at].extension.is_none() {
-                    self.dialling.iter_mut().for_each(Dialling::reached);
-                }
+                self.branches[at].reached();
             }
             LegEvent::Ringing(session) => {
-                self.dialling.iter_mut().for_each(Dialling::reached);
+                self.branches[at].reached();
                 if !std::mem::replace(&mut self.branches[at].ringing, true) {
                     legs.note(CallFact::Ringing { leg: self.branches[at].number });
                 }
@@ -300,7 +295,7 @@ impl Call {
                 }
             }
             LegEvent::Progress(session) => {
-                self.dialling.iter_mut().for_each(Dialling::reached);
+                self.branches[at].reached();
                 if let Some(session) = self.early_session(leg, session, legs) {
                     legs.order(self.caller.leg, LegOrder::Progress(Some(session)));
                 }
@@ -375,7 +370,6 @@ impl Call {
         legs.bridge(self.caller.leg, with.leg);
         self.is_up = true;
         self.walk.answered();
-        self.dialling = None;
         self.stage = Stage::Talking { with, since: legs.wall(), held: [false; 2] };
         legs.note(CallFact::Answered { leg: with.number, human: true });
         self.stop_branches(|_| true, StopReason::CompletedElsewhere, legs);
@@ -389,9 +383,15 @@ impl Call {
         let branch = self.branches.remove(at);
         legs.note(CallFact::Dropped { leg: branch.number, status: refused.status });
         self.forget_early(branch.leg, legs);
-        let Some(extension) = branch.extension else {
-            return self.dial_on(refused.status, now, legs);
-        };
+        match branch.dialling {
+            Some(dialling) => self.trunk_failed(dialling, branch.extension, refused, now, legs),
+            None => self.device_failed(branch.extension, refused, now, legs),
+        }
+    }
+
+    /// One of an extension's devices is over.
+    fn device_failed(&mut self, extension: Option<ExtensionIx>, refused: &Refused, now: Instant, legs: &mut dyn Legs) {
+        let Some(extension) = extension else { return };
         let failed = failed_as(refused);
         let tally = match self.tally.iter().position(|(of, _)| *of == extension) {
             Some(known) => &mut self.tally[known].1,
@@ -427,24 +427,6 @@ impl Call {
         self.carry_out(orders, now, legs);
     }
 
-    /// The trunk that was dialled gave nothing: the next one, or the end of this step.
-    fn dial_on(&mut self, status: u16, now: Instant, legs: &mut dyn Legs) {
-        let Some(mut dialling) = self.dialling.take() else { return };
-        match dialling.next(status, now, legs) {
-            Next::Dialled(leg, rung) => {
-                self.branches.push(Branch { leg, number: rung.leg, extension: None, ringing: false });
-                legs.note(CallFact::Rung(vec![rung]));
-                self.dialling = Some(dialling);
-            }
-            Next::Exhausted { status, full } => {
-                self.failures.full |= full;
-                let mut orders = Vec::new();
-                self.walk.dial_failed(status, now, legs.presence(), &mut orders);
-                self.carry_out(orders, now, legs);
-            }
-        }
-    }
-
     /// Does what the walk says, until it says no more.
     fn carry_out(&mut self, mut orders: Vec<Order>, now: Instant, legs: &mut dyn Legs) {
         let (mut rung, mut because) = (Vec::new(), Vec::new());
@@ -454,19 +436,16 @@ impl Call {
                 Order::Ring(extension) => {
                     // What its devices said when they rang before counts no more.
                     self.tally.retain(|(of, _)| *of != extension);
-                    let new = legs.ring(extension);
-                    if new.is_empty() {
+                    let before = rung.len();
+                    for (leg, ring) in legs.ring(extension) {
+                        self.branches.push(Branch::new(leg, ring.leg, Some(extension)));
+                        rung.push(ring);
+                    }
+                    let full = self.ring_mobiles(extension, now, &mut rung, legs);
+                    if rung.len() == before {
+                        self.failures.full |= full;
                         self.failures.unreachable = true;
                         self.walk.failed(extension, Failed::Unreachable, 480, now, legs.presence(), &mut orders);
-                    }
-                    for (leg, ring) in new {
-                        self.branches.push(Branch {
-                            leg,
-                            number: ring.leg,
-                            extension: Some(extension),
-                            ringing: false,
-                        });
-                        rung.push(ring);
                     }
                 }
                 Order::Enter(step) => {
@@ -482,12 +461,10 @@ impl Call {
                 }
                 Order::Dial(step) => {
                     if let Some(Step::Dial(dial)) = self.plan.step(step) {
-                        self.dialling = Some(Dialling::new(dial.clone()));
-                        self.dial_on(0, now, legs);
+                        self.dial(dial.clone(), now, legs);
                     }
                 }
                 Order::StopDial => {
-                    self.dialling = None;
                     self.stop_branches(|branch| branch.extension.is_none(), StopReason::PlanMovedOn, legs);
                     self.failures.no_answer = true;
                 }
@@ -654,7 +631,6 @@ impl Call {
         let talk_ms = u64::try_from(self.talked.as_millis()).unwrap_or(u64::MAX);
         self.stage = Stage::Over;
         self.meeting = None;
-        self.dialling = None;
         let missed = missed.filter(|_| self.can_be_missed);
         legs.note(CallFact::Ended(Ended { by, status, missed, talk_ms }));
     }

@@ -11,7 +11,7 @@ use super::ladder::Ladder;
 use super::life::Call;
 use crate::clock::Deadline;
 use crate::config::{Config, ExtensionIx};
-use crate::key::{CallId, Flow, LegKey, TapeKey};
+use crate::key::{CallId, LegKey, TapeKey};
 use crate::route::{Caller, Direction};
 use crate::sip::HeaderName;
 
@@ -46,8 +46,6 @@ pub struct Line {
     pub tape: TapeKey,
     /// When its plan goes on.
     pub deadline: Option<Deadline>,
-    /// The ways to the trunk that is being dialled, as they stood when it was begun with.
-    pub ways: SmallVec<[Flow; 4]>,
     /// Under which extensions it is listed as waiting for somebody to become free.
     pub watched: SmallVec<[Arc<str>; 4]>,
 }

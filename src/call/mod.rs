@@ -27,7 +27,7 @@ mod streams;
 
 pub use alphabet::{
     LegEvent, LegOrder, Legs, Passed, Redirected, Refused, Replaced, Session, StopReason, TransferAsked, TrunkUnfit,
-    Why,
+    Ways, Why,
 };
 pub use handed::Handed;
 pub use invitation::{ACCEPT, ALLOW, Invitation, SUPPORTED, contact, unknown_extensions};

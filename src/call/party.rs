@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::dialling::Dialling;
+use crate::clock::Instant;
 use crate::config::{Config, ExtensionIx};
 use crate::key::LegKey;
 use crate::route::{Failed, Reason};
@@ -35,6 +37,25 @@ pub(super) struct Branch {
     /// `None`: a number outside.
     pub(super) extension: Option<ExtensionIx>,
     pub(super) ringing: bool,
+    /// It is called through a trunk: what is left to try where that gives nothing.
+    pub(super) dialling: Option<Box<Dialling>>,
+}
+
+impl Branch {
+    /// A leg that has just been invited.
+    pub(super) fn new(leg: LegKey, number: u16, extension: Option<ExtensionIx>) -> Branch {
+        Branch { leg, number, extension, ringing: false, dialling: None }
+    }
+
+    /// When it has been silent for too long.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.dialling.as_ref().and_then(|dialling| dialling.deadline())
+    }
+
+    /// The other end has the call now: its silence is ringing.
+    pub(super) fn reached(&mut self) {
+        self.dialling.iter_mut().for_each(|dialling| dialling.reached());
+    }
 }
 
 /// What an extension's devices have answered so far.

@@ -275,7 +275,7 @@ impl Directory {
                 self.voicemails.find(name, spot).map(|ix| Destination::Voicemail(VoicemailIx(ix)))
             }
             ("announcement", Some(name)) => self.prompt(spot, name).map(Destination::Announcement),
-            ("number", Some(text)) => self.outside(spot, text),
+            ("number", Some(text)) => self.outside(spot, text).map(Destination::Number),
             ("refuse", Some(word)) => refusal(spot, word),
             ("responsible", None) => responsible(spot, origin),
             ("plan", None) => plan(spot, origin),
@@ -343,8 +343,13 @@ impl Directory {
         }
     }
 
-    /// Somebody outside. Emergency services and our own numbers are no destinations.
-    fn outside(&self, spot: &Spot<'_>, text: &str) -> Option<Destination> {
+    /// A mobile. Emergency services and our own numbers are none.
+    pub(super) fn mobile(&self, spot: &Spot<'_>) -> Option<PhoneNumber> {
+        self.outside(spot, spot.text()?)
+    }
+
+    /// Somebody outside, to be called by itself: no emergency service, no number of our own.
+    fn outside(&self, spot: &Spot<'_>, text: &str) -> Option<PhoneNumber> {
         if self.is_emergency(text) {
             spot.error(format!("{text} is an emergency number: no call is sent there by itself"), "");
             return None;
@@ -357,7 +362,7 @@ impl Directory {
             );
             return None;
         }
-        Some(Destination::Number(number))
+        Some(number)
     }
 
     /// True where the text is an emergency number of this site.

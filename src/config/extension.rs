@@ -177,7 +177,7 @@ fn device(spot: &Spot<'_>, directory: &Directory) -> Option<DeviceRule> {
     let device = match (&gsm, &address) {
         (Some(gsm), None) => {
             let confirm = confirm.and_then(|spot| spot.flag()).unwrap_or(true);
-            directory.number(gsm).map(|number| DeviceRule::Gsm { number, confirm })
+            directory.mobile(gsm).map(|number| DeviceRule::Gsm { number, confirm })
         }
         (None, Some(address)) => sip_target(address).map(DeviceRule::Address),
         _ => {

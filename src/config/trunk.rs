@@ -66,6 +66,9 @@ pub struct Trunk {
     pub default_did: Option<DidIx>,
     /// The user it wants in From. Default: our number.
     pub from_user: Option<Arc<str>>,
+    /// True: a mobile that we ring through it is shown the number of who calls. Default: no, it is shown ours, because many
+    /// providers refuse a number that is not their customer's.
+    pub original_caller: bool,
     /// Default: as `media.record`.
     pub record: Option<Record>,
 }
@@ -104,6 +107,7 @@ impl Trunk {
                 .unwrap_or(IdentityHeader::From),
             default_did: fields.get("default_did").and_then(|spot| directory.did(&spot)),
             from_user: fields.get("from_user").and_then(|spot| sip_user(&spot)),
+            original_caller: fields.get("original_caller").and_then(|spot| spot.flag()).unwrap_or(false),
             record: Record::read(fields),
         };
         fields.finish();

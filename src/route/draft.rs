@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::absence::Absence;
+use super::mobile::{Mobile, mobiles};
 use super::plan::{Callee, DialPlan, Direction, Next, RingPlan, RoutePlan, Slot, Step, StepIx};
 use super::reason::{Considered, Reason, Rule};
 use super::ring;
@@ -508,14 +509,27 @@ impl<'a> Draft<'a> {
         Some(step)
     }
 
-    /// Mobiles of those who are rung stand in the decision; ringing them needs local media: not available yet.
+    /// The mobiles of those who are rung, and by which way.
     fn mobiles(&mut self, timetable: &[Slot]) {
         let config = self.situation.config;
-        for device in timetable.iter().flat_map(|slot| &config.extension(slot.member).devices) {
-            let DeviceRule::Gsm { number, .. } = device else { continue };
-            let found = Reason::NotAvailableYet(format!("the mobile {number}").into());
-            if !self.considered.iter().any(|known| known.found == found) {
-                self.note(Rule::Plan, found);
+        for slot in timetable {
+            let known: Vec<Mobile> = mobiles(config, slot.member).collect();
+            for device in &config.extension(slot.member).devices {
+                let DeviceRule::Gsm { number: called, confirm } = *device else { continue };
+                let (of, number) = (slot.name.clone(), called.to_string().into());
+                let mobile = known.iter().find(|mobile| mobile.dial.number == Callee::Number(called));
+                let trunks = mobile.map(|mobile| {
+                    let names = mobile.dial.trunks.iter().map(|trunk| &*config.trunk(*trunk).name);
+                    names.collect::<Vec<_>>().join(", ").into()
+                });
+                let found = match trunks {
+                    None if confirm => Reason::NotAvailableYet(format!("the mobile {called}").into()),
+                    Some(trunks) => Reason::Mobile { of, number, trunks },
+                    None => Reason::MobileHasNoWay { of, number },
+                };
+                if !self.considered.iter().any(|known| known.found == found) {
+                    self.note(Rule::Plan, found);
+                }
             }
         }
     }
@@ -544,6 +558,7 @@ impl<'a> Draft<'a> {
                 caller_id,
                 patience: Some(ring::RING_TIME),
                 emergency: false,
+                mobile_of: None,
                 next: Next::default(),
             })
         })?;

@@ -12,6 +12,7 @@ mod decide;
 mod divert;
 mod draft;
 mod explain;
+mod mobile;
 mod plan;
 mod reason;
 mod ring;
@@ -20,6 +21,7 @@ mod walk;
 
 pub use decide::{come_back, decide};
 pub use explain::{Explanation, Happening, Moment, explain};
+pub use mobile::{Mobile, mobiles};
 pub use plan::{Callee, DialPlan, Direction, Next, RingPlan, RoutePlan, Slot, Step, StepIx};
 pub use reason::{Considered, Failed, Reason, Rule, sentence};
 pub use ring::RING_TIME;

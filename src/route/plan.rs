@@ -212,6 +212,8 @@ pub struct DialPlan {
     pub patience: Option<Duration>,
     /// True: an emergency call, a fact of its own.
     pub emergency: bool,
+    /// The employee whose mobile it is: rung as one of their phones, and told for whom the call was.
+    pub mobile_of: Option<ExtensionIx>,
     /// What comes after, by outcome; nothing for a call that an employee dialled: its final code is passed on.
     pub next: Next,
 }

@@ -161,6 +161,22 @@ pub enum Reason {
     },
     /// The destination has been entered before in this call: passed over.
     AlreadyTried(Arc<str>),
+    /// A mobile rings beside the phones of its extension.
+    Mobile {
+        /// Whose.
+        of: Arc<str>,
+        /// Its number.
+        number: Arc<str>,
+        /// Through which trunks, in the order in which they are tried.
+        trunks: Arc<str>,
+    },
+    /// A mobile never rings: no rule lets its number out, or it is a number of ours.
+    MobileHasNoWay {
+        /// Whose.
+        of: Arc<str>,
+        /// Its number.
+        number: Arc<str>,
+    },
     /// What a later version brings; until then the call ends with 480.
     NotAvailableYet(Arc<str>),
     /// The INVITE itself is what we cannot carry on: with this answer.
@@ -261,6 +277,8 @@ impl fmt::Display for Reason {
             Reason::FallsTo(to) => write!(f, "falls to {to}"),
             Reason::Diverts { who, to } => write!(f, "{who} diverts to {to}"),
             Reason::AlreadyTried(to) => write!(f, "{to} was tried before"),
+            Reason::Mobile { of, number, trunks } => write!(f, "the mobile {number} of {of} rings through {trunks}"),
+            Reason::MobileHasNoWay { of, number } => write!(f, "no rule lets the mobile {number} of {of} out"),
             Reason::NotAvailableYet(what) => write!(f, "{what} is not available yet"),
             Reason::CannotBeCarriedOn(answer) => write!(f, "the request cannot be carried on: {answer}"),
             Reason::Shed(why) => write!(f, "no new calls now: {why}"),

@@ -323,7 +323,6 @@ impl Switch {
             ladder,
             tape,
             deadline: None,
-            ways: Default::default(),
             watched: Default::default(),
         });
         let caller = self.legs.reserve();
@@ -336,7 +335,13 @@ impl Switch {
             Ok(leg)
         });
         match leg {
-            Ok(leg) => self.legs.fill(caller, leg),
+            Ok(leg) => {
+                // Who calls in on the own mobile is on the phone.
+                let mobile_of = offered.from.extension.clone().filter(|_| peer.is_trunk());
+                let leg = leg.on_the_mobile_of(mobile_of);
+                self.index(caller, &leg);
+                self.legs.fill(caller, leg);
+            }
             Err(refusal) => {
                 self.legs.remove(caller);
                 self.lines.remove(line);
@@ -344,7 +349,6 @@ impl Switch {
                 return self.refuse_on_record(server, &message, &plan, offered, &refusal);
             }
         }
-        self.by_peer.entry(peer).or_default().push(caller);
         self.mark(caller);
         if let Some(did) = &offered.did {
             *self.by_did.entry(did.clone()).or_default() += 1;

@@ -54,12 +54,35 @@ impl Line {
         };
         let reason = if rang { "deflection" } else { "unconditional" };
         if let Some(user) = user {
-            let value = format!("<{}>;reason={reason};counter=1", Uri::sip(&user, host, None).as_str());
-            let first = passed.iter().position(|(name, _)| *name == HeaderName::Diversion).unwrap_or(passed.len());
-            passed.insert(first, (HeaderName::Diversion, value.into()));
+            put_on_top(&mut passed, &user, host, reason);
         }
         passed
     }
+
+    /// The same towards the mobile of an employee, with the number that was called: the DID, else the employee's own, else
+    /// the one we call with.
+    pub(super) fn carried_to_mobile(
+        &self,
+        employee: ExtensionIx,
+        trunk: &Trunk,
+        own: Option<&str>,
+        host: Host<'_>,
+    ) -> Vec<(HeaderName, Bytes)> {
+        let mut passed = self.carried(Some((trunk, own)), host);
+        let called = self.did.as_ref().and_then(|did| did.parse::<PhoneNumber>().ok());
+        let called = called.or_else(|| personal_number(&self.config, employee));
+        let called = called.map(|number| self.config.site.numbering.write(number, trunk.dials));
+        if let Some(user) = called.as_deref().or(own) {
+            put_on_top(&mut passed, user, host, "follow-me");
+        }
+        passed
+    }
+}
+
+fn put_on_top(passed: &mut Vec<(HeaderName, Bytes)>, user: &str, host: Host<'_>, reason: &str) {
+    let value = format!("<{}>;reason={reason};counter=1", Uri::sip(user, host, None).as_str());
+    let first = passed.iter().position(|(name, _)| *name == HeaderName::Diversion).unwrap_or(passed.len());
+    passed.insert(first, (HeaderName::Diversion, value.into()));
 }
 
 fn personal_number(config: &Config, of: ExtensionIx) -> Option<PhoneNumber> {

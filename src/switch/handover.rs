@@ -90,12 +90,13 @@ impl House<'_> {
         let session = self.switch.unheld(key);
         let Some(leg) = self.switch.legs.get(key) else { return };
         let Some(line) = self.switch.lines.get_mut(self.line) else { return };
-        let (is_caller, is_trunk) = (leg.number() == 0, matches!(leg.peer(), Peer::Trunk(_)));
+        let is_caller = leg.number() == 0;
+        let is_outside = leg.peer().is_trunk() && (is_caller || leg.employee().is_none());
         let Some(Identity { caller, display }) = identity(line, key, leg) else { return };
         // Who sent on the call that is handed over has no part in what follows.
         line.diverter = None;
         line.served = Some(Box::new(Offer {
-            direction: if is_trunk { Direction::Inbound } else { Direction::Internal },
+            direction: if is_outside { Direction::Inbound } else { Direction::Internal },
             caller,
             display,
             session,
@@ -129,13 +130,13 @@ pub(super) fn identity(line: &Line, key: LegKey, leg: &Leg) -> Option<Identity> 
     if leg.number() == 0 {
         return Some(Identity { caller: line.offer.caller.clone(), display: line.offer.display.clone() });
     }
-    match leg.peer() {
-        Peer::Extension(number) => {
+    match leg.employee() {
+        Some(number) => {
             let extension = line.config.extension_by_number(number)?;
             let caller = Caller::inside(&line.config, extension);
             Some(Identity { caller, display: line.config.extension(extension).name.clone() })
         }
-        Peer::Trunk(_) => {
+        None => {
             let known = line.outside.iter().find(|(outside, _)| *outside == key);
             known.map(|(_, identity)| identity.clone())
         }
@@ -241,11 +242,11 @@ impl Switch {
         let who = identity(old, key, leg)?;
         old.open -= 1;
         old.ladder.add_steps(leg.number(), leg.steps());
-        let whom = match leg.peer() {
-            Peer::Extension(extension) => Whom::Extension(extension.clone()),
-            Peer::Trunk(trunk) => {
+        let whom = match leg.employee() {
+            Some(extension) => Whom::Extension(extension.clone()),
+            None => {
                 let number = who.caller.number.map_or(who.caller.verbatim.clone(), |number| number.to_string().into());
-                Whom::Trunk { trunk: trunk.clone(), number }
+                Whom::Trunk { trunk: leg.peer().name().clone(), number }
             }
         };
         let device = leg.device();
@@ -254,7 +255,7 @@ impl Switch {
         new.legs += 1;
         new.open += 1;
         new.ladder.add_leg(leg.peer().name().clone());
-        if let Peer::Trunk(_) = leg.peer() {
+        if leg.employee().is_none() {
             new.outside.push((key, who));
         }
         let leg = self.legs.get_mut(key)?;

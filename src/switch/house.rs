@@ -5,12 +5,12 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::tables::{Held, HeldAnswer, Switch};
-use crate::call::{Invitation, Leg, LegOrder, Legs, Line, Named, Peer, Replaced, Session, TrunkUnfit, bridge};
+use crate::call::{Invitation, Leg, LegOrder, Legs, Line, Named, Peer, Replaced, Session, TrunkUnfit, Ways, bridge};
 use crate::clock::{Duration, Timestamp};
 use crate::config::{DeviceRule, DidIx, ExtensionIx, GroupIx, IdentityHeader, Order, TrunkIx};
 use crate::fact::{Alarm, CallFact, Fact, Rung, Whom};
 use crate::key::{CallKey, Flow, LegKey, Transport};
-use crate::route::{Availability, Callee, DialPlan, Direction, Load, Presence, Reason, RoutePlan};
+use crate::route::{Availability, Callee, DialPlan, Direction, Load, Presence, Reason, RoutePlan, mobiles};
 use crate::servers::ServerName;
 use crate::sip::{HeaderName, Host, Uri};
 
@@ -37,24 +37,31 @@ impl Legs for House<'_> {
         ways.into_iter().filter_map(|way| self.ring_device(&extension.number, way)).collect()
     }
 
-    fn dial(&mut self, trunk: TrunkIx, passed: usize, dial: &DialPlan) -> Result<(LegKey, Rung), TrunkUnfit> {
+    fn dial(&mut self, trunk: TrunkIx, ways: &mut Ways, dial: &DialPlan) -> Result<(LegKey, Rung), TrunkUnfit> {
         let line = self.switch.lines.get(self.line).ok_or(TrunkUnfit::Down)?;
         let config = line.config.clone();
         let trunk = config.trunk(trunk);
         // The config in force says where the trunk is now; the call's own says what it is called.
         let now = self.switch.means.config.trunk_by_name(&trunk.name).ok_or(TrunkUnfit::Down)?;
-        let flow = match passed {
-            0 => self.first_way(trunk, now, dial.emergency)?,
-            passed => self.next_way(now, passed)?,
+        let flow = match ways.tried {
+            0 => self.first_way(trunk, now, ways, dial.emergency)?,
+            _ => self.next_way(now, ways)?,
         };
         let number: Arc<str> = match &dial.number {
             Callee::Number(number) => config.site.numbering.write(*number, trunk.dials).into(),
             Callee::Verbatim(text) => text.clone(),
         };
         let invitation = self.trunk_invitation(trunk, &number, dial, flow).ok_or(TrunkUnfit::Down)?;
-        let whom = Whom::Trunk { trunk: trunk.name.clone(), number: number.clone() };
-        let dialled = self.invite(Peer::Trunk(trunk.name.clone()), whom, invitation).ok_or(TrunkUnfit::Down)?;
-        self.remember(dialled.0, &dial.number);
+        let peer = Peer::Trunk(trunk.name.clone());
+        let mobile_of = dial.mobile_of.map(|extension| config.extension(extension).number.clone());
+        let whom = match &mobile_of {
+            Some(extension) => Whom::Extension(extension.clone()),
+            None => Whom::Trunk { trunk: trunk.name.clone(), number },
+        };
+        let dialled = self.invite(peer, mobile_of, whom, invitation).ok_or(TrunkUnfit::Down)?;
+        if dial.mobile_of.is_none() {
+            self.remember(dialled.0, &dial.number);
+        }
         Ok(dialled)
     }
 
@@ -201,11 +208,17 @@ impl House<'_> {
             passed: line.carried(None, Host::Ip(told.ip())),
             session: offer.session.clone(),
         };
-        self.invite(Peer::Extension(extension.clone()), Whom::Extension(extension.clone()), invitation)
+        self.invite(Peer::Extension(extension.clone()), None, Whom::Extension(extension.clone()), invitation)
     }
 
     /// The way to a trunk that this call begins with. An emergency call tries what is full or down, too.
-    fn first_way(&mut self, trunk: &crate::config::Trunk, now: TrunkIx, emergency: bool) -> Result<Flow, TrunkUnfit> {
+    fn first_way(
+        &mut self,
+        trunk: &crate::config::Trunk,
+        now: TrunkIx,
+        ways: &mut Ways,
+        emergency: bool,
+    ) -> Result<Flow, TrunkUnfit> {
         let full = trunk.max_calls.is_some_and(|most| self.switch.calls_on(&trunk.name) >= most);
         if full && !emergency {
             return Err(TrunkUnfit::Full);
@@ -214,16 +227,13 @@ impl House<'_> {
         if !means.trunks.is_up(now) && !emergency {
             return Err(TrunkUnfit::Down);
         }
-        let ways = means.trunks.ways(now, &means.host, &means.servers, means.now);
-        let first = ways.first().copied();
-        self.switch.lines.get_mut(self.line).into_iter().for_each(|line| line.ways = ways.clone());
-        first.ok_or(TrunkUnfit::Down)
+        ways.all = means.trunks.ways(now, &means.host, &means.servers, means.now);
+        ways.all.first().copied().ok_or(TrunkUnfit::Down)
     }
 
     /// The way after the one that has just failed; the call has its place on the trunk already.
-    fn next_way(&mut self, now: TrunkIx, passed: usize) -> Result<Flow, TrunkUnfit> {
-        let line = self.switch.lines.get(self.line).ok_or(TrunkUnfit::Down)?;
-        let (failed, next) = (line.ways.get(passed - 1).copied(), line.ways.get(passed).copied());
+    fn next_way(&mut self, now: TrunkIx, ways: &Ways) -> Result<Flow, TrunkUnfit> {
+        let (failed, next) = (ways.all.get(ways.tried - 1).copied(), ways.all.get(ways.tried).copied());
         let means = &mut self.switch.means;
         failed.into_iter().for_each(|way| means.trunks.failed_a_call(now, way, means.now));
         next.ok_or(TrunkUnfit::Down)
@@ -246,11 +256,18 @@ impl House<'_> {
                 crate::config::DidNumber::Verbatim(_) => None,
             }
         };
-        let own = dial.caller_id.or_else(default).map(|number| config.site.numbering.write(number, trunk.dials));
+        let written = |number| config.site.numbering.write(number, trunk.dials);
+        let own = dial.caller_id.or_else(default).map(written);
+        // The mobile of an employee shows who calls, where the provider has said that it may.
+        let caller = Some(&line.offer().caller).filter(|caller| dial.mobile_of.is_some() && !caller.anonymous);
+        let original = caller.and_then(|caller| caller.number).filter(|_| trunk.original_caller).map(written);
+        let shown = original.as_ref().or(own.as_ref());
         let account = trunk.from_user.as_deref().or(trunk.register.as_ref().map(|register| &*register.user));
-        let user = match (&trunk.from_user, &own) {
+        // What stands beside an asserted number is ours.
+        let in_from = if trunk.identity_to == IdentityHeader::From { shown } else { own.as_ref() };
+        let user = match (&trunk.from_user, in_from) {
             (Some(user), _) => user,
-            (None, Some(own)) => own.as_str(),
+            (None, Some(number)) => number.as_str(),
             (None, None) => account.unwrap_or(&config.site.name),
         };
         let hidden = line.offer().direction == Direction::Outbound && line.offer().caller.anonymous;
@@ -279,35 +296,48 @@ impl House<'_> {
             datagram: None,
             trunk: Some(trunk.name.clone()),
             from,
-            asserted: header.zip(own.as_deref()).map(|(header, own)| (header, named(own))),
+            asserted: header.zip(shown).map(|(header, shown)| (header, named(shown))),
             private: hidden,
             max_forwards: line.offer().max_forwards,
-            passed: line.carried(Some((trunk, own.as_deref())), server),
+            passed: match dial.mobile_of {
+                Some(employee) => line.carried_to_mobile(employee, trunk, own.as_deref(), server),
+                None => line.carried(Some((trunk, own.as_deref())), server),
+            },
             session: line.offer().session.clone(),
         })
     }
 
-    fn invite(&mut self, peer: Peer, whom: Whom, invitation: Invitation) -> Option<(LegKey, Rung)> {
-        let line = self.switch.lines.get_mut(self.line)?;
-        let number = line.legs;
+    /// `mobile_of`: the employee whose mobile is called through a trunk.
+    fn invite(
+        &mut self,
+        peer: Peer,
+        mobile_of: Option<Arc<str>>,
+        whom: Whom,
+        invitation: Invitation,
+    ) -> Option<(LegKey, Rung)> {
+        let number = self.switch.lines.get(self.line)?.legs;
         let device: Arc<str> = invitation.target.as_str().into();
         let label = match &whom {
             Whom::Extension(extension) => extension.clone(),
             Whom::Trunk { trunk, .. } => trunk.clone(),
         };
         let key = self.switch.legs.reserve();
-        match Leg::invited(key, self.line, number, peer.clone(), invitation, &mut self.switch.means) {
-            Ok(leg) => self.switch.legs.fill(key, leg),
+        let leg = Leg::invited(key, self.line, number, peer, invitation, &mut self.switch.means);
+        match leg.map(|leg| leg.on_the_mobile_of(mobile_of)) {
+            Ok(leg) => {
+                self.switch.index(key, &leg);
+                self.switch.legs.fill(key, leg);
+            }
             Err(refusal) => {
                 tracing::debug!(device = &*device, ?refusal, "cannot be invited");
                 self.switch.legs.remove(key);
                 return None;
             }
         }
+        let line = self.switch.lines.get_mut(self.line)?;
         line.legs += 1;
         line.open += 1;
         line.ladder.add_leg(label);
-        self.switch.by_peer.entry(peer).or_default().push(key);
         self.switch.mark(key);
         Some((key, Rung { leg: number, whom, device }))
     }
@@ -382,7 +412,7 @@ impl Switch {
             DeviceRule::Sip => self.registrar.devices(&extension.number).next().is_some(),
             DeviceRule::Address(target) => self.way_to(target).is_some(),
             DeviceRule::Gsm { .. } => false,
-        });
+        }) || self.reaches_a_mobile(&extension.number);
         if reachable { Availability::Free } else { Availability::Unreachable }
     }
 
@@ -398,7 +428,7 @@ impl Switch {
             match device {
                 DeviceRule::Sip => ways.extend(self.registrar.devices(extension).map(|(_, binding)| Way::of(binding))),
                 DeviceRule::Address(target) => ways.extend(self.way_to(target)),
-                // Needs local media for its confirmation: not available yet.
+                // Called through a trunk, as any number outside.
                 DeviceRule::Gsm { .. } => {}
             }
         }
@@ -413,6 +443,17 @@ impl Switch {
         let flow = self.means.host.flow(transport, address)?;
         let uri = Uri::sip(target.user.as_deref().unwrap_or_default(), host, target.port);
         Some(Way { target: uri, routes: Vec::new(), flow })
+    }
+
+    /// True where a trunk is there that can be asked to ring a mobile of this extension.
+    fn reaches_a_mobile(&self, extension: &str) -> bool {
+        let (config, means) = (&self.means.config, &self.means);
+        let is_there = |trunk: &TrunkIx| {
+            means.trunks.is_up(*trunk) && !means.trunks.ways(*trunk, &means.host, &means.servers, means.now).is_empty()
+        };
+        let extension = config.extension_by_number(extension);
+        extension
+            .is_some_and(|extension| mobiles(config, extension).any(|mobile| mobile.dial.trunks.iter().any(is_there)))
     }
 
     /// Calls on a trunk, both directions.

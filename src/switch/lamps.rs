@@ -181,7 +181,7 @@ impl Switch {
 impl Switch {
     /// A leg has begun, moved, or is about to go.
     pub(super) fn mark(&mut self, key: LegKey) {
-        if let Some(Peer::Extension(extension)) = self.legs.get(key).map(Leg::peer)
+        if let Some(extension) = self.legs.get(key).and_then(Leg::employee)
             && self.subscriptions.is_watched(extension)
             && !self.marked.contains(extension)
         {

@@ -30,6 +30,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 use self::house::House;
 pub use self::input::{Input, Question};
@@ -187,7 +188,7 @@ impl Switch {
             line.deadline = due.map(|at| self.means.deadlines.set(at, Timer::Call(key)));
         }
         let config = line.config.clone();
-        let wanted: smallvec::SmallVec<[Arc<str>; 4]> =
+        let wanted: SmallVec<[Arc<str>; 4]> =
             call.waits_for().map(|extension| config.extension(extension).number.clone()).collect();
         if wanted != line.watched {
             let old = std::mem::replace(&mut line.watched, wanted.clone());
@@ -241,7 +242,7 @@ impl Switch {
         if let Some(leg) = self.legs.get(key)
             && was_busy
             && !leg.is_busy()
-            && let Peer::Extension(extension) = leg.peer()
+            && let Some(extension) = leg.employee()
         {
             self.freed.push(extension.clone());
         }
@@ -254,12 +255,26 @@ impl Switch {
         }
         let Some(mut leg) = self.legs.remove(key) else { return };
         leg.close(&mut self.means);
-        remove_from(&mut self.by_peer, leg.peer(), &key);
+        self.unindex(key, &leg);
         if let Some(line) = self.lines.get_mut(leg.call()) {
             line.open -= 1;
             line.ladder.add_steps(leg.number(), leg.steps());
         }
         self.settle_line(leg.call());
+    }
+
+    /// Lists a leg under who is at its other end: a mobile under its employee and under its trunk.
+    pub(super) fn index(&mut self, key: LegKey, leg: &Leg) {
+        for peer in indexed(leg) {
+            self.by_peer.entry(peer).or_default().push(key);
+        }
+    }
+
+    /// The opposite.
+    pub(super) fn unindex(&mut self, key: LegKey, leg: &Leg) {
+        for peer in indexed(leg) {
+            remove_from(&mut self.by_peer, &peer, &key);
+        }
     }
 
     /// With call waiting off, the other phones of who answered stop ringing, in whatever call.
@@ -367,6 +382,12 @@ impl Switch {
         waiting.append(&mut self.held);
         self.held = waiting;
     }
+}
+
+/// Under whom a leg is found.
+fn indexed(leg: &Leg) -> SmallVec<[Peer; 2]> {
+    let on_mobile = leg.employee().filter(|_| leg.peer().is_trunk());
+    [leg.peer().clone()].into_iter().chain(on_mobile.cloned().map(Peer::Extension)).collect()
 }
 
 fn remove_from<K, V, S>(map: &mut HashMap<K, Vec<V>, S>, key: &K, value: &V)

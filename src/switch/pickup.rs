@@ -144,7 +144,7 @@ impl Switch {
 
 /// True for the leg of a phone of ours that we have rung.
 fn is_rung(leg: &Leg) -> bool {
-    leg.is_invited() && matches!(leg.peer(), Peer::Extension(_))
+    leg.is_invited() && leg.employee().is_some()
 }
 
 /// True where a call rings for a group in which this extension is a member.

@@ -9,12 +9,12 @@ use bytes::Bytes;
 use super::tables::{Switch, Tapes};
 use crate::call::{Leg, Opened, Peer, Timer};
 use crate::clock::{Duration, Instant};
-use crate::config::{Destination, DeviceRule, Extension, Order};
+use crate::config::{Destination, DeviceRule, Extension, Order, TrunkIx};
 use crate::effect::Effect;
 use crate::fact::{CallFact, Fact, Offered};
 use crate::key::{CallId, CallKey, Flow, TapeKey};
 use crate::number::PhoneNumber;
-use crate::route::{Callee, Direction, Origin, RingPlan, RoutePlan, Step};
+use crate::route::{Callee, Direction, Origin, RingPlan, RoutePlan, Step, mobiles};
 use crate::sip::Message;
 use crate::state::Counter;
 use crate::tape::{self, Moment, Tape, Who};
@@ -301,7 +301,15 @@ impl Switch {
             lines.push(format!("block {number}"));
         }
         lines.extend(self.state.away(at).map(|(extension, _)| format!("away {extension}")));
+        let down = |trunks: &[TrunkIx]| {
+            let down = trunks.iter().filter(|trunk| !self.means.trunks.is_up(**trunk));
+            down.map(|trunk| format!("down {}", config.trunk(*trunk).name)).collect::<Vec<_>>()
+        };
         for step in &plan.steps {
+            if let Step::Ring(ring) = step {
+                let rung = ring.timetable.iter().flat_map(|slot| mobiles(config, slot.member));
+                lines.extend(rung.flat_map(|mobile| down(&mobile.dial.trunks)));
+            }
             match step {
                 Step::Ring(RingPlan { destination: Destination::Group(group), timetable, .. }) => {
                     let group = config.group(*group);
@@ -319,10 +327,7 @@ impl Switch {
                         lines.extend(self.state.counters().filter(counts).map(|counter| counter_line(&counter)));
                     }
                 }
-                Step::Dial(dial) => {
-                    let down = dial.trunks.iter().filter(|trunk| !self.means.trunks.is_up(**trunk));
-                    lines.extend(down.map(|trunk| format!("down {}", config.trunk(*trunk).name)));
-                }
+                Step::Dial(dial) => lines.extend(down(&dial.trunks)),
                 _ => {}
             }
         }

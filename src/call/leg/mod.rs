@@ -91,6 +91,8 @@ pub struct Leg {
     call: CallKey,
     number: u16,
     peer: Peer,
+    /// The employee whose mobile it is, where the peer is a trunk.
+    mobile_of: Option<Arc<str>>,
     flow: Flow,
     tag: Token,
     /// We have invited the peer.
@@ -286,6 +288,7 @@ impl Leg {
             call,
             number,
             peer,
+            mobile_of: None,
             flow,
             tag,
             invited: false,
@@ -332,6 +335,19 @@ impl Leg {
     /// Who is at the other end.
     pub fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    /// At the other end is the mobile of this employee.
+    pub fn on_the_mobile_of(self, employee: Option<Arc<str>>) -> Leg {
+        Leg { mobile_of: employee, ..self }
+    }
+
+    /// The employee at the other end, on a phone of the house or on a mobile.
+    pub fn employee(&self) -> Option<&Arc<str>> {
+        match &self.peer {
+            Peer::Extension(extension) => Some(extension),
+            Peer::Trunk(_) => self.mobile_of.as_ref(),
+        }
     }
 
     /// The ports of its media.

@@ -22,6 +22,10 @@ impl Leg {
     /// What it is to hear where it cannot be asked like that.
     pub(super) fn hear_refer(&mut self, refer: ServerKey, request: Message) -> Result<LegEvent, Refusal> {
         let State::Talking(talking) = &self.state else { return Err(Refusal::call_does_not_exist()) };
+        // A provider hands nobody's call on, not even that of an employee on the mobile.
+        if self.peer.is_trunk() {
+            return Err(Refusal::forbidden());
+        }
         // Whoever is handed on is not yet sure to have heard our answer, or owes us theirs: first the call stands.
         let waits = matches!(talking.unacknowledged, Some(Unacknowledged { offered: true, .. }));
         if self.referral.is_some() || waits || talking.owes_ack.is_some() {

@@ -78,7 +78,7 @@ impl Call {
         self.walk = Walk::begin(plan.clone(), now, legs.presence(), &mut orders);
         self.plan = plan;
         self.stage = Stage::Ringing;
-        (self.early, self.dialling, self.stopped) = (None, None, Default::default());
+        (self.early, self.stopped) = (None, Default::default());
         (self.tally, self.failures) = (SmallVec::new(), Failures::default());
         // They came through during the hours.
         self.after_hours = false;
@@ -243,7 +243,6 @@ impl Call {
                 plan: self.plan.clone(),
                 walk: self.walk.clone(),
                 branches: std::mem::take(&mut self.branches),
-                dialling: self.dialling.take(),
                 tally: std::mem::take(&mut self.tally),
                 failures: self.failures,
             })),
@@ -286,12 +285,12 @@ impl Call {
                 legs.order(by.leg, LegOrder::End(Why::default()));
             }
             Handed::Ringing(ringing) => {
-                let HandedRinging { plan, walk, branches, dialling, tally, failures } = *ringing;
+                let HandedRinging { plan, walk, branches, tally, failures } = *ringing;
                 // The plan is one of the configuration under which it was made; so from here on is this call.
                 let by = by.under(&self.config, config);
                 self.caller = left.under(&self.config, config);
                 self.config = config.clone();
-                (self.plan, self.walk, self.dialling) = (plan, walk, dialling);
+                (self.plan, self.walk) = (plan, walk);
                 (self.branches, self.tally, self.failures, self.early) = (branches, tally, failures, None);
                 self.transfer = Some(Box::new(Transfer { by, is_gone: false, comes_back: false, consulted: true }));
                 self.stage = Stage::Ringing;
