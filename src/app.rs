@@ -245,6 +245,7 @@ impl Office {
                 Question::Override { schedule: schedule.into(), open, until }
             }
             Request::Away { extension, away, until } => Question::Away { extension: extension.into(), away, until },
+            Request::Forward { extension, when, to } => Question::Forward { extension: extension.into(), when, to },
             Request::Block { number, blocked, note } => Question::Block { number, blocked, note },
             Request::HangUp { call } => Question::HangUp { call },
         };

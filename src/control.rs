@@ -25,6 +25,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::clock::{Duration, Timestamp};
+use crate::config::ForwardWhen;
 use crate::hypothesis::Hypothesis;
 use crate::key::CallId;
 
@@ -70,6 +71,15 @@ pub enum Request {
         away: bool,
         /// When the absence ends by itself; `None`: when it is taken back.
         until: Option<Timestamp>,
+    },
+    /// Send an employee's calls elsewhere, or no longer.
+    Forward {
+        /// The extension's number.
+        extension: String,
+        /// Which calls.
+        when: ForwardWhen,
+        /// Where to, as the employee would dial it; `None`: no longer.
+        to: Option<String>,
     },
     /// Put a caller on the block list, or take one off it.
     Block {
@@ -357,6 +367,7 @@ mod tests {
             Request::Explain(Box::new(typed)),
             Request::Override { schedule: "office".into(), open: Some(false), until },
             Request::Away { extension: "12".into(), away: true, until: None },
+            Request::Forward { extension: "12".into(), when: ForwardWhen::NoAnswer, to: Some("14".into()) },
             Request::Block { number: "8 916 123-45-67".into(), blocked: true, note: "rings and hangs up".into() },
             Request::HangUp { call: CallId::from_bits(7) },
         ]

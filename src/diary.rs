@@ -73,6 +73,10 @@ pub fn write(noted: &Noted) {
             Some(until) => tracing::info!(extension = &**extension, %until, "away"),
             None => tracing::info!(extension = &**extension, "back"),
         },
+        Fact::Forwarded { extension, when, to } => match to {
+            Some(to) => tracing::info!(extension = &**extension, when = when.word(), to = &**to, "forwards"),
+            None => tracing::info!(extension = &**extension, when = when.word(), "forwards no longer"),
+        },
         Fact::Blocked { number, blocked, note } => tracing::info!(%number, blocked, note, "block list"),
         Fact::Counted(counter) => tracing::debug!(?counter, "counted"),
         Fact::ConfigApplied { version, .. } => tracing::info!(version = &**version, "config applied"),

@@ -2,7 +2,7 @@
 //!
 //! The core numbers its facts; the journal writes them in that order, in batches, and says up to which number they are
 //! on disk. A call's first fact is [`CallFact::Offered`], then comes [`CallFact::Ended`], and its ladder last; facts of one call are never
-//! reordered. The other facts are the state that is no configuration (bindings, overrides, absences, blocks, counters):
+//! reordered. The other facts are the state that is no configuration (bindings, overrides, absences, forwards, blocks, counters):
 //! folding them in order gives that state back after a restart.
 
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::config::ForwardWhen;
 use crate::key::CallId;
 use crate::number::PhoneNumber;
 pub use crate::registrar::Bound;
@@ -68,6 +69,15 @@ pub enum Fact {
         extension: Arc<str>,
         /// Until when; a far day stands for "until further notice".
         until: Option<Timestamp>,
+    },
+    /// An employee's calls go elsewhere from now on, or (`None`) no longer.
+    Forwarded {
+        /// The extension's number.
+        extension: Arc<str>,
+        /// Which of its calls.
+        when: ForwardWhen,
+        /// Where to, as it was dialled.
+        to: Option<Arc<str>>,
     },
     /// A caller was put on the block list, or taken off it.
     Blocked {
@@ -527,6 +537,7 @@ impl Fact {
         match self {
             Fact::Overridden { schedule, state: override_ } => state.set_override(schedule, *override_),
             Fact::Away { extension, until } => state.set_away(extension, *until),
+            Fact::Forwarded { extension, when, to } => state.set_forward(extension, *when, to.as_ref()),
             Fact::Blocked { number, blocked, note } => state.set_blocked(*number, blocked.then_some(note)),
             Fact::Counted(counter) => state.count(counter),
             Fact::Recorded(recorded) => {

@@ -9,11 +9,11 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::config::{Config, DeviceRule, Dialled, ExtensionIx, TrunkIx};
+use crate::config::{Config, DeviceRule, ExtensionIx, TrunkIx};
 use crate::customer::{Customer, Kind};
 use crate::number::PhoneNumber;
 use crate::route::{
-    Availability, Caller, Considered, Destined, Explanation, Load, Moment, Origin, PickUp, Presence, Reason, Situation,
+    Availability, Caller, Considered, Destined, Explanation, Load, Moment, Origin, Presence, Reason, Situation,
     explain, mobiles,
 };
 use crate::state::{Override, State};
@@ -152,7 +152,7 @@ impl Hypothesis {
             Destined::Extension(extension) => name(*extension),
             Destined::Number(number) => number.to_string(),
             Destined::Emergency(text) => format!("{text} (emergency)"),
-            Destined::PickUp(pick_up) => format!("{pick_up} (pickup)"),
+            Destined::PickUp(_, text) => format!("{text} (pickup)"),
             Destined::Unreadable(text) if text.is_empty() => "no number".into(),
             Destined::Unreadable(text) => format!("{text} (no readable number)"),
         };
@@ -331,38 +331,6 @@ impl Caller {
         let number = config.site.numbering.read_from(text, config.trunk(trunk).dials);
         let extension = number.and_then(|number| config.extension_by_gsm(number));
         Caller { number, verbatim: crate::number::bare(text).as_ref().into(), anonymous: false, extension }
-    }
-}
-
-/// What was dialled as the door reads it.
-impl Destined {
-    /// By a provider. An account that we registered there is no number: the provider then names none.
-    pub fn from_outside(config: &Config, text: &str, trunk: TrunkIx) -> Destined {
-        if let Some(did) = config.did_from_trunk(text, trunk) {
-            return Destined::Did(did);
-        }
-        if config.trunk(trunk).register.as_ref().is_some_and(|register| *register.user == *text) {
-            return Destined::Unreadable("".into());
-        }
-        match config.site.numbering.read_from(text, config.trunk(trunk).dials) {
-            Some(number) => Destined::Number(number),
-            None => Destined::Unreadable(crate::number::bare(text).as_ref().into()),
-        }
-    }
-
-    /// By an employee.
-    pub fn from_inside(config: &Config, text: &str) -> Destined {
-        match (config.dialled(text), config.did_from_inside(text)) {
-            (Dialled::Emergency(text), _) => Destined::Emergency(text),
-            (Dialled::Extension(extension), _) => Destined::Extension(extension),
-            // A DID of our own never leaves the house, however it is written.
-            (_, Some(did)) => Destined::Did(did),
-            (Dialled::Number(number), None) => Destined::Number(number),
-            (Dialled::Unreadable(text), None) => match PickUp::read(&text) {
-                Some(pick_up) => Destined::PickUp(pick_up),
-                None => Destined::Unreadable(text),
-            },
-        }
     }
 }
 

@@ -9,6 +9,8 @@
 //! What runs out (an override, an absence) is not removed by a timer: whoever asks says when, and what has run out by
 //! then does not count.
 
+mod forwards;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::config::ForwardWhen;
 use crate::number::PhoneNumber;
 
 /// A schedule's manual override.
@@ -83,6 +86,7 @@ struct Talks {
 pub struct State {
     overrides: BTreeMap<Arc<str>, Override>,
     away: BTreeMap<Arc<str>, Timestamp>,
+    forwards: BTreeMap<(Arc<str>, ForwardWhen), Arc<str>>,
     blocked: BTreeMap<PhoneNumber, String>,
     rotations: BTreeMap<Arc<str>, u64>,
     talks: BTreeMap<Arc<str>, Talks>,

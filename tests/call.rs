@@ -8,7 +8,7 @@ use huntline::call::{
     Call, LegEvent, LegOrder, Legs, Refused, Replaced, StopReason, TransferAsked, TrunkUnfit, Ways, Why,
 };
 use huntline::clock::{Duration, Instant, Timestamp};
-use huntline::config::{Config, ExtensionIx, GroupIx, Nothing, TrunkIx};
+use huntline::config::{Config, ExtensionIx, ForwardWhen, GroupIx, Nothing, TrunkIx};
 use huntline::fact::{Alarm, CallFact, MissedCause, Offered, Party, Rung, Whom};
 use huntline::key::{Arena, CallId, LegKey, OfLeg};
 use huntline::route::{
@@ -323,6 +323,11 @@ impl Legs for House {
 
     fn divert(&mut self, _: ExtensionIx, _: &str, _: bool) -> Result<RoutePlan, Vec<Reason>> {
         Err(Vec::new())
+    }
+
+    fn forwarded(&mut self, by: ExtensionIx, when: ForwardWhen, outside: bool) {
+        let by = &self.config.extension(by).number;
+        self.told.push(format!("forwarded by {by}: {} {outside}", when.word()));
     }
 
     fn order(&mut self, leg: LegKey, order: LegOrder) {

@@ -3,6 +3,9 @@
 //! Each test names the sentence that it proves. A call is decided and walked in virtual time with nobody answering, and
 //! compared whole: the reasons as the record shows them, the timetable as a caller lives through it.
 
+#[path = "decision/forwards.rs"]
+mod forwards;
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::named::Named;
 use crate::clock::{Duration, Timestamp};
-use crate::config::{ExtensionIx, GroupIx, TrunkIx};
+use crate::config::{ExtensionIx, ForwardWhen, GroupIx, TrunkIx};
 use crate::fact::{Alarm, CallFact, Rung};
 use crate::key::{Flow, LegKey};
 use crate::route::{DialPlan, Presence, Reason, RoutePlan};
@@ -210,6 +210,8 @@ pub trait Legs {
     /// # Errors
     /// Why its employee may not call there.
     fn divert(&mut self, by: ExtensionIx, to: &str, rang: bool) -> Result<RoutePlan, Vec<Reason>>;
+    /// The plan has come to where this employee forwards the call; `outside`: through a trunk, in their name.
+    fn forwarded(&mut self, by: ExtensionIx, when: ForwardWhen, outside: bool);
     /// Gives a leg an order.
     fn order(&mut self, leg: LegKey, order: LegOrder);
     /// Joins the media of two legs, each with no one else.

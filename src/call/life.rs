@@ -449,6 +449,11 @@ impl Call {
                     }
                 }
                 Order::Enter(step) => {
+                    if let Some(entered) = self.plan.step(step)
+                        && let Some((by, when)) = entered.forwarded().by
+                    {
+                        legs.forwarded(by, when, matches!(entered, Step::Dial(_)));
+                    }
                     if let Some(Step::Ring(RingPlan { destination: Destination::Group(group), .. })) =
                         self.plan.step(step)
                     {

@@ -30,7 +30,7 @@ pub struct Line {
     pub served: Option<Box<Offer>>,
     /// Who is behind legs that are neither the caller's nor an employee's.
     pub outside: Vec<(LegKey, Identity)>,
-    /// Whose phone sent it on last.
+    /// Who sent it on last.
     pub diverter: Option<Diverter>,
     /// The DID that it counts for, by its number.
     pub did: Option<Arc<str>>,
@@ -53,10 +53,10 @@ pub struct Line {
 /// Who sent a call on.
 #[derive(Clone, Copy, Debug)]
 pub struct Diverter {
-    /// Whose phone.
+    /// Whose phone did, or whose forward.
     pub by: ExtensionIx,
-    /// It rang before: somebody pressed a key.
-    pub rang: bool,
+    /// Why, in the words of RFC 5806 §4.2.
+    pub reason: &'static str,
 }
 
 /// Who somebody is towards those they talk with.

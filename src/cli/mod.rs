@@ -10,6 +10,7 @@ mod check;
 mod contacts;
 mod desk;
 mod explain;
+mod forward;
 mod moment;
 mod override_hours;
 mod reload;
@@ -67,6 +68,7 @@ enum Command {
     Status(status::Status),
     Override(override_hours::OverrideHours),
     Away(away::Away),
+    Forward(forward::Forward),
     Block(block::Block),
 }
 
@@ -90,6 +92,7 @@ fn run(cli: Cli) -> ExitCode {
         Command::Status(command) => command.run(&desk),
         Command::Override(command) => command.run(&desk),
         Command::Away(command) => command.run(&desk),
+        Command::Forward(command) => command.run(&desk),
         Command::Block(command) => command.run(&desk),
     };
     let (code, said) = match done {

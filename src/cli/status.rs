@@ -63,6 +63,17 @@ fn text(answer: &Value) -> String {
         &answer["calls"],
         &[("CALL", "id"), ("IS", "state"), ("FROM", "from"), ("DID", "did"), ("WITH", "with")],
     );
+    let by_hand = &answer["by_hand"];
+    let set: [(&str, &Columns); 3] = [
+        ("forwards", &[("EXTENSION", "extension"), ("WHEN", "when"), ("TO", "to")]),
+        ("away", &[("EXTENSION", "extension"), ("UNTIL", "until")]),
+        ("overrides", &[("SCHEDULE", "schedule"), ("IS", "is"), ("UNTIL", "until")]),
+    ];
+    for (what, columns) in set {
+        if by_hand[what].as_array().is_some_and(|rows| !rows.is_empty()) {
+            list(&mut text, what, &by_hand[what], columns);
+        }
+    }
     if let Some(census) = answer["census"].as_object() {
         text.push_str("\ntables\n");
         let lines: Vec<_> =
@@ -110,6 +121,11 @@ mod tests {
             "trunks": [{ "name": "mango", "standing": "up", "registered": true, "calls": 2 }],
             "bindings": [],
             "calls": [{ "id": "0d5t3gh7k2m9p", "state": "talking", "from": "+79161234567", "did": null, "with": ["201", "202"] }],
+            "by_hand": {
+                "forwards": [{ "extension": "201", "when": "busy", "to": "202" }],
+                "away": [],
+                "overrides": [{ "schedule": "office", "is": "closed", "until": null }],
+            },
             "census": { "calls": 1, "call_timers": 3 },
         });
         assert_eq!(
@@ -127,6 +143,14 @@ phones
 calls
   CALL           IS       FROM          DID  WITH
   0d5t3gh7k2m9p  talking  +79161234567  -    201, 202
+
+forwards
+  EXTENSION  WHEN  TO
+  201        busy  202
+
+overrides
+  SCHEDULE  IS      UNTIL
+  office    closed  -
 
 tables
   call timers  3

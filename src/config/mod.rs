@@ -11,6 +11,7 @@ pub mod destination;
 pub mod did;
 mod directory;
 pub mod extension;
+pub mod features;
 pub mod follow_up;
 pub mod hunt_group;
 pub mod outbound;
@@ -40,6 +41,7 @@ pub use destination::{
 };
 pub use did::{Answer, Did, DidNumber, Known, KnownWhen};
 pub use extension::{DeviceRule, Extension, NoAnswer};
+pub use features::{Code, Features, ForwardWhen, TalkCode};
 pub use follow_up::{Assign, FollowUpRules, Pick};
 pub use hunt_group::{HuntGroup, Order, Strategy};
 pub use outbound::{OutboundRule, OutboundRules};
@@ -84,6 +86,8 @@ pub struct Config {
     pub storage: Storage,
     /// `[web]`.
     pub web: Web,
+    /// `[features]`.
+    pub features: Features,
     /// `[follow_up]`.
     pub follow_up: FollowUpRules,
     trunks: Vec<Trunk>,
@@ -338,6 +342,7 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
     });
     let dids = each(&rows.dids, |row, at| Did::read(row, DidIx(at), &directory, &mut exits));
     let outbound = OutboundRules::read(&rows.outbound, &directory);
+    let features = Features::read(root.table("features"), &directory, &site.operator, &dids);
     let follow_up = FollowUpRules::read(root.table("follow_up"), &directory);
     root.finish();
 
@@ -359,6 +364,7 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
         media,
         storage,
         web,
+        features,
         follow_up,
         trunks,
         extensions,

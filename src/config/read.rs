@@ -210,6 +210,11 @@ impl<'a> Spot<'a> {
         }
     }
 
+    /// True where `false` is written, for what can be switched off.
+    pub(super) fn is_false(&self) -> bool {
+        matches!(self.node, Node::Value(Value::Boolean(flag)) if !*flag.value())
+    }
+
     /// The value as a list.
     pub(super) fn list(&self) -> Option<Vec<Spot<'a>>> {
         match self.node {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::draft::{After, Draft};
-use super::plan::{Callee, DialPlan, Direction, Next, RoutePlan};
+use super::plan::{Callee, DialPlan, Direction, Forwarded, Next, RoutePlan};
 use super::reason::{Reason, Rule};
 use super::situation::{Destined, Origin, PickUp, Situation};
 use crate::config::{DidIx, ExtensionIx, KnownWhen, OutboundRule, RefuseAs, TrunkIx};
@@ -55,7 +55,7 @@ fn meant_did(draft: &mut Draft<'_>, trunk: TrunkIx) -> Option<DidIx> {
         },
         Destined::Extension(extension) => config.extension(*extension).number.clone(),
         Destined::Emergency(text) => text.clone(),
-        Destined::PickUp(pick_up) => pick_up.to_string().into(),
+        Destined::PickUp(_, text) => text.clone(),
         Destined::Unreadable(text) => {
             // An account or nothing: the provider names no number, which is what `default_did` is for.
             if let Some(did) = default {
@@ -150,7 +150,7 @@ fn from_extension(situation: &Situation<'_>, caller: ExtensionIx) -> RoutePlan {
             let rule = config.outbound_rule(Some(caller), None, text);
             outbound(situation, caller, rule, Callee::Verbatim(text.clone()))
         }
-        Destined::PickUp(what) => pick_up(situation, caller, what),
+        Destined::PickUp(what, _) => pick_up(situation, caller, what),
         Destined::Did(_) => Draft::new(situation, Direction::Internal).refuse(RefuseAs::NotFound),
     }
 }
@@ -194,6 +194,7 @@ fn emergency(situation: &Situation<'_>, text: &Arc<str>) -> RoutePlan {
         patience: None,
         emergency: true,
         mobile_of: None,
+        forwarded: Forwarded::default(),
         next: Next::default(),
     })
 }
@@ -221,10 +222,8 @@ fn outbound(situation: &Situation<'_>, caller: ExtensionIx, rule: Option<&Outbou
         return draft.refuse(RefuseAs::Forbidden);
     }
     draft.tell(Rule::Outbound, Reason::OutboundRule(pattern));
-    let employee = situation.config.extension(caller);
-    let made_today = || situation.state.called_outside(&employee.number, situation.local_day());
-    if let Some(limit) = employee.daily_calls.filter(|limit| made_today() >= *limit) {
-        draft.tell(Rule::Outbound, Reason::DailyCap { extension: employee.number.clone(), limit });
+    if let Err(cap) = situation.within_cap(caller) {
+        draft.tell(Rule::Outbound, cap);
         return draft.refuse(RefuseAs::Forbidden);
     }
     let trunks = draft.free_trunks(rule);
@@ -240,6 +239,7 @@ fn outbound(situation: &Situation<'_>, caller: ExtensionIx, rule: Option<&Outbou
         patience: None,
         emergency: false,
         mobile_of: None,
+        forwarded: Forwarded::default(),
         next: Next::default(),
     })
 }

@@ -20,11 +20,17 @@ impl RoutePlan {
         };
         let start = moved(other.start?);
         let mut plan = self.clone();
-        plan.steps.extend(other.steps.into_iter().map(|mut step| {
+        plan.steps.extend(other.steps.into_iter().enumerate().map(|(at, mut step)| {
+            // What leads to its beginning is told with the diversion.
+            let begins = at + usize::from(behind) == start.index();
             match &mut step {
-                Step::Ring(ring) => ring.next = next(ring.next),
+                Step::Ring(ring) => {
+                    ring.next = next(ring.next);
+                    ring.forwarded.because.retain(|_| !begins);
+                }
                 Step::Dial(dial) => {
                     dial.next = next(dial.next);
+                    dial.forwarded.because.retain(|_| !begins);
                     // Whoever is called outside instead of a phone rings as long as a phone would, and once in a call.
                     dial.patience = dial.patience.or(Some(RING_TIME));
                     if let (None, Callee::Number(number)) = (&dial.destination, &dial.number) {

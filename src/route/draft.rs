@@ -3,19 +3,21 @@
 //! Precedence of what comes after a destination: the DID's `known` fallbacks, the next entry of a list, the destination's
 //! own (a group's `then`, an extension's `busy` …) only where it is the last entry, then the operator.
 
+mod forward;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::absence::Absence;
 use super::mobile::{Mobile, mobiles};
-use super::plan::{Callee, DialPlan, Direction, Next, RingPlan, RoutePlan, Slot, Step, StepIx};
+use super::plan::{Callee, DialPlan, Direction, Forwarded, Next, RingPlan, RoutePlan, Slot, Step, StepIx};
 use super::reason::{Considered, Reason, Rule};
 use super::ring;
 use super::situation::{Origin, Situation};
 use crate::clock::Duration;
 use crate::config::{
-    Answer, Destination, DeviceRule, DidIx, ExtensionIx, GroupIx, Known, Order, OutboundRule, RefuseAs, ScheduleIx,
-    TrunkIx,
+    Answer, Destination, DeviceRule, DidIx, ExtensionIx, ForwardWhen, GroupIx, Known, Order, OutboundRule, RefuseAs,
+    ScheduleIx, TrunkIx,
 };
 use crate::number::PhoneNumber;
 use crate::state::Override;
@@ -84,7 +86,7 @@ pub(super) struct Draft<'a> {
     considered: Vec<Considered>,
     steps: Vec<Step>,
     /// Which destination, followed by what, is which step.
-    places: Vec<(Destination, After, StepIx)>,
+    places: Vec<(Destination, After, Forwarded, StepIx)>,
     /// Steps whose `next` is still to be made.
     open: VecDeque<(StepIx, Own, After)>,
     greeting: Option<(StepIx, Arc<str>)>,
@@ -150,9 +152,14 @@ impl<'a> Draft<'a> {
         }
         // Who is absent where the call begins is a reason; further on it is a detail of the plan.
         let first = start.and_then(|start| self.steps.get(start.index()));
-        if let Some(Step::Ring(RingPlan { destination: Destination::Extension(extension), .. })) = first {
-            self.because.extend(self.stands_in(*extension));
-        }
+        let forwarded = first.map(|step| step.forwarded().because.clone()).unwrap_or_default();
+        let stands_in = match first {
+            Some(Step::Ring(RingPlan { destination: Destination::Extension(extension), .. })) => {
+                self.stands_in(*extension)
+            }
+            _ => None,
+        };
+        self.because.extend(forwarded.into_iter().chain(stands_in));
         RoutePlan {
             direction: self.direction,
             start,
@@ -347,9 +354,10 @@ impl<'a> Draft<'a> {
             After::Step(step) => Some(step),
             After::Known => self.plan_again(),
             After::Operator => self.operator(),
-            After::Refuse => self.place(Destination::Refuse(RefuseAs::Unavailable), After::Refuse, |_| {
-                Step::Refuse(RefuseAs::Unavailable)
-            }),
+            After::Refuse => {
+                let refusal = Destination::Refuse(RefuseAs::Unavailable);
+                self.place_end(refusal, After::Refuse, |_| Step::Refuse(RefuseAs::Unavailable))
+            }
             After::RunsOut => None,
         }
     }
@@ -380,12 +388,12 @@ impl<'a> Draft<'a> {
             Destination::Number(number) => self.number(*number, after),
             Destination::Voicemail(mailbox) => {
                 let name = config.voicemail(*mailbox).name.clone();
-                self.place(to.clone(), After::RunsOut, |_| Step::Voicemail(*mailbox, name))
+                self.place_end(to.clone(), After::RunsOut, |_| Step::Voicemail(*mailbox, name))
             }
             Destination::Announcement(name) => {
-                self.place(to.clone(), After::RunsOut, |_| Step::Announcement(name.clone()))
+                self.place_end(to.clone(), After::RunsOut, |_| Step::Announcement(name.clone()))
             }
-            Destination::Refuse(refusal) => self.place(to.clone(), After::RunsOut, |_| Step::Refuse(*refusal)),
+            Destination::Refuse(refusal) => self.place_end(to.clone(), After::RunsOut, |_| Step::Refuse(*refusal)),
             Destination::Plan => self.plan_again(),
             Destination::Operator => match after {
                 // Followed by something, it is an entry as any other.
@@ -401,24 +409,38 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The step for this destination with this after it: made once.
+    /// The step for this destination with this after it, reached in this way: made once.
     fn place(
         &mut self,
         destination: Destination,
         after: After,
-        make: impl FnOnce(&mut Self) -> Step,
+        forwarded: Forwarded,
+        make: impl FnOnce(&mut Self, Forwarded) -> Step,
     ) -> Option<StepIx> {
-        let known = self.places.iter().find(|(to, then, _)| *to == destination && *then == after);
+        let is_it = |(to, then, way): (&Destination, &After, &Forwarded)| {
+            *to == destination && *then == after && *way == forwarded
+        };
+        let known = self.places.iter().find(|(to, then, way, _)| is_it((to, then, way)));
         if let Some((.., step)) = known {
             return Some(*step);
         }
         if self.steps.len() >= MAX_STEPS {
             return None;
         }
-        let step = make(self);
+        let step = make(self, forwarded.clone());
         let ix = self.push(step)?;
-        self.places.push((destination, after, ix));
+        self.places.push((destination, after, forwarded, ix));
         Some(ix)
+    }
+
+    /// The same for what no forward leads to.
+    fn place_end(
+        &mut self,
+        destination: Destination,
+        after: After,
+        make: impl FnOnce(&mut Self) -> Step,
+    ) -> Option<StepIx> {
+        self.place(destination, after, Forwarded::default(), |draft, _| make(draft))
     }
 
     /// Why an extension is not rung itself: nobody is, or a deputy.
@@ -432,7 +454,13 @@ impl<'a> Draft<'a> {
     }
 
     /// Rings one extension, or who stands in for it. `ring_time`: where the place says how long.
-    fn ring(&mut self, extension: ExtensionIx, ring_time: Option<Duration>, after: After) -> Option<StepIx> {
+    fn ring_itself(
+        &mut self,
+        extension: ExtensionIx,
+        ring_time: Option<Duration>,
+        after: After,
+        forwarded: Forwarded,
+    ) -> Option<StepIx> {
         let present = self.situation.present(extension);
         let who = self.name(*present.as_ref().unwrap_or(&extension));
         if let Some(reason) = self.stands_in(extension) {
@@ -451,8 +479,8 @@ impl<'a> Draft<'a> {
         self.mobiles(&timetable);
         let label = config.name_of(&destination).into();
         let count = self.steps.len();
-        let step = self.place(destination.clone(), after, |_| {
-            Step::Ring(RingPlan { destination, label, who, timetable, patience, next: Next::default() })
+        let step = self.place(destination.clone(), after, forwarded, |_, forwarded| {
+            Step::Ring(RingPlan { destination, label, who, timetable, patience, forwarded, next: Next::default() })
         })?;
         if step.index() >= count {
             self.open.push_back((step, Own::Extension(extension), after));
@@ -464,7 +492,7 @@ impl<'a> Draft<'a> {
         let (situation, config) = (self.situation, self.situation.config);
         let destination = Destination::Group(group);
         let count = self.steps.len();
-        let step = self.place(destination.clone(), after, |draft| {
+        let step = self.place_end(destination.clone(), after, |draft| {
             let mut members: Vec<ExtensionIx> = Vec::new();
             for member in ring::in_order(config, group, situation.state, situation.local_day(), situation.chance) {
                 let caller = situation.caller.extension;
@@ -499,6 +527,7 @@ impl<'a> Draft<'a> {
                 who: entry.name.clone(),
                 timetable,
                 patience: entry.patience,
+                forwarded: Forwarded::default(),
                 next: Next::default(),
                 destination,
             })
@@ -550,7 +579,7 @@ impl<'a> Draft<'a> {
         let trunks = rule.map(|rule| self.free_trunks(rule)).unwrap_or_default();
         let caller_id = rule.and_then(|rule| rule.caller_id);
         let count = self.steps.len();
-        let step = self.place(Destination::Number(number), after, |_| {
+        let step = self.place_end(Destination::Number(number), after, |_| {
             Step::Dial(DialPlan {
                 destination: Some(Destination::Number(number)),
                 number: Callee::Number(number),
@@ -559,6 +588,7 @@ impl<'a> Draft<'a> {
                 patience: Some(ring::RING_TIME),
                 emergency: false,
                 mobile_of: None,
+                forwarded: Forwarded::default(),
                 next: Next::default(),
             })
         })?;
@@ -566,6 +596,20 @@ impl<'a> Draft<'a> {
             self.open.push_back((step, Own::Nothing, after));
         }
         Some(step)
+    }
+
+    /// The outbound rule by which an employee may call a number now.
+    ///
+    /// # Errors
+    /// Why not: no rule, one that does not allow it, or the daily cap.
+    pub(super) fn may_call(&self, by: ExtensionIx, number: PhoneNumber) -> Result<&'a OutboundRule, Reason> {
+        let (situation, config) = (self.situation, self.situation.config);
+        let rule = config.outbound_rule(Some(by), Some(number), "");
+        let rule = rule.ok_or_else(|| Reason::NoOutboundRule(number.to_string().into()))?;
+        if !rule.allow {
+            return Err(Reason::NotAllowed(rule.pattern.to_string().into()));
+        }
+        situation.within_cap(by).map(|()| rule)
     }
 
     /// The trunks of a rule that can carry one more call, in the rule's order.
@@ -597,9 +641,9 @@ impl<'a> Draft<'a> {
                 let entry = config.extension(*extension);
                 let no_answer = entry.no_answer.as_ref().map_or(&[][..], |no_answer| &no_answer.to);
                 Next {
-                    busy: self.list(&entry.busy, after),
-                    no_answer: self.list(no_answer, after),
-                    unreachable: self.list(&entry.unreachable, after),
+                    busy: self.forward_or(*extension, ForwardWhen::Busy, &entry.busy, after),
+                    no_answer: self.forward_or(*extension, ForwardWhen::NoAnswer, no_answer, after),
+                    unreachable: self.forward_or(*extension, ForwardWhen::NoAnswer, &entry.unreachable, after),
                 }
             }
         }

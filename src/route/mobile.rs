@@ -32,6 +32,7 @@ pub fn mobiles(config: &Config, extension: ExtensionIx) -> impl Iterator<Item = 
             patience: None,
             emergency: false,
             mobile_of: Some(extension),
+            forwarded: super::plan::Forwarded::default(),
             next: Next::default(),
         };
         Some(Mobile { dial, confirm })

@@ -12,6 +12,7 @@ mod decide;
 mod divert;
 mod draft;
 mod explain;
+mod forward;
 mod mobile;
 mod plan;
 mod reason;
@@ -21,8 +22,9 @@ mod walk;
 
 pub use decide::{come_back, decide};
 pub use explain::{Explanation, Happening, Moment, explain};
+pub use forward::may_forward;
 pub use mobile::{Mobile, mobiles};
-pub use plan::{Callee, DialPlan, Direction, Next, RingPlan, RoutePlan, Slot, Step, StepIx};
+pub use plan::{Callee, DialPlan, Direction, Forwarded, Next, RingPlan, RoutePlan, Slot, Step, StepIx};
 pub use reason::{Considered, Failed, Reason, Rule, sentence};
 pub use ring::RING_TIME;
 pub use situation::{Availability, Caller, Destined, Idle, Load, Origin, PickUp, Presence, Situation};

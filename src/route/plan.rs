@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::reason::{Considered, Failed, Reason, Rule};
 use crate::clock::Duration;
-use crate::config::{Destination, DidIx, ExtensionIx, RefuseAs, TrunkIx, VoicemailIx};
+use crate::config::{Destination, DidIx, ExtensionIx, ForwardWhen, RefuseAs, TrunkIx, VoicemailIx};
 use crate::number::PhoneNumber;
 
 /// Where a call comes from and goes to, seen from the company.
@@ -144,6 +144,16 @@ impl Step {
         }
     }
 
+    /// The forwards that lead to it.
+    pub fn forwarded(&self) -> &Forwarded {
+        const NONE: &Forwarded = &Forwarded { by: None, because: Vec::new() };
+        match self {
+            Step::Ring(ring) => &ring.forwarded,
+            Step::Dial(dial) => &dial.forwarded,
+            Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => NONE,
+        }
+    }
+
     /// Who or what it is, in a reason: `12`, `sales`, `voicemail:sales`.
     pub fn who(&self) -> Arc<str> {
         match self {
@@ -166,6 +176,15 @@ impl fmt::Display for Step {
     }
 }
 
+/// How a plan comes to a step, where employees forward their calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forwarded {
+    /// Whose forward leads to it last, and which.
+    pub by: Option<(ExtensionIx, ForwardWhen)>,
+    /// Every forward on the way, also those that are not followed, and why.
+    pub because: Vec<Reason>,
+}
+
 /// Who rings from when to when, and what comes after.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RingPlan {
@@ -179,6 +198,8 @@ pub struct RingPlan {
     pub timetable: Vec<Slot>,
     /// How long the step may take at most. Never moves.
     pub patience: Duration,
+    /// The forwards that lead to it.
+    pub forwarded: Forwarded,
     /// What comes after, by outcome.
     pub next: Next,
 }
@@ -214,6 +235,8 @@ pub struct DialPlan {
     pub emergency: bool,
     /// The employee whose mobile it is: rung as one of their phones, and told for whom the call was.
     pub mobile_of: Option<ExtensionIx>,
+    /// The forwards that lead to it. By whom it is forwarded last, in their name it is dialled.
+    pub forwarded: Forwarded,
     /// What comes after, by outcome; nothing for a call that an employee dialled: its final code is passed on.
     pub next: Next,
 }

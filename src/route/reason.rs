@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::config::ForwardWhen;
 
 /// One thing that told in a decision, or on the way through a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +107,17 @@ pub enum Reason {
         /// Who is rung.
         deputy: Arc<str>,
     },
+    /// An employee has set a forward.
+    Forwards {
+        /// Who.
+        who: Arc<str>,
+        /// Of which calls.
+        when: ForwardWhen,
+        /// Where to, as it was dialled.
+        to: Arc<str>,
+    },
+    /// The forward of this extension leads back to where the call comes from, and is not followed.
+    GoesRound(Arc<str>),
     /// The schedule is open.
     Open(Arc<str>),
     /// The schedule is closed.
@@ -256,6 +268,12 @@ impl fmt::Display for Reason {
             Reason::Left(who) => write!(f, "{who} has left"),
             Reason::OutsideHours(who) => write!(f, "{who} is outside own hours"),
             Reason::Deputy { absent, deputy } => write!(f, "{deputy} stands in for {absent}"),
+            Reason::Forwards { who, when: ForwardWhen::Always, to } => write!(f, "{who} forwards to {to}"),
+            Reason::Forwards { who, when: ForwardWhen::Busy, to } => write!(f, "{who} forwards to {to} when busy"),
+            Reason::Forwards { who, when: ForwardWhen::NoAnswer, to } => {
+                write!(f, "{who} forwards to {to} without an answer")
+            }
+            Reason::GoesRound(who) => write!(f, "the forward of {who} goes round"),
             Reason::Open(schedule) => write!(f, "{schedule} is open"),
             Reason::Closed(schedule) => write!(f, "{schedule} is closed"),
             Reason::AlwaysOpen => f.write_str("always open"),

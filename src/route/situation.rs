@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
+use super::reason::Reason;
 use crate::clock::Timestamp;
-use crate::config::{Config, DidIx, ExtensionIx, TrunkIx};
+use crate::config::{Code, Config, Dialled, DidIx, ExtensionIx, TrunkIx};
 use crate::customer::Customer;
 use crate::number::PhoneNumber;
 use crate::state::State;
@@ -41,6 +42,19 @@ impl Situation<'_> {
     pub fn is_blocked(&self) -> bool {
         let number = self.caller.number.filter(|_| self.caller.extension.is_none());
         number.is_some_and(|number| self.state.blocked(number).is_some())
+    }
+
+    /// Whether an employee may call outside once more today.
+    ///
+    /// # Errors
+    /// The cap that is reached.
+    pub(super) fn within_cap(&self, extension: ExtensionIx) -> Result<(), Reason> {
+        let employee = self.config.extension(extension);
+        let made_today = || self.state.called_outside(&employee.number, self.local_day());
+        match employee.daily_calls.filter(|limit| made_today() >= *limit) {
+            Some(limit) => Err(Reason::DailyCap { extension: employee.number.clone(), limit }),
+            None => Ok(()),
+        }
     }
 
     /// The site's local day: daily caps count by it.
@@ -82,8 +96,8 @@ pub enum Destined {
     Number(PhoneNumber),
     /// An emergency number as it was dialled; only from inside.
     Emergency(Arc<str>),
-    /// What rings at somebody else; only from inside.
-    PickUp(PickUp),
+    /// What rings at somebody else, and how that was dialled; only from inside.
+    PickUp(PickUp, Arc<str>),
     /// What cannot be read as a number, as it came; empty where nothing was named.
     Unreadable(Arc<str>),
 }
@@ -97,21 +111,42 @@ pub enum PickUp {
     From(Arc<str>),
 }
 
-impl PickUp {
-    /// The code that was dialled, where it is one. An emergency number or an extension of the same text comes first.
-    pub fn read(text: &str) -> Option<PickUp> {
-        match text.strip_prefix("**") {
-            Some(whom) if !whom.is_empty() => Some(PickUp::From(whom.into())),
-            _ => (text == "*8").then_some(PickUp::Group),
+/// What was dialled as the door reads it.
+impl Destined {
+    /// By a provider. An account that we registered there is no number: the provider then names none.
+    pub fn from_outside(config: &Config, text: &str, trunk: TrunkIx) -> Destined {
+        if let Some(did) = config.did_from_trunk(text, trunk) {
+            return Destined::Did(did);
+        }
+        if config.trunk(trunk).register.as_ref().is_some_and(|register| *register.user == *text) {
+            return Destined::Unreadable("".into());
+        }
+        match config.site.numbering.read_from(text, config.trunk(trunk).dials) {
+            Some(number) => Destined::Number(number),
+            None => Destined::Unreadable(crate::number::bare(text).as_ref().into()),
         }
     }
-}
 
-impl std::fmt::Display for PickUp {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            PickUp::Group => f.write_str("*8"),
-            PickUp::From(whom) => write!(f, "**{whom}"),
+    /// By an employee.
+    pub fn from_inside(config: &Config, text: &str) -> Destined {
+        let feature = || Destined::feature(config, &crate::number::bare(text));
+        match (config.dialled(text), config.did_from_inside(text)) {
+            (Dialled::Emergency(text), _) => Destined::Emergency(text),
+            (Dialled::Extension(extension), _) => Destined::Extension(extension),
+            (dialled, did) => feature().unwrap_or(match (dialled, did) {
+                // A DID of our own never leaves the house, however it is written.
+                (_, Some(did)) => Destined::Did(did),
+                (Dialled::Number(number), None) => Destined::Number(number),
+                _ => Destined::Unreadable(crate::number::bare(text).as_ref().into()),
+            }),
+        }
+    }
+
+    fn feature(config: &Config, text: &str) -> Option<Destined> {
+        match config.features.read_dialled(text)? {
+            (Code::PickUp, _) => Some(Destined::PickUp(PickUp::Group, text.into())),
+            (Code::PickUpOf, whom) => Some(Destined::PickUp(PickUp::From(whom.into()), text.into())),
+            _ => None,
         }
     }
 }

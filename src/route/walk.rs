@@ -441,6 +441,10 @@ impl Walk {
         out: &mut Vec<Order>,
         change: &mut Change,
     ) {
+        // Where the plan begins, the decision has told it.
+        if self.plan.start != Some(ix) {
+            out.extend(step.forwarded().because.iter().cloned().map(Order::Because));
+        }
         if !self.entered.is_empty() {
             out.push(Order::Because(Reason::FallsTo(step.who())));
         }

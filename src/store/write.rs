@@ -276,6 +276,7 @@ fn things(fact: &Fact) -> SmallVec<[(&'static str, String, bool); 2]> {
         Fact::Unbound { extension, identity } => ("binding", binding_name(extension, identity), false),
         Fact::Overridden { schedule, state } => ("override", schedule.to_string(), state.is_some()),
         Fact::Away { extension, until } => ("away", extension.to_string(), until.is_some()),
+        Fact::Forwarded { extension, when, to } => ("forward", format!("{extension} {}", when.word()), to.is_some()),
         Fact::Blocked { number, blocked, .. } => ("blocked", number.to_string(), *blocked),
         Fact::Counted(counter) => ("counter", counter_name(counter), true),
         Fact::ConfigApplied { version, .. } => ("config", version.to_string(), true),

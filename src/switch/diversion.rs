@@ -1,4 +1,5 @@
-//! Where a phone sends its calls instead (302), and how whoever is called then is told of it (RFC 5806).
+//! Where a phone sends its calls instead (302), or its employee forwards them, and how whoever is called then is told of it
+//! (RFC 5806).
 
 use std::sync::Arc;
 
@@ -6,7 +7,7 @@ use bytes::Bytes;
 
 use super::house::House;
 use crate::call::{Diverter, Line};
-use crate::config::{Config, DidNumber, ExtensionIx, Trunk};
+use crate::config::{Config, DidNumber, ExtensionIx, ForwardWhen, Trunk};
 use crate::number::PhoneNumber;
 use crate::route::{Caller, Destined, Direction, Origin, Reason, RoutePlan, decide};
 use crate::sip::{HeaderName, Host, Uri};
@@ -31,9 +32,25 @@ impl House<'_> {
             self.switch.note_counter(counter);
         }
         if let Some(line) = self.switch.lines.get_mut(self.line) {
-            line.diverter = Some(Diverter { by, rang });
+            line.diverter = Some(Diverter { by, reason: if rang { "deflection" } else { "unconditional" } });
         }
         Ok(plan)
+    }
+
+    /// The plan has come to where this employee forwards the call; outside that counts as a call of theirs.
+    pub(super) fn follows_forward(&mut self, by: ExtensionIx, when: ForwardWhen, outside: bool) {
+        let reason = match when {
+            ForwardWhen::Always => "unconditional",
+            ForwardWhen::Busy => "user-busy",
+            ForwardWhen::NoAnswer => "no-answer",
+        };
+        let Some(line) = self.switch.lines.get_mut(self.line) else { return };
+        line.diverter = Some(Diverter { by, reason });
+        if outside {
+            let (number, day) = (line.config.extension(by).number.clone(), self.switch.local_day());
+            let counter = self.switch.state.calling_outside(&number, day);
+            self.switch.note_counter(counter);
+        }
     }
 }
 
@@ -42,7 +59,7 @@ impl Line {
     /// number that it knows: the employee's own, else the one we call with.
     pub(super) fn carried(&self, trunk: Option<(&Trunk, Option<&str>)>, host: Host<'_>) -> Vec<(HeaderName, Bytes)> {
         let mut passed = self.offer().passed.clone();
-        let Some(Diverter { by, rang }) = self.diverter else { return passed };
+        let Some(Diverter { by, reason }) = self.diverter else { return passed };
         let config = &self.config;
         let user = match trunk {
             None => Some(config.extension(by).number.clone()),
@@ -52,7 +69,6 @@ impl Line {
                 personal.or(own.map(str::to_owned)).map(Arc::from)
             }
         };
-        let reason = if rang { "deflection" } else { "unconditional" };
         if let Some(user) = user {
             put_on_top(&mut passed, &user, host, reason);
         }

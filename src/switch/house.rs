@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::tables::{Held, HeldAnswer, Switch};
 use crate::call::{Invitation, Leg, LegOrder, Legs, Line, Named, Peer, Replaced, Session, TrunkUnfit, Ways, bridge};
 use crate::clock::{Duration, Timestamp};
-use crate::config::{DeviceRule, DidIx, ExtensionIx, GroupIx, IdentityHeader, Order, TrunkIx};
+use crate::config::{DeviceRule, DidIx, ExtensionIx, ForwardWhen, GroupIx, IdentityHeader, Order, TrunkIx};
 use crate::fact::{Alarm, CallFact, Fact, Rung, Whom};
 use crate::key::{CallKey, Flow, LegKey, Transport};
 use crate::route::{Availability, Callee, DialPlan, Direction, Load, Presence, Reason, RoutePlan, mobiles};
@@ -67,6 +67,10 @@ impl Legs for House<'_> {
 
     fn divert(&mut self, by: ExtensionIx, to: &str, rang: bool) -> Result<RoutePlan, Vec<Reason>> {
         self.diversion(by, to, rang)
+    }
+
+    fn forwarded(&mut self, by: ExtensionIx, when: ForwardWhen, outside: bool) {
+        self.follows_forward(by, when, outside);
     }
 
     fn order(&mut self, leg: LegKey, order: LegOrder) {

@@ -37,7 +37,8 @@ pub enum Input {
     Configure(Arc<Config>),
     /// The customers, anew. The old index leaves through `Effect::Discard`, to be dropped elsewhere.
     Customers(Box<CustomerIndex>),
-    /// A fact from before the restart: bindings, overrides, absences, blocks, counters, messages. Before the first message only.
+    /// A fact from before the restart: bindings, overrides, absences, forwards, blocks, counters, messages. Before the first
+    /// message only.
     Restore(Fact),
     /// The facts up to this number are on disk.
     Journaled(u64),
@@ -102,6 +103,15 @@ pub enum Question {
         away: bool,
         /// When the absence ends by itself.
         until: Option<Timestamp>,
+    },
+    /// Send an employee's calls elsewhere, or (`None`) no longer.
+    Forward {
+        /// The extension's number.
+        extension: Arc<str>,
+        /// Which calls.
+        when: crate::config::ForwardWhen,
+        /// Where to, as the employee would dial it.
+        to: Option<String>,
     },
     /// Put a caller on the block list, or take one off it.
     Block {

@@ -12,6 +12,7 @@
 mod admit;
 mod answers;
 mod diversion;
+mod forwards;
 mod handover;
 mod house;
 mod input;

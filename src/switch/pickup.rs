@@ -1,5 +1,5 @@
 //! Taking over a call that rings elsewhere: a phone that saw it on a lamp sends an INVITE with Replaces (RFC 3891), or
-//! somebody dials `*8` for what rings in the own groups, `**12` for what rings at 12.
+//! somebody dials a code: `*8` for what rings in the own groups, `**12` for what rings at 12.
 //!
 //! The rule: every extension of the house may take over what rings at another one, and by `*8` what rings for a group in
 //! which it is a member; nobody may take a talk away from those who have it, and nobody outside may take anything. What is
@@ -45,8 +45,8 @@ impl Switch {
         let by = self.means.config.extension(extension).number.clone();
         let line = match (named, dialled) {
             (Some(value), _) => Some(self.replaced(value)?),
-            (None, Destined::PickUp(PickUp::Group)) => self.longest(|line| rings_for_group_of(line, &by)),
-            (None, Destined::PickUp(PickUp::From(whom))) => self.ringing_at(whom),
+            (None, Destined::PickUp(PickUp::Group, _)) => self.longest(|line| rings_for_group_of(line, &by)),
+            (None, Destined::PickUp(PickUp::From(whom), _)) => self.ringing_at(whom),
             (None, _) => None,
         };
         Ok(line.map(|line| TakenOver { line, by }))

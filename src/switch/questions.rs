@@ -130,6 +130,7 @@ impl Switch {
             }
             Question::Override { schedule, open, until } => self.override_hours(&schedule, open, until),
             Question::Away { extension, away, until } => self.send_away(&extension, away, until),
+            Question::Forward { extension, when, to } => self.forward(&extension, when, to.as_deref()),
             Question::Block { number, blocked, note } => self.block(&number, blocked, note),
             Question::Message { file, now } => self.mark_message(&file, now),
             Question::HangUp { call } => self.hang_up(call),
@@ -173,6 +174,7 @@ impl Switch {
             "trunks": trunks,
             "bindings": bindings,
             "calls": self.live_calls(),
+            "by_hand": self.set_by_hand(),
         })
     }
 

@@ -301,6 +301,9 @@ impl Switch {
             lines.push(format!("block {number}"));
         }
         lines.extend(self.state.away(at).map(|(extension, _)| format!("away {extension}")));
+        for (of, when, to) in self.state.forwards() {
+            lines.push(format!("forward {of} {} {to}", when.word()));
+        }
         let down = |trunks: &[TrunkIx]| {
             let down = trunks.iter().filter(|trunk| !self.means.trunks.is_up(**trunk));
             down.map(|trunk| format!("down {}", config.trunk(*trunk).name)).collect::<Vec<_>>()
@@ -327,7 +330,12 @@ impl Switch {
                         lines.extend(self.state.counters().filter(counts).map(|counter| counter_line(&counter)));
                     }
                 }
-                Step::Dial(dial) => lines.extend(down(&dial.trunks)),
+                Step::Dial(dial) => {
+                    lines.extend(down(&dial.trunks));
+                    let by = dial.forwarded.by.map(|(by, _)| &config.extension(by).number);
+                    let counts = |counter: &Counter| matches!(counter, Counter::CalledOutside { extension, .. } if Some(extension) == by);
+                    lines.extend(self.state.counters().filter(counts).map(|counter| counter_line(&counter)));
+                }
                 _ => {}
             }
         }

@@ -34,6 +34,10 @@ impl Diary {
             }
             Fact::Away { extension, until: None } => format!("{extension} is back"),
             Fact::Away { extension, until: Some(_) } => format!("{extension} is away"),
+            Fact::Forwarded { extension, when, to: Some(to) } => {
+                format!("{extension} forwards {} to {to}", when.word())
+            }
+            Fact::Forwarded { extension, when, to: None } => format!("{extension} forwards {} no longer", when.word()),
             Fact::Blocked { number, blocked, .. } => {
                 format!("{number} {}", if *blocked { "blocked" } else { "unblocked" })
             }

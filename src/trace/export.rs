@@ -11,7 +11,7 @@ use crate::clock::{Duration, Timestamp};
 use crate::config::Config;
 use crate::fact::{CallFact, Fact, Offered};
 use crate::key::{CallId, Transport};
-use crate::route::{PickUp, Reason};
+use crate::route::Reason;
 use crate::sip::UriRef;
 use crate::sip::header::NameAddr;
 use crate::tape::{BODY, ENTRY, Heard, Taped};
@@ -78,7 +78,7 @@ impl Recorded {
         }
         let reached = |offered: &Offered| {
             let refused = offered.because.iter().any(|reason| matches!(reason, Reason::CannotBeCarriedOn(_)));
-            refused && PickUp::read(&offered.to.text).is_some()
+            refused && offered.considered.iter().any(|found| matches!(found.found, Reason::PicksUp(_)))
         };
         if offers.iter().any(|(_, offered)| reached(offered)) {
             caveats.push("what it reached for rang elsewhere, and is not in this trace".into());

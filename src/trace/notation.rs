@@ -71,7 +71,7 @@ pub struct Setting {
     pub customers: Vec<KnownNumber>,
     /// Who is in a talk.
     pub busy: Vec<String>,
-    /// What an admin has done before: `away 12`, `override office closed until 2026-11-23T18:00:00Z`, `block +49…`.
+    /// What an admin has done before: `away 12`, `forward 12 busy 14`, `override office closed until 2026-11-23T18:00:00Z`, `block +49…`.
     pub before: Vec<Vec<String>>,
     /// The config itself, where it stands in the trace.
     pub config: Option<String>,
@@ -333,7 +333,7 @@ impl Setting {
                 };
                 self.customers.push(KnownNumber { number: number.clone(), name: unquoted(name), responsible });
             }
-            "away" | "override" | "block" => self.before.push(words(line)),
+            "away" | "forward" | "override" | "block" => self.before.push(words(line)),
             "at" => self.places.push(Place::read(&list)?),
             "session" => self.sessions.push((rest.to_owned(), String::new())),
             "down" => self.down.push(rest.to_owned()),

@@ -14,7 +14,7 @@ use super::network::Network;
 use super::notation::{Line, Peer, Place, Script, Spoken, Step};
 use crate::anchor::{EndpointKey, MediaEvent, MediaOrder};
 use crate::clock::{Duration, Instant, Now, Timestamp};
-use crate::config::Config;
+use crate::config::{Config, ForwardWhen};
 use crate::customer::{CustomerIndex, Entry, Kind};
 use crate::effect::Effect;
 use crate::entropy::Entropy;
@@ -769,6 +769,12 @@ impl Player {
             }
             ["away", extension] => Question::Away { extension: extension.into(), away: true, until: None },
             ["away", extension, "off"] => Question::Away { extension: extension.into(), away: false, until: None },
+            ["forward", extension, when, to] => {
+                let known = ForwardWhen::ALL.into_iter().find(|known| known.word() == when);
+                let when = known.ok_or_else(|| format!("{when:?} is no word for a forward"))?;
+                let to = (to != "off").then(|| to.to_owned());
+                Question::Forward { extension: extension.into(), when, to }
+            }
             ["block", number] => Question::Block { number: number.into(), blocked: true, note: String::new() },
             ["block", number, "off"] => Question::Block { number: number.into(), blocked: false, note: String::new() },
             ["journal", "stalls"] => {

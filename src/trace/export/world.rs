@@ -81,7 +81,7 @@ impl Copyist<'_> {
             }
             ["counter", ..] => self.setting.counters.push(line["counter ".len()..].to_owned()),
             ["chance", chance] => self.setting.chance = chance.parse().ok(),
-            ["override" | "away" | "block", ..] => {
+            ["override" | "away" | "forward" | "block", ..] => {
                 let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
                 if !later {
                     self.setting.before.push(words);
@@ -119,7 +119,11 @@ impl Copyist<'_> {
 
     /// What stands in the trace of this schedule, colleague or number says the same.
     fn is_known(&self, words: &[String]) -> bool {
-        let of = |known: &&Vec<String>| known.len() > 1 && known[..2.min(known.len())] == words[..2.min(words.len())];
+        // A colleague may forward each kind of calls elsewhere.
+        let names = if words[0] == "forward" { 3 } else { 2 };
+        let of = |known: &&Vec<String>| {
+            known.len() > 1 && known[..names.min(known.len())] == words[..names.min(words.len())]
+        };
         let said = self.lines.iter().filter_map(|line| match &line.step {
             Step::Admin(words) => Some(words),
             _ => None,
