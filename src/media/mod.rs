@@ -1,8 +1,12 @@
 //! The voice itself: packets that pass through us from one phone to another.
 //!
 //! The core decides in [`crate::anchor`]'s words; here they become sockets. [`latch`] judges whose packets are believed,
-//! [`relay`] receives and sends them, [`codec`] makes sound of them and them of sound.
+//! [`relay`] receives and sends them, [`codec`] makes sound of them and them of sound, [`digits`] finds the keys that were
+//! pressed, [`stats`] says how well it all arrived.
 
 pub mod codec;
+pub mod digits;
 pub mod latch;
 pub mod relay;
+pub mod rtp;
+pub mod stats;

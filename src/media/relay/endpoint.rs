@@ -6,7 +6,10 @@ use mio::net::UdpSocket;
 
 use crate::anchor::{Counters, EndpointKey};
 use crate::clock::{Duration, Instant};
+use crate::media::digits::Keypad;
 use crate::media::latch::Latch;
+use crate::media::rtp::Rtp;
+use crate::media::stats::{Statistics, static_clock};
 use crate::sound::Formats;
 
 /// One leg's one `m=` line.
@@ -18,6 +21,8 @@ pub(super) struct Endpoint {
     pub(super) partner: Option<usize>,
     /// What its peer and we have agreed to speak.
     pub(super) formats: Formats,
+    pub(super) keypad: Keypad,
+    pub(super) statistics: Statistics,
     pub(super) counters: Counters,
     pub(super) silence: Option<Duration>,
     pub(super) last_heard: Instant,
@@ -28,11 +33,30 @@ pub(super) struct Endpoint {
 pub(super) struct Port {
     pub(super) socket: UdpSocket,
     pub(super) latch: Latch,
-    /// Stands in [`Exchange::ready`].
+    /// Stands in the queue of those that may have packets.
     pub(super) ready: bool,
 }
 
 impl Endpoint {
+    /// Looks into an RTP packet from the peer; the key where a press begins with it.
+    pub(super) fn look_into(&mut self, packet: &[u8], now: Instant) -> Option<char> {
+        let packet = Rtp::read(packet)?;
+        if self.formats.receive_events.is_some_and(|events| events.payload == packet.kind) {
+            // The clock of events stands still while a key is pressed.
+            self.statistics.hear(&packet, None, now);
+            return self.keypad.hear(&packet);
+        }
+        let known = self.formats.receive.iter().find(|format| format.payload == packet.kind);
+        let clock = known.map(|format| format.codec.clock()).or_else(|| static_clock(packet.kind));
+        self.statistics.hear(&packet, clock, now);
+        None
+    }
+
+    /// What passed in its life.
+    pub(super) fn counted(&self) -> Counters {
+        Counters { lost: self.statistics.lost(), jitter: self.statistics.jitter(), ..self.counters }
+    }
+
     /// Where RTP was learnt elsewhere than SDP said, RTCP is probably beside it.
     pub(super) fn guess_rtcp(&mut self, side: usize) {
         let [rtp, rtcp] = &mut self.ports;

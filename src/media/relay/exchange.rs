@@ -16,7 +16,9 @@ use slab::Slab;
 use super::endpoint::{Endpoint, Port};
 use crate::anchor::{Counters, EndpointKey, MediaEvent, MediaOrder, Peer};
 use crate::clock::{Duration, Instant};
+use crate::media::digits::Keypad;
 use crate::media::latch::Latch;
+use crate::media::stats::Statistics;
 use crate::sound::Formats;
 
 /// How many packets of one port are served before the next port has its turn.
@@ -194,6 +196,11 @@ impl Exchange {
                 (self.listener)(MediaEvent::FirstPacket { endpoint: endpoint.key });
             }
             endpoint.guess_rtcp(side);
+            if side == 0
+                && let Some(digit) = endpoint.look_into(payload, now)
+            {
+                (self.listener)(MediaEvent::Digit { endpoint: endpoint.key, digit });
+            }
             let partner = endpoint.partner.and_then(|partner| self.endpoints.get(partner));
             let Some(partner) = partner.map(|partner| &partner.ports[side]) else { continue };
             let sent = partner.latch.target().is_some_and(|target| partner.socket.send_to(payload, target).is_ok());
@@ -263,6 +270,8 @@ impl Exchange {
             ports,
             partner: None,
             formats: Formats::default(),
+            keypad: Keypad::default(),
+            statistics: Statistics::default(),
             counters: Counters::default(),
             silence: None,
             last_heard: now,
@@ -301,7 +310,7 @@ impl Exchange {
         let endpoint = self.endpoints.remove(place);
         self.ready.retain(|(ready, _)| *ready != place);
         // A closed socket leaves the poll by itself.
-        let (port, counters) = (endpoint.port, endpoint.counters);
+        let (port, counters) = (endpoint.port, endpoint.counted());
         drop(endpoint);
         (self.listener)(MediaEvent::Closed { endpoint: key, port, counters });
     }
