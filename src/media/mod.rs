@@ -7,6 +7,9 @@
 pub mod codec;
 pub mod digits;
 pub mod latch;
+pub mod resample;
+pub mod tone;
+pub mod wav;
 pub mod relay;
 pub mod rtp;
 pub mod stats;

@@ -6,6 +6,8 @@
 
 mod g711;
 
+pub(super) use self::g711::{FROM_ALAW, FROM_ULAW};
+
 use std::fmt;
 
 use audio_codec::g722::{G722Decoder, G722Encoder};
