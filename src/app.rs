@@ -247,6 +247,7 @@ impl Office {
             Request::Away { extension, away, until } => Question::Away { extension: extension.into(), away, until },
             Request::Forward { extension, when, to } => Question::Forward { extension: extension.into(), when, to },
             Request::Block { number, blocked, note } => Question::Block { number, blocked, note },
+            Request::Message { file, now } => Question::Message { file: file.into(), now },
             Request::HangUp { call } => Question::HangUp { call },
         };
         // Whoever asked may be gone by then.

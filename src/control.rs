@@ -26,6 +26,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::clock::{Duration, Timestamp};
 use crate::config::ForwardWhen;
+use crate::fact::MessageState;
 use crate::hypothesis::Hypothesis;
 use crate::key::CallId;
 
@@ -89,6 +90,13 @@ pub enum Request {
         blocked: bool,
         /// In the admin's words.
         note: String,
+    },
+    /// Say what became of a message.
+    Message {
+        /// Its file, as `voicemail` prints it.
+        file: String,
+        /// Listened to, thrown away, or new again.
+        now: MessageState,
     },
     /// End a call.
     HangUp {
@@ -369,6 +377,7 @@ mod tests {
             Request::Away { extension: "12".into(), away: true, until: None },
             Request::Forward { extension: "12".into(), when: ForwardWhen::NoAnswer, to: Some("14".into()) },
             Request::Block { number: "8 916 123-45-67".into(), blocked: true, note: "rings and hangs up".into() },
+            Request::Message { file: "voicemail/sales/a.wav".into(), now: MessageState::Heard },
             Request::HangUp { call: CallId::from_bits(7) },
         ]
     }

@@ -276,9 +276,12 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// With less speech than this, in milliseconds, a message is an empty one.
+    pub const SPEECH_OF_A_MESSAGE_MS: u64 = 1_000;
+
     /// True for a message in which nobody speaks.
     pub fn is_empty(&self) -> bool {
-        self.speech_ms < 1_000
+        self.speech_ms < Recorded::SPEECH_OF_A_MESSAGE_MS
     }
 
     /// As it lies in its box.

@@ -13,11 +13,14 @@ mod explain;
 mod forward;
 mod moment;
 mod override_hours;
+mod recordings;
 mod reload;
 mod replay;
 mod serve;
 mod status;
 mod table;
+mod voicemail;
+mod words;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -63,6 +66,8 @@ enum Command {
     Reload(reload::Reload),
     Explain(explain::Explain),
     Calls(calls::Calls),
+    Recordings(recordings::Recordings),
+    Voicemail(voicemail::Voicemail),
     Contacts(contacts::Contacts),
     Replay(replay::Replay),
     Status(status::Status),
@@ -87,6 +92,8 @@ fn run(cli: Cli) -> ExitCode {
         Command::Reload(command) => command.run(&desk),
         Command::Explain(command) => command.run(&desk),
         Command::Calls(command) => command.run(&desk),
+        Command::Recordings(command) => command.run(&desk),
+        Command::Voicemail(command) => command.run(&desk),
         Command::Contacts(command) => command.run(&desk),
         Command::Replay(command) => command.run(),
         Command::Status(command) => command.run(&desk),

@@ -4,6 +4,7 @@ use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 use serde::Serialize;
 
+use super::recordings::{RecordingFilter, RecordingRow};
 use super::word::Word;
 use super::{Reader, StoreError, from_column, from_micros, to_column, to_micros};
 use crate::clock::Timestamp;
@@ -65,6 +66,10 @@ pub struct CallRow {
     pub missed: Option<MissedCause>,
     /// How long two people were connected, in milliseconds.
     pub talk_ms: u64,
+    /// How many recordings of talks there are of it, their files being there.
+    pub talks_recorded: u32,
+    /// How many messages were left in it, their files being there.
+    pub messages_left: u32,
     /// The Call-ID on the caller's side.
     pub sip_call_id: String,
 }
@@ -160,13 +165,17 @@ pub struct CallDetail {
     caller_left: bool,
     /// The call that it went on as part of, after an attended transfer.
     pub merged_into: Option<CallId>,
+    /// What was written down of it, the oldest first; also what is gone by now.
+    pub recordings: Vec<RecordingRow>,
     /// The SIP ladder, a line for each message; empty until the last leg has said goodbye.
     pub ladder: String,
 }
 
 const COLUMNS: &str = "id, began, direction, from_number, from_text, from_name, from_extension, anonymous, to_number, to_text, \
      to_name, to_extension, did, source, trunk, customer, customer_name, responsible, emergency, answered, answered_by, \
-     ended, ended_by, status, missed, talk_ms, sip_call_id";
+     ended, ended_by, status, missed, talk_ms, sip_call_id, \
+     (SELECT count(*) FROM recording WHERE call = call.id AND mailbox IS NULL AND erased IS NULL) AS talks_recorded, \
+     (SELECT count(*) FROM recording WHERE call = call.id AND mailbox IS NOT NULL AND erased IS NULL) AS messages_left";
 
 impl Reader {
     /// The calls that the filter lets through, the newest first.
@@ -188,13 +197,16 @@ impl Reader {
     /// # Errors
     /// The database cannot be read.
     pub fn call(&self, id: CallId) -> Result<Option<CallDetail>, StoreError> {
+        let recordings = RecordingFilter { call: Some(id), gone: true, ..RecordingFilter::default() };
+        let mut recordings = self.recordings(&recordings)?;
+        recordings.reverse();
         let id = to_column(id.to_bits());
         let sql = format!("SELECT {COLUMNS} FROM call WHERE id = ?1");
         let read = || -> rusqlite::Result<Option<CallDetail>> {
             let Some(row) = self.connection.query_row(&sql, params![id], call_row).optional()? else {
                 return Ok(None);
             };
-            let mut detail = CallDetail::begun(row);
+            let mut detail = CallDetail::begun(row, recordings);
             let mut facts = self.connection.prepare("SELECT at, body FROM fact WHERE call = ?1 ORDER BY seq")?;
             let facts = facts.query_map(params![id], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
             for fact in facts {
@@ -316,6 +328,8 @@ fn call_row(row: &Row<'_>) -> rusqlite::Result<CallRow> {
         status: row.get("status")?,
         missed,
         talk_ms: row.get::<_, Option<i64>>("talk_ms")?.map_or(0, from_column),
+        talks_recorded: row.get("talks_recorded")?,
+        messages_left: row.get("messages_left")?,
         sip_call_id: row.get("sip_call_id")?,
     })
 }
@@ -325,7 +339,7 @@ fn word<W: Word>(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<W>> {
 }
 
 impl CallDetail {
-    fn begun(row: CallRow) -> CallDetail {
+    fn begun(row: CallRow, recordings: Vec<RecordingRow>) -> CallDetail {
         CallDetail {
             row,
             considered: Vec::new(),
@@ -336,6 +350,7 @@ impl CallDetail {
             turns: Vec::new(),
             caller_left: false,
             merged_into: None,
+            recordings,
             ladder: String::new(),
         }
     }
@@ -469,6 +484,8 @@ mod tests {
                     status: Some(200),
                     missed: None,
                     talk_ms: 90_000,
+                    talks_recorded: 0,
+                    messages_left: 0,
                     sip_call_id: offered.sip_call_id,
                 },
                 considered: offered.considered,
@@ -505,6 +522,7 @@ mod tests {
                 }],
                 caller_left: false,
                 merged_into: None,
+                recordings: Vec::new(),
                 ladder: "provider -> us   INVITE".into(),
             }
         );

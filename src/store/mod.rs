@@ -12,12 +12,14 @@
 //! | `recover` | what a restart finds and puts right |
 //! | `calls` | the call list, and one call in full |
 //! | `taped` | one call as it can be played again |
+//! | `recordings` | what was written down of calls, and the messages among it |
 //! | `customers` | the customers, as imported |
 
 mod calls;
 mod customers;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod recordings;
 mod recover;
 mod schema;
 mod taped;
@@ -34,6 +36,7 @@ use crate::clock::Timestamp;
 
 pub use calls::{CallDetail, CallFilter, CallRow, CallState, LegRow, Talker, Turn};
 pub use customers::{CustomerRow, Imported};
+pub use recordings::{RecordingFilter, RecordingRow};
 pub use recover::{Recovered, quick_check};
 pub use taped::OnTape;
 pub use write::Writer;

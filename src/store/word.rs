@@ -1,6 +1,6 @@
 //! The words of the tables: what is one of a few is stored as its word, the same one that facts use as JSON.
 
-use crate::fact::{EndedBy, MissedCause};
+use crate::fact::{EndedBy, MessageState, MissedCause};
 use crate::route::Direction;
 
 /// One of a few, with a word for each.
@@ -47,6 +47,7 @@ words! {
         Transfer = "transfer",
         SystemFailure = "system_failure",
     }
+    MessageState { New = "new", Heard = "heard", Deleted = "deleted" }
     MissedCause {
         Abandoned = "abandoned",
         NoAnswer = "no_answer",

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, Transaction, params};
 use smallvec::{SmallVec, smallvec};
 
+use super::recordings;
 use super::word::Word;
 use super::{FILE, PATIENCE, StoreError, schema, to_column, to_micros};
 use crate::clock::Timestamp;
@@ -102,6 +103,7 @@ impl Writer {
                 .map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
             let text = std::str::from_utf8(&body).unwrap_or_default();
             insert_fact(&transaction, seq, noted, text)?;
+            recordings::follow(&transaction, noted)?;
             match &noted.fact {
                 Fact::Call(id, step) => follow(&transaction, &mut self.live, *id, noted.at, step)?,
                 other => {

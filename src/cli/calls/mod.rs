@@ -1,7 +1,6 @@
 //! `huntline calls`: the call list; `huntline calls show ID`: one call in full.
 
 mod show;
-mod words;
 
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::tz::TimeZone;
@@ -13,7 +12,7 @@ use crate::config::Site;
 use crate::key::CallId;
 use crate::store::{CallFilter, CallRow, CallState, Reader};
 
-use words::{result, span, who};
+use crate::cli::words::{result, span, who};
 
 pub(super) use show::past;
 
@@ -144,7 +143,7 @@ impl Which {
 }
 
 fn list(rows: &[CallRow], zone: &TimeZone) -> String {
-    let mut lines = vec![["BEGAN", "CALL", "KIND", "FROM", "TO", "RESULT", "TALK"].map(String::from).to_vec()];
+    let mut lines = vec![["BEGAN", "CALL", "KIND", "FROM", "TO", "RESULT", "TALK", ""].map(String::from).to_vec()];
     lines.extend(rows.iter().map(|row| {
         let kind = serde_json::to_value(row.direction).unwrap_or_default();
         vec![
@@ -155,6 +154,13 @@ fn list(rows: &[CallRow], zone: &TimeZone) -> String {
             who(&row.to),
             result(row),
             if row.answered.is_some() && row.ended.is_some() { span(row.talk_ms) } else { String::new() },
+            match (row.talks_recorded, row.messages_left) {
+                (0, 0) => "",
+                (_, 0) => "recorded",
+                (0, _) => "message",
+                _ => "recorded, message",
+            }
+            .to_owned(),
         ]
     }));
     table(&lines)

@@ -6,14 +6,14 @@ use std::io::Write as _;
 use clap::Args;
 use jiff::tz::TimeZone;
 
-use super::words::{result, span, who};
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
 use crate::cli::table::table;
+use crate::cli::words::{length, result, span, standing, who};
 use crate::clock::Timestamp;
 use crate::config::Basics;
 use crate::key::CallId;
 use crate::route::sentence;
-use crate::store::{CallDetail, OnTape, Reader};
+use crate::store::{CallDetail, OnTape, Reader, RecordingRow};
 use crate::trace::{Exported, export, read_office};
 
 /// Show one call in full: legs, talkers, reasons, and what was said on the wire.
@@ -118,6 +118,11 @@ impl CallDetail {
                 _ = writeln!(text, "  {}  {} to {until}", talker.who, self.after(talker.from));
             }
         }
+        if !self.recordings.is_empty() {
+            text.push_str("\nwritten down\n");
+            let lines: Vec<Vec<String>> = self.recordings.iter().map(|row| self.recording(row)).collect();
+            text.push_str(&table(&lines));
+        }
         if let Some(into) = self.merged_into {
             _ = writeln!(text, "\ngoes on as part of call {into}");
         }
@@ -221,6 +226,11 @@ impl CallDetail {
             })
             .collect();
         text.push_str(&table(&lines));
+    }
+
+    fn recording(&self, row: &RecordingRow) -> Vec<String> {
+        let of = row.mailbox.as_ref().map_or_else(|| "talk".into(), |mailbox| format!("message in {mailbox}"));
+        vec![format!("  {}", self.after(row.began)), of, length(row), row.file.to_string(), standing(row)]
     }
 
     /// A moment of the call, counted from its beginning: `+4.000 s`.

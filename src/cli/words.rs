@@ -1,7 +1,7 @@
-//! Calls in a few words: who, how it ended, how long.
+//! Calls and recordings in a few words: who, how it ended, how long, how it stands.
 
-use crate::fact::Party;
-use crate::store::{CallRow, CallState};
+use crate::fact::{MessageState, Party};
+use crate::store::{CallRow, CallState, RecordingRow};
 
 /// How a call ended, in a few words.
 pub(super) fn result(row: &CallRow) -> String {
@@ -43,4 +43,23 @@ pub(super) fn span(millis: u64) -> String {
         0 => format!("{}:{:02}", seconds / 60, seconds % 60),
         hours => format!("{hours}:{:02}:{:02}", seconds / 60 % 60, seconds % 60),
     }
+}
+
+/// How long a recording is.
+pub(super) fn length(row: &RecordingRow) -> String {
+    if row.ended.is_some() { span(row.length_ms) } else { "runs".into() }
+}
+
+/// How a recording stands: what somebody who wants to hear it should know.
+pub(super) fn standing(row: &RecordingRow) -> String {
+    let state = row.state.map(|state| match state {
+        MessageState::New => "new".to_owned(),
+        MessageState::Heard => "heard".to_owned(),
+        MessageState::Deleted => "deleted".to_owned(),
+    });
+    let empty = (row.empty && row.mailbox.is_some()).then(|| "empty".to_owned());
+    let lost = (row.lost_ms > 0).then(|| format!("{} ms lost", row.lost_ms));
+    let failed = row.failed.as_ref().map(|why| format!("cut off: {why}"));
+    let erased = row.erased.map(|_| format!("gone: {}", row.erased_because.as_deref().unwrap_or("erased")));
+    [state, empty, lost, failed, erased].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
