@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use huntline::clock::{Duration, Instant, Timestamp};
-use huntline::config::{Config, DeviceRule, ExtensionIx, Nothing, TrunkIx};
+use huntline::config::{Config, DeviceRule, ExtensionIx, ForwardWhen, Nothing, TrunkIx};
 use huntline::customer::{Customer, CustomerIndex, Entry, Kind};
 use huntline::entropy::Entropy;
 use huntline::fact::Fact;
@@ -38,7 +38,7 @@ proptest! {
     })]
 
     #[test]
-    fn what_explain_says_is_what_happens(tape in prop::collection::vec(any::<u16>(), 0..400)) {
+    fn what_explain_says_is_what_happens(tape in prop::collection::vec(any::<u16>(), 0..440)) {
         if let Err(difference) = explain_and_call(tape) {
             return Err(TestCaseError::fail(difference));
         }
@@ -50,8 +50,8 @@ proptest! {
 fn the_random_calls_meet_every_rule() {
     let mut chance = Entropy::seeded([3; 32], 0);
     let mut total = BTreeMap::new();
-    for _ in 0..300 {
-        let tape = (0..400).map(|_| chance.u64() as u16).collect();
+    for _ in 0..400 {
+        let tape = (0..440).map(|_| chance.u64() as u16).collect();
         for met in explain_and_call(tape).unwrap_or_else(|difference| panic!("{difference}")) {
             *total.entry(met).or_insert(0) += 1;
         }
@@ -81,6 +81,8 @@ fn the_random_calls_meet_every_rule() {
         "Closed",
         "Personal",
         "Deputy",
+        "Forwards",
+        "GoesRound",
         "Away",
         "Left",
         "OutsideHours",
@@ -101,7 +103,7 @@ fn the_random_calls_meet_every_rule() {
     ];
     let missing: Vec<&str> = rules.into_iter().filter(|rule| met(rule) == 0).collect();
     assert!(missing.is_empty(), "never met: {missing:?}\n{total:?}");
-    assert!(met("refused config") < 100, "{total:?}");
+    assert!(met("refused config") < 130, "{total:?}");
 }
 
 /// Everything about one random call.
@@ -199,6 +201,14 @@ impl Drawn {
             let until = choices.of(&[Some(later), Some(before)]);
             if choices.once_in(6) {
                 self.world.restore(Fact::Away { extension: extension.clone(), until });
+            }
+            for when in ForwardWhen::ALL {
+                if choices.once_in(8) {
+                    let colleague = (10 + choices.below(PEOPLE)).to_string();
+                    let to = choices.of(&[&*colleague, &*colleague, DIDS[0], "+4940123457", "+4312345678"]);
+                    let (extension, to) = (extension.clone(), Some(to.into()));
+                    self.world.restore(Fact::Forwarded { extension, when, to });
+                }
             }
             let calls = choices.below(3) as u32;
             let last = choices.of(&[before, at]);

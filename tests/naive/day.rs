@@ -47,6 +47,12 @@ pub enum Line {
         person: usize,
         away: bool,
     },
+    /// Somebody's calls go to another one: all (0), those that find a busy phone (1), those that nobody answers (2).
+    Forward {
+        person: usize,
+        when: usize,
+        to: Option<usize>,
+    },
     /// The hours of a schedule are set by hand, or no longer.
     Override {
         schedule: usize,
@@ -188,6 +194,11 @@ impl Line {
             },
             5 if times.choices.once_in(2) => {
                 Line::Block { caller: times.choices.below(CALLERS.len()), blocked: times.choices.below(3) == 0 }
+            }
+            9 | 10 if times.choices.once_in(2) => {
+                let to = times.choices.below(PEOPLE);
+                let to = (to != person && !times.choices.once_in(6)).then_some(to);
+                Line::Forward { person, when: times.choices.below(3), to }
             }
             6 | 7 if !registering.is_empty() => {
                 let caller = Caller::Person(times.choices.of(registering));

@@ -52,6 +52,8 @@ struct Place {
     to: To,
     rest: Vec<To>,
     last: Last,
+    /// Whose forwards, and which, were asked on the way.
+    way: Vec<(usize, usize)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -91,6 +93,8 @@ struct Call {
     placed: Placed,
     /// As the decision found it: who is absent without the rest of the day counting.
     absent: Vec<Option<Absence>>,
+    /// By person: where all calls go, those that find a busy phone, those that nobody answers.
+    forwards: Vec<[Option<usize>; 3]>,
     /// By group: the members in the order of this call.
     orders: Vec<Vec<usize>>,
     did: Option<usize>,
@@ -141,6 +145,7 @@ struct Model<'a> {
     rules: BTreeSet<&'static str>,
     registered: Vec<[bool; 2]>,
     away: Vec<bool>,
+    forwards: Vec<[Option<usize>; 3]>,
     by_hand: Vec<Option<bool>>,
     blocked: Vec<bool>,
     /// By group: how many calls have entered it.
@@ -170,6 +175,7 @@ pub fn foretell(office: &Office, day: &Day) -> Option<Foretold> {
         rules: BTreeSet::new(),
         registered: day.registered.iter().map(|phones| [*phones > 0, *phones > 1]).collect(),
         away: vec![false; PEOPLE],
+        forwards: vec![[None; 3]; PEOPLE],
         by_hand: vec![None; office.schedules.len()],
         blocked: vec![false; super::office::CALLERS.len()],
         rotation: vec![0; office.groups.len()],
@@ -244,6 +250,7 @@ impl Model<'_> {
             What::Line(Line::Register { person, phone }) => self.register(person, phone),
             What::Line(Line::Unregister { person, phone }) => self.registered[person][phone] = false,
             What::Line(Line::Away { person, away }) => self.away[person] = away,
+            What::Line(Line::Forward { person, when, to }) => self.forwards[person][when] = to,
             What::Line(Line::Override { schedule, open }) => self.by_hand[schedule] = open,
             What::Line(Line::Block { caller, blocked }) => self.blocked[caller] = blocked,
             What::Look(call) => {
@@ -289,6 +296,7 @@ impl Model<'_> {
         self.calls.push(Call {
             placed,
             absent,
+            forwards: self.forwards.clone(),
             orders,
             did: None,
             did_open,
@@ -445,6 +453,11 @@ impl Model<'_> {
 impl Model<'_> {
     /// The first destination of a list; with an empty one, what comes last.
     fn enter(&mut self, call: usize, list: Vec<To>, last: Last) {
+        self.enter_by(call, list, last, Vec::new());
+    }
+
+    /// The same, by forwards.
+    fn enter_by(&mut self, call: usize, list: Vec<To>, last: Last, mut way: Vec<(usize, usize)>) {
         let Some((to, rest)) = list.split_first() else {
             return match last {
                 Last::Operator if self.office.operator.is_empty() => self.run_out(call),
@@ -459,7 +472,16 @@ impl Model<'_> {
                 Last::Known | Last::Nothing => self.run_out(call),
             };
         };
-        let place = Place { to: *to, rest: rest.to_vec(), last };
+        // All calls of this one go to another one.
+        let mut to = *to;
+        while let To::Person(person) = to
+            && let Some(next) = self.forward(call, person, 0, &mut way)
+        {
+            self.rule("forward");
+            to = To::Person(next);
+        }
+        let to = &to;
+        let place = Place { to: *to, rest: rest.to_vec(), last, way };
         match *to {
             To::Refuse(status) => self.refuse(call, status),
             To::Plan | To::Responsible => unreachable!("not drawn here"),
@@ -482,6 +504,17 @@ impl Model<'_> {
                 }
             }
         }
+    }
+
+    /// To whom a person's calls go. Not while that person is absent, and not back to who has sent them there, or calls.
+    fn forward(&mut self, call: usize, person: usize, when: usize, way: &mut Vec<(usize, usize)>) -> Option<usize> {
+        let next = self.calls[call].forwards[person][when].filter(|_| self.calls[call].absent[person].is_none())?;
+        way.push((person, when));
+        if way.iter().any(|(who, _)| *who == next) || self.calls[call].placed.from == Caller::Person(next) {
+            self.rule("forward goes round");
+            return None;
+        }
+        Some(next)
     }
 
     fn begin(&mut self, call: usize, place: Place) {
@@ -669,6 +702,14 @@ impl Model<'_> {
                 Reason::Unreachable => 2,
             };
             return self.known_fallback(call, reason);
+        }
+        let kind = if why == Reason::Declined || why == Reason::Busy { 1 } else { 2 };
+        let mut way = Vec::new();
+        if let To::Person(person) = place.to
+            && let Some(next) = self.forward(call, person, kind, &mut way)
+        {
+            self.rule(["", "forward on busy", "forward in vain"][kind]);
+            return self.enter_by(call, vec![To::Person(next)], place.last, way);
         }
         let own = match (place.to, why) {
             (To::Group(group), _) => self.office.groups[group].then.clone(),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use huntline::anchor::{EndpointKey, MediaEvent, MediaOrder};
 use huntline::clock::{Duration, Instant, Now};
-use huntline::config::{Config, Nothing};
+use huntline::config::{Config, ForwardWhen, Nothing};
 use huntline::customer::{CustomerIndex, Entry, Kind};
 use huntline::effect::Effect;
 use huntline::entropy::Entropy;
@@ -258,6 +258,10 @@ impl<'a> Stage<'a> {
             Line::Away { person, away } => {
                 let extension = (10 + person).to_string().into();
                 self.ask(Question::Away { extension, away, until: None });
+            }
+            Line::Forward { person, when, to } => {
+                let (extension, to) = ((10 + person).to_string().into(), to.map(|to| (10 + to).to_string()));
+                self.ask(Question::Forward { extension, when: ForwardWhen::ALL[when], to });
             }
             Line::Override { schedule, open } => {
                 let schedule = format!("s{schedule}").into();
