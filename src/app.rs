@@ -83,7 +83,7 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     let post = Post::new(net.bell());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(machine)?;
     let media = post.clone();
-    let relay = Relay::start(move |event| media.input(Input::Media(event))).map_err(machine)?;
+    let relay = Relay::start(directory.clone(), move |event| media.input(Input::Media(event))).map_err(machine)?;
     let reports = post.clone();
     let journal = Journal::start(Diarist::new(writer), Pace::default(), move |report| tell(&reports, report));
     let journal = journal.map_err(machine)?;

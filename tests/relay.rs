@@ -27,7 +27,7 @@ struct Stage {
 impl Stage {
     fn new(test: u8) -> Stage {
         let (tell, events) = channel();
-        let relay = Relay::start(move |event| drop(tell.send(event))).unwrap();
+        let relay = Relay::start(std::env::temp_dir(), move |event| drop(tell.send(event))).unwrap();
         let pid = std::process::id().to_be_bytes();
         let ip = Ipv4Addr::new(127, 128 | pid[2], pid[3], test).into();
         Stage { relay, events, ip }

@@ -2,14 +2,16 @@
 //!
 //! The core decides in [`crate::anchor`]'s words; here they become sockets. [`latch`] judges whose packets are believed,
 //! [`relay`] receives and sends them, [`codec`] makes sound of them and them of sound, [`digits`] finds the keys that were
-//! pressed, [`stats`] says how well it all arrived.
+//! pressed, [`stats`] says how well it all arrived, [`record`] writes it down.
 
 pub mod codec;
 pub mod digits;
 pub mod latch;
-pub mod resample;
-pub mod tone;
-pub mod wav;
+pub mod record;
 pub mod relay;
+pub mod resample;
 pub mod rtp;
 pub mod stats;
+pub mod stopwatch;
+pub mod tone;
+pub mod wav;

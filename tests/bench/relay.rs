@@ -45,7 +45,7 @@ struct Phone {
 
 fn measure(calls: usize) {
     let (tell, events) = channel();
-    let relay = Relay::start(move |event| drop(tell.send(event))).expect("a relay");
+    let relay = Relay::start(std::env::temp_dir(), move |event| drop(tell.send(event))).expect("a relay");
     let ours = Ipv4Addr::new(127, 9, 0, 1);
     let key = |phone: usize| EndpointKey { leg: phone as u64, line: 0 };
     let phones: Arc<Vec<Phone>> = Arc::new(

@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 
 use mio::net::UdpSocket;
+use smallvec::SmallVec;
 
 use crate::anchor::{Counters, EndpointKey};
 use crate::clock::{Duration, Instant};
 use crate::media::digits::Keypad;
 use crate::media::latch::Latch;
+use crate::media::record::Tap;
 use crate::media::rtp::Rtp;
 use crate::media::stats::{Statistics, static_clock};
 use crate::sound::Formats;
@@ -23,6 +25,8 @@ pub(super) struct Endpoint {
     pub(super) formats: Formats,
     pub(super) keypad: Keypad,
     pub(super) statistics: Statistics,
+    /// The recordings that it is in.
+    pub(super) taps: SmallVec<[Tap; 1]>,
     pub(super) counters: Counters,
     pub(super) silence: Option<Duration>,
     pub(super) last_heard: Instant,
@@ -39,8 +43,11 @@ pub(super) struct Port {
 
 impl Endpoint {
     /// Looks into an RTP packet from the peer; the key where a press begins with it.
-    pub(super) fn look_into(&mut self, packet: &[u8], now: Instant) -> Option<char> {
-        let packet = Rtp::read(packet)?;
+    pub(super) fn look_into(&mut self, bytes: &[u8], now: Instant) -> Option<char> {
+        let packet = Rtp::read(bytes)?;
+        for tap in &self.taps {
+            tap.hear(bytes, &packet, &self.formats, now);
+        }
         if self.formats.receive_events.is_some_and(|events| events.payload == packet.kind) {
             // The clock of events stands still while a key is pressed.
             self.statistics.hear(&packet, None, now);

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -12,13 +13,17 @@ use hashbrown::HashMap;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
+use smallvec::SmallVec;
 
 use super::endpoint::{Endpoint, Port};
-use crate::anchor::{Counters, EndpointKey, MediaEvent, MediaOrder, Peer};
+use crate::anchor::{Counters, EndpointKey, MediaEvent, MediaOrder, Peer, TakeKey, Until};
 use crate::clock::{Duration, Instant};
 use crate::media::digits::Keypad;
 use crate::media::latch::Latch;
+use crate::media::record::Recorder;
+use crate::media::record::scribe::Folder;
 use crate::media::stats::Statistics;
+use crate::media::stopwatch::Stopwatch;
 use crate::sound::Formats;
 
 /// How many packets of one port are served before the next port has its turn.
@@ -81,18 +86,22 @@ pub(super) struct Exchange {
     /// Packets since the last tick.
     served: u64,
     buffer: Box<[u8]>,
-    clock: Clock,
+    stopwatch: Stopwatch,
+    recorder: Recorder,
 }
 
 impl Exchange {
     /// One with nothing in it, and what wakes it.
     pub(super) fn new(
+        directory: PathBuf,
         ordered: mpsc::Receiver<Order>,
         awake: Arc<AtomicBool>,
         listener: Listener,
     ) -> io::Result<(Exchange, Waker)> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?;
+        let stopwatch = Stopwatch::start();
+        let recorder = Recorder::start(Folder(directory), stopwatch, listener.clone())?;
         let exchange = Exchange {
             poll,
             ordered,
@@ -103,7 +112,8 @@ impl Exchange {
             ready: VecDeque::new(),
             served: 0,
             buffer: vec![0; DATAGRAM].into_boxed_slice(),
-            clock: Clock::start(),
+            stopwatch,
+            recorder,
         };
         Ok((exchange, waker))
     }
@@ -111,7 +121,7 @@ impl Exchange {
     /// Until it is told to stop.
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS);
-        let mut next_tick = self.clock.now() + TICK;
+        let mut next_tick = self.stopwatch.now() + TICK;
         let mut busy = false;
         loop {
             let patience = match (self.ready.is_empty(), self.endpoints.is_empty()) {
@@ -126,7 +136,7 @@ impl Exchange {
                 tracing::error!(%error, "the relay cannot wait for packets and ends");
                 return;
             }
-            let now = self.clock.now();
+            let now = self.stopwatch.now();
             if self.take_orders(now).is_break() {
                 return;
             }
@@ -242,14 +252,13 @@ impl Exchange {
                     endpoint.formats = formats;
                 }
             }
+            MediaOrder::Record { take, left, right, file, until } => {
+                self.record(take, [Some(left), right], file, until, now)
+            }
+            MediaOrder::Pause { take, paused } => self.recorder.pause(take, paused),
+            MediaOrder::EndRecord { take } => self.recorder.end(take, now),
             // Being built.
-            MediaOrder::Open { .. }
-            | MediaOrder::Play { .. }
-            | MediaOrder::Hush { .. }
-            | MediaOrder::Record { .. }
-            | MediaOrder::Pause { .. }
-            | MediaOrder::EndRecord { .. }
-            | MediaOrder::Dial { .. } => {}
+            MediaOrder::Open { .. } | MediaOrder::Play { .. } | MediaOrder::Hush { .. } | MediaOrder::Dial { .. } => {}
         }
     }
 
@@ -272,6 +281,7 @@ impl Exchange {
             formats: Formats::default(),
             keypad: Keypad::default(),
             statistics: Statistics::default(),
+            taps: SmallVec::new(),
             counters: Counters::default(),
             silence: None,
             last_heard: now,
@@ -315,6 +325,25 @@ impl Exchange {
         (self.listener)(MediaEvent::Closed { endpoint: key, port, counters });
     }
 
+    /// Has a recording of one or two endpoints begun, or go on with these.
+    fn record(&mut self, take: TakeKey, sides: [Option<EndpointKey>; 2], file: Arc<str>, until: Until, now: Instant) {
+        for (_, endpoint) in &mut self.endpoints {
+            endpoint.taps.retain(|tap| tap.take() != take);
+        }
+        let places = sides.map(|side| side.and_then(|key| self.places.get(&key).copied()));
+        let none = Formats::default();
+        let formats = [0, 1].map(|side| {
+            let formats = places[side].and_then(|place| self.endpoints.get(place)).map(|endpoint| &endpoint.formats);
+            sides[side].is_some().then_some(formats.unwrap_or(&none))
+        });
+        let Some(taps) = self.recorder.record(take, formats, file, until, now) else { return };
+        for (place, tap) in places.into_iter().zip(taps) {
+            if let Some(endpoint) = place.and_then(|place| self.endpoints.get_mut(place)) {
+                endpoint.taps.push(tap);
+            }
+        }
+    }
+
     fn look_for_silence(&mut self, now: Instant) {
         for (_, endpoint) in &mut self.endpoints {
             let patience = endpoint.silence.filter(|_| !endpoint.silent);
@@ -327,22 +356,5 @@ impl Exchange {
 
     fn find(&mut self, key: EndpointKey) -> Option<&mut Endpoint> {
         self.places.get(&key).and_then(|place| self.endpoints.get_mut(*place))
-    }
-}
-
-/// The thread's own clock, on the scale of the core's [`Instant`] but not in step with it.
-struct Clock(std::time::Instant);
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the relay is a loop of its own beside `drive`; it tells nobody the time"
-)]
-impl Clock {
-    fn start() -> Clock {
-        Clock(std::time::Instant::now())
-    }
-
-    fn now(&self) -> Instant {
-        Instant::START + self.0.elapsed()
     }
 }

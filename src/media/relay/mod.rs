@@ -15,6 +15,7 @@ mod exchange;
 mod pair;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -37,12 +38,16 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Starts a relay. `listener` hears what becomes of packets, mostly in the relay's thread; it must not block.
-    pub fn start(listener: impl Fn(MediaEvent) + Send + Sync + 'static) -> io::Result<Relay> {
+    /// Starts a relay that keeps recordings under `directory`. `listener` hears what becomes of packets and recordings,
+    /// mostly in the threads of the relay; it must not block.
+    ///
+    /// # Errors
+    /// The system has no descriptor or thread left.
+    pub fn start(directory: PathBuf, listener: impl Fn(MediaEvent) + Send + Sync + 'static) -> io::Result<Relay> {
         let awake = Arc::new(AtomicBool::new(false));
         let (orders, ordered) = mpsc::channel();
         let listener: Listener = Arc::new(listener);
-        let (exchange, waker) = Exchange::new(ordered, awake.clone(), listener.clone())?;
+        let (exchange, waker) = Exchange::new(directory, ordered, awake.clone(), listener.clone())?;
         let thread = std::thread::Builder::new().name("relay".into()).spawn(move || exchange.run())?;
         Ok(Relay { orders, waker, awake, listener, thread: Some(thread) })
     }
