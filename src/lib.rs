@@ -32,6 +32,7 @@
 //! | | [`hypothesis`] | a call that did not happen, for `explain` |
 //! | 7 | [`sound`] | what we say ourselves, and in which codec |
 //! | | [`anchor`] | media ports and what is ordered of the relay |
+//! | | [`ivr`] | what the router itself says to a caller, and what it makes of keys |
 //! | | [`tape`] | what a call heard, said and saw, to be played again |
 //! | | [`fact`] | what happened, in the past tense |
 //! | | [`effect`] | what the core asks of the world |
@@ -67,6 +68,8 @@
 //! - **Means**: what a leg acts with. **House**: the call's view of the switch. **Census**: what there is, counted.
 //! - **Sound**: something to be played: a **Prompt** (words), a **Tone**, a recording. **Play**: one order to play. **Take**: one
 //!   recording while it runs; afterwards its file names it. **Formats**: what one peer and we have agreed to speak.
+//! - **Conversation**: what the router itself says to a caller, and hears (IVR). **Hosting**: a caller hears us while phones ring;
+//!   **serving**: the router has taken the call.
 //! - **Tape**: what is kept of a call so that it can be exported as a trace; its **parties** are the sides that spoke.
 //! - **Fork**: one early dialog of an INVITE of ours. **Diverter**: whose phone sent a call elsewhere (302).
 //! - **Subscription**: somebody's lamp. **Sight**: one call as a lamp shows it. **Waiting**: messages in a box. **Crossing**: what
@@ -111,6 +114,7 @@ pub mod hypothesis;
 // Floor 7, the call: its media as ports and orders, its life as facts.
 pub mod sound;
 pub mod anchor;
+pub mod ivr;
 pub mod tape;
 pub mod fact;
 pub mod effect;

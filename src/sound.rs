@@ -1,6 +1,8 @@
 //! What we say ourselves, and in which codec each peer wants to hear it: the words between the core, which decides that a
 //! caller hears a greeting, and the edge, which has its samples.
 
+pub mod session;
+
 use std::sync::Arc;
 
 use smallvec::SmallVec;

@@ -4,17 +4,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use huntline::anchor::{PlayKey, TakeKey, Until};
 use huntline::call::{
     Call, LegEvent, LegOrder, Legs, Refused, Replaced, StopReason, TransferAsked, TrunkUnfit, Ways, Why,
 };
 use huntline::clock::{Duration, Instant, Timestamp};
 use huntline::config::{Config, ExtensionIx, ForwardWhen, GroupIx, Nothing, TrunkIx};
-use huntline::fact::{Alarm, CallFact, MissedCause, Offered, Party, Rung, Whom};
+use huntline::fact::{Alarm, CallFact, MissedCause, Offered, Party, RecordingOf, Rung, Whom};
 use huntline::key::{Arena, CallId, LegKey, OfLeg};
 use huntline::route::{
     Availability, Caller, Destined, DialPlan, Direction, Idle, Origin, Presence, Reason, RoutePlan, Situation,
     come_back, decide,
 };
+use huntline::sound::Sound;
 use huntline::state::State;
 
 const OFFICE: &str = r#"
@@ -146,14 +148,23 @@ fn a_number_outside_goes_from_trunk_to_trunk_until_one_has_an_opinion() {
 }
 
 #[test]
-fn hold_is_carried_across_and_noted_once_it_is_agreed_on() {
+fn who_is_held_hears_music_and_hold_is_noted_once_it_is_agreed_on() {
     let mut story = Story::begin("+493012340");
     story.hear(1, LegEvent::Answered(session("b")));
     story.take();
     story.hear(0, LegEvent::Reoffered { session: session("a"), hold: true });
+    assert_eq!(story.take(), ["0: Host(true)"], "we answer in the other one's place");
+    story.hear(0, LegEvent::Hosted);
+    assert_eq!(story.take(), ["0 held true", "1: Play([Tone(Music)])"]);
+    story.hear(0, LegEvent::Reoffered { session: session("a"), hold: false });
     assert_eq!(story.take(), ["1: Reoffer(a)"]);
     story.hear(1, LegEvent::Reanswered(session("b")));
-    assert_eq!(story.take(), ["0 held true", "0: AcceptReoffer(b)", "bridge 0 1"]);
+    assert_eq!(story.take(), ["0 held false", "0: AcceptReoffer(b)", "bridge 0 1"]);
+    story.hear(0, LegEvent::Reoffered { session: session("a"), hold: true });
+    story.hear(0, LegEvent::Unhosted(session("a")));
+    assert_eq!(story.take(), ["0: Host(true)", "1: Reoffer(a)"], "where we cannot, the phone is told");
+    story.hear(1, LegEvent::Reanswered(session("b")));
+    assert_eq!(story.take(), ["0 held true", "0: AcceptReoffer(b)", "bridge 0 1", "1: Play([Tone(Music)])"]);
     story.hear(0, LegEvent::Reoffered { session: session("a"), hold: false });
     assert_eq!(story.take(), ["1: Reoffer(a)"]);
     story.hear(1, LegEvent::ReofferRefused(488));
@@ -171,7 +182,15 @@ fn who_is_handed_on_waits_meets_the_new_one_and_hears_another_offer_after_glare(
     let told = story.take();
     assert_eq!(
         told,
-        ["1: AcceptTransfer", "1: TransferNews(100)", "1 transfers to 14", "talked 12", "serves 0", "14 rung as 3"]
+        [
+            "1: AcceptTransfer",
+            "1: TransferNews(100)",
+            "1 transfers to 14",
+            "talked 12",
+            "serves 0",
+            "0: Play([Tone(Music)])",
+            "14 rung as 3"
+        ]
     );
     story.hear(1, LegEvent::Ended(Why::default()));
     story.hear(3, LegEvent::Answered(session("d")));
@@ -203,7 +222,11 @@ fn whom_nobody_takes_over_comes_back_and_is_missed_in_the_end() {
     story.hear(1, LegEvent::Ended(Why::default()));
     story.take();
     story.hear(4, refused(486));
-    assert_eq!(story.take(), ["4 dropped 486", "12 rung as 5"], "who transferred is rung back");
+    assert_eq!(
+        story.take(),
+        ["4 dropped 486", "0: Play([Tone(Music)])", "12 rung as 5"],
+        "who transferred is rung back"
+    );
     story.hear(5, refused(603));
     assert_eq!(story.take(), ["5 dropped 603", "0: End", "ended 480 missed Rejected"]);
 }
@@ -340,6 +363,9 @@ impl Legs for House {
             LegOrder::Ring(session) => format!("{leg}: Ring({})", text(&session)),
             LegOrder::Progress(session) => format!("{leg}: Progress({})", text(&session)),
             LegOrder::Answer(session) => format!("{leg}: Answer({})", text(&session)),
+            LegOrder::Host { answer } => format!("{leg}: Host({answer})"),
+            LegOrder::Play { sounds, .. } => format!("{leg}: Play({sounds:?})"),
+            LegOrder::Hush => format!("{leg}: Hush"),
             LegOrder::Refuse { status, .. } => format!("{leg}: Refuse({status})"),
             LegOrder::Cancel(StopReason::CompletedElsewhere) => format!("{leg}: Cancel(CompletedElsewhere)"),
             LegOrder::Cancel(why) => format!("{leg}: Cancel({why:?})"),
@@ -356,6 +382,17 @@ impl Legs for House {
             LegOrder::Introduce(_) => format!("{leg}: Introduce"),
         });
     }
+
+    fn play(&mut self, leg: LegKey, sounds: &[Sound], repeat: bool) -> PlayKey {
+        self.order(leg, LegOrder::Play { play: PlayKey(0), sounds: sounds.into(), repeat });
+        PlayKey(0)
+    }
+
+    fn record(&mut self, _: LegKey, _: Option<LegKey>, _: RecordingOf, _: Until) -> Option<TakeKey> {
+        None
+    }
+
+    fn end_record(&mut self, _: TakeKey) {}
 
     fn bridge(&mut self, one: LegKey, other: LegKey) {
         let (one, other) = (self.name(one), self.name(other));

@@ -93,12 +93,12 @@ fn the_random_calls_meet_every_rule() {
         "NoFreeTrunk",
         "FallsTo",
         "AlreadyTried",
-        "NotAvailableYet",
         "Is",
         "Rings",
         "Dials",
         "Stops",
         "GivesUp",
+        "Taken",
         "Ends",
     ];
     let missing: Vec<&str> = rules.into_iter().filter(|rule| met(rule) == 0).collect();
@@ -135,7 +135,11 @@ fn explain_and_call(tape: Vec<u16>) -> Result<BTreeSet<String>, String> {
     let began = drawn.world.now.mono;
     drawn.world.call(call.from.clone(), &call.user, &call.target, &call.headers);
     let end = said.timetable.last().map_or(LONG, |moment| moment.after_ms + 5_000);
-    let ends = said.timetable.iter().flat_map(|moment| &moment.what).any(|what| matches!(what, Happening::Ends(_)));
+    let ends = said
+        .timetable
+        .iter()
+        .flat_map(|moment| &moment.what)
+        .any(|what| matches!(what, Happening::Ends(_) | Happening::Taken(_)));
     drawn.world.pass(Duration::from_millis(if ends { end } else { LONG }));
     drawn.compare(&said, &live, began).map_err(|why| {
         let typed = &drawn.typed;
@@ -386,7 +390,10 @@ impl Drawn {
                     expected.extend(dialled.take().map(|trunk| (at, Seen::GivesUp(trunk))));
                 }
                 Happening::Ends(status) => expected.push((at, Seen::Ends(*status))),
-                Happening::Because(_) => {}
+                // A box answers; an announcement is early media, and its end is the call's.
+                Happening::Taken(by) if by.starts_with("voicemail:") => expected.push((at, Seen::Ends(200))),
+                Happening::Taken(_) => expected.push((at, Seen::Ends(480))),
+                Happening::Greets(_) | Happening::Because(_) => {}
             }
         }
         expected
@@ -483,5 +490,7 @@ fn met(said: &Answer, world: &World) -> BTreeSet<String> {
         _ => None,
     });
     let seen = world.seen.iter().map(|(_, seen)| name(format!("{seen:?}")));
-    reasons.chain(walked).map(|reason| name(format!("{reason:?}"))).chain(seen).collect()
+    let taken = said.timetable.iter().flat_map(|moment| &moment.what).any(|what| matches!(what, Happening::Taken(_)));
+    let taken = taken.then(|| "Taken".to_owned());
+    reasons.chain(walked).map(|reason| name(format!("{reason:?}"))).chain(seen).chain(taken).collect()
 }

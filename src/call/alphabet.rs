@@ -6,12 +6,14 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::named::Named;
+use crate::anchor::{PlayKey, TakeKey, Until};
 use crate::clock::{Duration, Timestamp};
 use crate::config::{ExtensionIx, ForwardWhen, GroupIx, TrunkIx};
-use crate::fact::{Alarm, CallFact, Rung};
+use crate::fact::{Alarm, CallFact, RecordingOf, Rung};
 use crate::key::{Flow, LegKey};
 use crate::route::{DialPlan, Presence, Reason, RoutePlan};
 use crate::sip::header::Replaces;
+use crate::sound::Sound;
 
 /// A session description as the peer sent it (SDP, RFC 8866), before our own addresses are put in.
 pub type Session = Bytes;
@@ -48,6 +50,15 @@ pub enum LegEvent {
     Acknowledged(Option<Session>),
     /// Something to be carried across untouched (INFO).
     Passed(Passed),
+    /// What was ordered with [`LegOrder::Host`] stands: from now on the peer hears what is played to it.
+    Hosted,
+    /// It cannot be: no codec of ours, or no media of ours at all. Where that was asked of us within a talk
+    /// ([`LegEvent::Reoffered`]), the session that the peer offers.
+    Unhosted(Option<Session>),
+    /// The peer has heard all of this [`LegOrder::Play`].
+    Played(PlayKey),
+    /// The peer has pressed a key: an RTP event (RFC 4733).
+    Digit(char),
     /// The peer wants the one it talks with to talk with somebody else (REFER).
     TransferAsked(TransferAsked),
     /// The peer is gone: BYE, CANCEL, or lost.
@@ -114,6 +125,33 @@ pub struct Replaced {
     pub from_tag: Box<str>,
 }
 
+impl Passed {
+    /// The key that was pressed, where this says so: `application/dtmf-relay` (`Signal=5`) or `application/dtmf` (`5`).
+    pub fn digit(&self) -> Option<char> {
+        let kind = self.content_type.split(|byte| *byte == b';').next()?.trim_ascii();
+        let body = std::str::from_utf8(&self.body).ok()?;
+        let key = if kind.eq_ignore_ascii_case(b"application/dtmf-relay") {
+            let named = |line: &'_ str| {
+                line.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+            };
+            body.lines().filter_map(named).find(|(name, _)| name.eq_ignore_ascii_case("signal"))?.1
+        } else if kind.eq_ignore_ascii_case(b"application/dtmf") {
+            body.trim().to_owned()
+        } else {
+            return None;
+        };
+        match key.as_str() {
+            "10" => Some('*'),
+            "11" => Some('#'),
+            key => {
+                let mut keys = key.chars();
+                let first = keys.next()?.to_ascii_uppercase();
+                (keys.next().is_none() && matches!(first, '0'..='9' | '*' | '#' | 'A'..='D')).then_some(first)
+            }
+        }
+    }
+}
+
 impl Replaced {
     /// As a Replaces header says it.
     pub fn view(&self) -> Replaces<'_> {
@@ -130,6 +168,23 @@ pub enum LegOrder {
     Progress(Option<Session>),
     /// To the caller: answered.
     Answer(Option<Session>),
+    /// The peer talks with us: a caller gets our own session, early (183) or with `answer` for good (200); what a talker
+    /// offers anew is answered by us, and nobody else learns of it.
+    Host {
+        /// A caller is answered.
+        answer: bool,
+    },
+    /// The peer hears these, and nobody else, until something else is ordered.
+    Play {
+        /// Names this order.
+        play: PlayKey,
+        /// What.
+        sounds: Arc<[Sound]>,
+        /// From the beginning again, until something else is ordered.
+        repeat: bool,
+    },
+    /// Nothing is played any more.
+    Hush,
     /// To the caller: a final refusal.
     Refuse {
         /// The final status.
@@ -214,6 +269,13 @@ pub trait Legs {
     fn forwarded(&mut self, by: ExtensionIx, when: ForwardWhen, outside: bool);
     /// Gives a leg an order.
     fn order(&mut self, leg: LegKey, order: LegOrder);
+    /// Plays something to a leg's peer, by [`LegOrder::Play`].
+    fn play(&mut self, leg: LegKey, sounds: &[Sound], repeat: bool) -> PlayKey;
+    /// Writes down what a leg's peer says, and on the right channel what another's does; `None` where their media does not
+    /// pass us.
+    fn record(&mut self, left: LegKey, right: Option<LegKey>, of: RecordingOf, until: Until) -> Option<TakeKey>;
+    /// Enough is written down; what became of it is heard by `Call::hear_take`.
+    fn end_record(&mut self, take: TakeKey);
     /// Joins the media of two legs, each with no one else.
     fn bridge(&mut self, one: LegKey, other: LegKey);
     /// A group begins to ring for this call: whose turn is first may move.

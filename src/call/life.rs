@@ -16,6 +16,7 @@
 mod divert;
 mod outside;
 mod pickup;
+mod serve;
 mod transfer;
 
 use std::sync::Arc;
@@ -25,11 +26,13 @@ use smallvec::SmallVec;
 use super::alphabet::{LegEvent, LegOrder, Legs, Refused, Session, StopReason, Why};
 use super::handed::{Meeting, News, Transfer};
 use super::party::{Branch, Failures, Party, Tally};
+use super::served::{Hosting, Serving};
 use crate::clock::{Duration, Instant, Timestamp};
 use crate::config::{Config, Destination, ExtensionIx};
 use crate::fact::{CallFact, Ended, EndedBy, MissedCause, Offered, Rung};
 use crate::key::{CallId, LegKey};
 use crate::route::{Direction, Ending, Failed, Order, Reason, RingPlan, RoutePlan, Step, Walk};
+use crate::sound::{Sound, Tone};
 
 /// A call in progress. It keeps the configuration under which it began.
 #[derive(Debug)]
@@ -47,6 +50,12 @@ pub struct Call {
     /// Legs that were told to stop, with whom they rang: what they say last may still count.
     stopped: SmallVec<[(LegKey, ExtensionIx); 4]>,
     early: Option<LegKey>,
+    /// What the caller hears from ourselves while phones ring.
+    hosting: Option<Hosting>,
+    /// The caller's trunk cuts early media: whoever is to hear us is answered.
+    answers: bool,
+    /// The caller has heard nothing yet; when that becomes too long.
+    quiet: Option<Instant>,
     /// Who wants to hold the other one, or to talk on, and has no answer yet.
     wish: Option<(LegKey, bool)>,
     rang: bool,
@@ -71,8 +80,13 @@ enum Stage {
         /// Who holds: the caller, the one who answered.
         held: [bool; 2],
     },
+    /// The router itself talks with the caller.
+    Serving(Box<Serving>),
     Over,
 }
+
+/// Nobody listens to nothing for longer than this (A17): then it rings, whatever the phones say.
+const QUIET: Duration = Duration::from_secs(1);
 
 impl Call {
     /// Begins to follow `plan` for the caller. The first fact, `offered`, gets the reasons that the first steps of the
@@ -97,6 +111,8 @@ impl Call {
         });
         let employee = offered.from.extension.as_ref().filter(|_| offered.direction != Direction::Inbound);
         let extension = employee.and_then(|number| config.extension_by_number(number));
+        let trunk = offered.trunk.as_ref().and_then(|trunk| config.trunk_by_name(trunk));
+        let answers = trunk.is_some_and(|trunk| config.trunk(trunk).answer);
         let customer_calls = offered.direction == Direction::Inbound && offered.from.extension.is_none();
         let mut call = Call {
             id,
@@ -111,6 +127,9 @@ impl Call {
             branches: SmallVec::new(),
             stopped: SmallVec::new(),
             early: None,
+            hosting: None,
+            answers,
+            quiet: None,
             wish: None,
             rang: false,
             tally: SmallVec::new(),
@@ -162,17 +181,25 @@ impl Call {
 
     /// When [`Call::due`] wants to be called.
     pub fn deadline(&self) -> Option<Instant> {
-        if !self.is_ringing() {
-            return self.meeting.as_ref().and_then(|meeting| meeting.again());
+        match &self.stage {
+            Stage::Ringing => {
+                let silent = self.branches.iter().filter_map(Branch::deadline);
+                silent.chain(self.walk.deadline()).chain(self.quiet).min()
+            }
+            Stage::Serving(serving) => serving.wake,
+            Stage::Talking { .. } | Stage::Over => self.meeting.as_ref().and_then(|meeting| meeting.again()),
         }
-        let silent = self.branches.iter().filter_map(Branch::deadline);
-        silent.chain(self.walk.deadline()).min()
     }
 
     /// A time that [`Call::deadline`] named has come.
     pub fn due(&mut self, now: Instant, legs: &mut dyn Legs) {
-        if !self.is_ringing() {
-            return self.meet_again(now, legs);
+        match self.stage {
+            Stage::Ringing => {}
+            Stage::Serving(_) => return self.served_is_due(now, legs),
+            Stage::Talking { .. } | Stage::Over => return self.meet_again(now, legs),
+        }
+        if self.quiet.take_if(|at| *at <= now).is_some() {
+            self.ring_back(None, legs);
         }
         while let Some(at) = self.branches.iter().position(|branch| branch.deadline().is_some_and(|at| at <= now)) {
             self.is_silent(at, now, legs);
@@ -213,8 +240,9 @@ impl Call {
     }
 
     /// Ends the call from our side: an admin, a drain deadline, overload.
-    pub fn end(&mut self, status: u16, legs: &mut dyn Legs) {
+    pub fn end(&mut self, status: u16, now: Instant, legs: &mut dyn Legs) {
         match self.stage {
+            Stage::Serving(_) => self.end_serving(now, legs),
             Stage::Ringing => self.refuse(status, None, EndedBy::Router, legs),
             Stage::Talking { with, .. } => {
                 legs.order(self.caller.leg, LegOrder::End(Why::default()));
@@ -228,15 +256,16 @@ impl Call {
     /// One of the call's legs says something.
     pub fn hear(&mut self, leg: LegKey, event: LegEvent, now: Instant, legs: &mut dyn Legs) {
         match self.stage {
-            Stage::Ringing if leg == self.caller.leg => self.hear_caller_while_ringing(event, legs),
+            Stage::Ringing if leg == self.caller.leg => self.hear_caller_while_ringing(event, now, legs),
             Stage::Ringing if self.is_transferrer(leg) => self.hear_transferrer(event, legs),
             Stage::Ringing => self.hear_branch(leg, event, now, legs),
             Stage::Talking { with, .. } if leg == self.caller.leg => {
                 self.hear_talker(self.caller, with, event, now, legs);
             }
             Stage::Talking { with, .. } if leg == with.leg => self.hear_talker(with, self.caller, event, now, legs),
+            Stage::Serving(_) if leg == self.caller.leg => self.hear_served(event, now, legs),
             // A loser's last words: the leg itself acknowledges and hangs up what comes too late.
-            Stage::Talking { .. } | Stage::Over => match event {
+            Stage::Talking { .. } | Stage::Serving(_) | Stage::Over => match event {
                 LegEvent::Answered(_) => legs.order(leg, LegOrder::End(Why::default())),
                 LegEvent::Reoffered { .. } => legs.order(leg, LegOrder::RefuseReoffer(481)),
                 LegEvent::TransferAsked(_) => legs.order(leg, LegOrder::RefuseTransfer(481)),
@@ -245,7 +274,7 @@ impl Call {
         }
     }
 
-    fn hear_caller_while_ringing(&mut self, event: LegEvent, legs: &mut dyn Legs) {
+    fn hear_caller_while_ringing(&mut self, event: LegEvent, now: Instant, legs: &mut dyn Legs) {
         match event {
             LegEvent::Ended(why) => {
                 self.stop_branches(|_| true, StopReason::CallerGone, legs);
@@ -253,6 +282,14 @@ impl Call {
                 self.end_transfer(487, legs);
                 let (by, status) = (self.ended_by(self.caller, &why), if self.is_up { 200 } else { 487 });
                 self.over(by, status, Some(MissedCause::Abandoned), legs);
+            }
+            LegEvent::Hosted | LegEvent::Unhosted(None) | LegEvent::Played(_) | LegEvent::Acknowledged(_) => {
+                self.hear_hosted(&event, now, legs);
+            }
+            LegEvent::Unhosted(Some(_)) => legs.order(self.caller.leg, LegOrder::RefuseReoffer(491)),
+            // Who hears us has agreed with us, and does so again.
+            LegEvent::Reoffered { .. } if self.is_hosted() && self.is_up => {
+                legs.order(self.caller.leg, LegOrder::Host { answer: true });
             }
             // Whom a transfer left has agreed with nobody new yet.
             LegEvent::Reoffered { .. } if self.early.is_none() || self.is_up => {
@@ -271,8 +308,17 @@ impl Call {
             | LegEvent::Refused(_)
             | LegEvent::Redirected(_)
             | LegEvent::ReofferWithdrawn
-            | LegEvent::Acknowledged(_)
+            | LegEvent::Digit(_)
             | LegEvent::Passed(_) => {}
+        }
+    }
+
+    /// To the caller: it rings. Who hears us hears that from us.
+    fn ring_back(&mut self, session: Option<Session>, legs: &mut dyn Legs) {
+        let first = !std::mem::replace(&mut self.rang, true);
+        self.quiet = None;
+        if self.hosting.is_none() && (first || session.is_some()) {
+            legs.order(self.caller.leg, LegOrder::Ring(session));
         }
     }
 
@@ -290,13 +336,12 @@ impl Call {
                     legs.note(CallFact::Ringing { leg: self.branches[at].number });
                 }
                 let session = self.early_session(leg, session, legs);
-                if session.is_some() || !std::mem::replace(&mut self.rang, true) {
-                    legs.order(self.caller.leg, LegOrder::Ring(session));
-                }
+                self.ring_back(session, legs);
             }
             LegEvent::Progress(session) => {
                 self.branches[at].reached();
                 if let Some(session) = self.early_session(leg, session, legs) {
+                    self.quiet = None;
                     legs.order(self.caller.leg, LegOrder::Progress(Some(session)));
                 }
             }
@@ -317,6 +362,10 @@ impl Call {
             | LegEvent::Reanswered(_)
             | LegEvent::ReofferRefused(_)
             | LegEvent::Acknowledged(_)
+            | LegEvent::Hosted
+            | LegEvent::Unhosted(_)
+            | LegEvent::Played(_)
+            | LegEvent::Digit(_)
             | LegEvent::TransferAsked(_)
             | LegEvent::Passed(_) => {}
         }
@@ -339,7 +388,8 @@ impl Call {
 
     /// Early media of one branch at a time: the first that sends a session is the one that the caller hears.
     fn early_session(&mut self, leg: LegKey, session: Option<Session>, legs: &mut dyn Legs) -> Option<Session> {
-        let session = session?;
+        // Who hears a greeting hears it to its end.
+        let session = session.filter(|_| self.hosting.is_none())?;
         if *self.early.get_or_insert(leg) != leg {
             return None;
         }
@@ -369,6 +419,7 @@ impl Call {
     fn won(&mut self, with: Party, legs: &mut dyn Legs) {
         legs.bridge(self.caller.leg, with.leg);
         self.is_up = true;
+        self.hosting = None;
         self.walk.answered();
         self.stage = Stage::Talking { with, since: legs.wall(), held: [false; 2] };
         legs.note(CallFact::Answered { leg: with.number, human: true });
@@ -442,6 +493,9 @@ impl Call {
                         rung.push(ring);
                     }
                     let full = self.ring_mobiles(extension, now, &mut rung, legs);
+                    if rung.len() > before && !self.rang && !self.is_up {
+                        self.quiet.get_or_insert(now + QUIET);
+                    }
                     if rung.len() == before {
                         self.failures.full |= full;
                         self.failures.unreachable = true;
@@ -453,6 +507,17 @@ impl Call {
                         && let Some((by, when)) = entered.forwarded().by
                     {
                         legs.forwarded(by, when, matches!(entered, Step::Dial(_)));
+                    }
+                    let greeting = self.plan.greeting.clone().filter(|(at, _)| *at == step);
+                    if let Some((_, prompt)) = greeting {
+                        self.greet(&prompt, legs);
+                    }
+                    if let Some(Step::Greet { prompt, .. }) = self.plan.step(step) {
+                        let prompt = prompt.clone();
+                        self.greet(&prompt, legs);
+                        if self.hosting.is_none() {
+                            self.walk.greeted(now, legs.presence(), &mut orders);
+                        }
                     }
                     if let Some(Step::Ring(RingPlan { destination: Destination::Group(group), .. })) =
                         self.plan.step(step)
@@ -488,6 +553,9 @@ impl Call {
     }
 
     fn finish(&mut self, ending: &Ending, now: Instant, legs: &mut dyn Legs) {
+        if let Some(conversation) = self.conversation(ending) {
+            return self.begin_to_serve(ending, conversation, now, legs);
+        }
         match self.transfer {
             Some(_) => self.nobody_took_over(ending.status(), now, legs),
             None => self.refuse(ending.status(), None, EndedBy::Router, legs),
@@ -559,6 +627,19 @@ impl Call {
                 self.over(by, 200, None, legs);
             }
             LegEvent::TransferAsked(asked) => self.transfer_asked(who, with, &asked, now, legs),
+            // Who holds is answered by us, and the other one hears music.
+            LegEvent::Reoffered { session: Some(_), hold: true } => {
+                legs.order(leg, LegOrder::Host { answer: true });
+            }
+            LegEvent::Hosted => {
+                if self.note_hold(leg, true, legs) {
+                    legs.play(other, &[Sound::Tone(Tone::Music)], true);
+                }
+            }
+            // Where we cannot speak in their place, the other one's phone is told.
+            LegEvent::Unhosted(session @ Some(_)) => {
+                self.carry_across(leg, other, LegEvent::Reoffered { session, hold: true }, legs);
+            }
             event => self.carry_across(leg, other, event, legs),
         }
     }
@@ -582,6 +663,7 @@ impl Call {
                 legs.order(other, LegOrder::AcceptReoffer(session));
                 // What the offer added has no partner yet.
                 legs.bridge(leg, other);
+                self.play_music(legs);
             }
             LegEvent::ReofferRefused(status) => {
                 self.wish = None;
@@ -598,18 +680,33 @@ impl Call {
             | LegEvent::Answered(_)
             | LegEvent::Refused(_)
             | LegEvent::Redirected(_)
+            | LegEvent::Hosted
+            | LegEvent::Unhosted(_)
+            | LegEvent::Played(_)
+            | LegEvent::Digit(_)
             | LegEvent::TransferAsked(_)
             | LegEvent::Ended(_) => {}
         }
     }
 
-    fn note_hold(&mut self, leg: LegKey, hold: bool, legs: &mut dyn Legs) {
-        if let Stage::Talking { with, held, .. } = &mut self.stage {
-            let (number, side) =
-                if leg == self.caller.leg { (self.caller.number, &mut held[0]) } else { (with.number, &mut held[1]) };
-            if std::mem::replace(side, hold) != hold {
-                legs.note(CallFact::Held { leg: number, held: hold });
-            }
+    /// True where that is news.
+    fn note_hold(&mut self, leg: LegKey, hold: bool, legs: &mut dyn Legs) -> bool {
+        let Stage::Talking { with, held, .. } = &mut self.stage else { return false };
+        let (number, side) =
+            if leg == self.caller.leg { (self.caller.number, &mut held[0]) } else { (with.number, &mut held[1]) };
+        let news = std::mem::replace(side, hold) != hold;
+        if news {
+            legs.note(CallFact::Held { leg: number, held: hold });
+        }
+        news
+    }
+
+    /// Whoever is held (still) hears music.
+    fn play_music(&mut self, legs: &mut dyn Legs) {
+        let Stage::Talking { with, held, .. } = self.stage else { return };
+        let sides = [(held[0], with.leg), (held[1], self.caller.leg)];
+        for (_, other) in sides.into_iter().filter(|(held, _)| *held) {
+            legs.play(other, &[Sound::Tone(Tone::Music)], true);
         }
     }
 

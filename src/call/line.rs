@@ -11,6 +11,7 @@ use super::ladder::Ladder;
 use super::life::Call;
 use crate::clock::Deadline;
 use crate::config::{Config, ExtensionIx};
+use crate::fact::Party;
 use crate::key::{CallId, LegKey, TapeKey};
 use crate::route::{Caller, Direction};
 use crate::sip::HeaderName;
@@ -24,6 +25,8 @@ pub struct Line {
     pub call: Option<Call>,
     /// The configuration under which it began.
     pub config: Arc<Config>,
+    /// Who called, for the record.
+    pub from: Party,
     /// What the caller asked for.
     pub offer: Offer,
     /// What is offered instead for one whom a transfer left.

@@ -123,6 +123,8 @@ pub struct Means {
     pub streams: Streams,
     /// Facts noted so far.
     pub noted: u64,
+    /// Plays ordered so far.
+    pub plays: u64,
     /// Messages noted so far, to keep the order of a ladder.
     pub messages: u32,
     /// Dialogs that began in this reaction, for the tapes of their calls.
@@ -184,6 +186,7 @@ impl Means {
             dialogs: HashMap::default(),
             streams: Streams::default(),
             noted: 0,
+            plays: 0,
             messages: 0,
             opened: Vec::new(),
             writer: Writer::default(),

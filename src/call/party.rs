@@ -77,6 +77,11 @@ pub(super) struct Failures {
 }
 
 impl Failures {
+    /// Nothing has failed.
+    pub(super) fn is_nothing(self) -> bool {
+        !(self.no_answer || self.declined || self.busy || self.unreachable || self.full)
+    }
+
     pub(super) fn count(&mut self, failed: Failed) {
         match failed {
             Failed::Busy => self.busy = true,

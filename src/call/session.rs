@@ -11,6 +11,7 @@ use crate::effect::Effect;
 use crate::key::{Flow, LegKey};
 use crate::sip::anew::with_lines_of;
 use crate::sip::sdp::{BadSdp, OurOrigin, Sdp};
+use crate::sound::session;
 
 /// How many m= lines of one leg are anchored; a session with more is refused (488).
 pub const MAX_LINES: usize = 8;
@@ -26,6 +27,8 @@ pub struct Anchor {
     /// What the peer has said of itself last.
     heard: Option<Session>,
     id: u64,
+    /// We speak with the peer ourselves: its media passes us whatever the config says.
+    hosted: bool,
 }
 
 /// A session that a peer was told, and its version.
@@ -97,7 +100,7 @@ impl Anchor {
             None => session,
         };
         let sdp = Sdp::read(session)?;
-        if means.config.media.mode == MediaMode::Direct {
+        if self.is_direct(means) {
             self.told = Some((0, Bytes::copy_from_slice(session)));
             return Ok(session.clone());
         }
@@ -118,7 +121,54 @@ impl Anchor {
         self.version += 1;
         let told = tell(self.version);
         self.told = Some((self.version, told.clone()));
+        self.agree(leg, means);
         Ok(told)
+    }
+
+    /// What goes directly from phone to phone passes no port of ours.
+    fn is_direct(&self, means: &Means) -> bool {
+        means.config.media.mode == MediaMode::Direct && !self.hosted
+    }
+
+    /// The session with which we answer what the peer offers, or offer something ourselves; from here on its media passes us.
+    ///
+    /// # Errors
+    /// See [`Unfit`].
+    pub fn host(
+        &mut self,
+        leg: LegKey,
+        offered: Option<&Session>,
+        flow: &Flow,
+        means: &mut Means,
+    ) -> Result<Option<Session>, Unfit> {
+        let ours = match offered {
+            Some(offered) => session::answer(offered),
+            None => Some(session::offer()),
+        };
+        if ours.is_some() && self.is_direct(means) {
+            self.hosted = true;
+            if let Some(heard) = self.heard.take() {
+                self.inward(leg, &heard, flow, means)?;
+            }
+        }
+        Ok(ours)
+    }
+
+    /// Where what is played to the peer goes: the line that we can speak on.
+    pub fn spoken(&self) -> Option<u8> {
+        if self.ports.is_empty() {
+            return None;
+        }
+        let (line, formats) = session::agreed(self.told()?, self.heard()?)?;
+        formats.send.map(|_| line as u8)
+    }
+
+    /// Where both sides have said something, the relay learns what that comes to.
+    fn agree(&self, leg: LegKey, means: &mut Means) {
+        let (Some(told), Some(heard)) = (self.told(), self.heard()) else { return };
+        if let Some((line, formats)) = session::agreed(told, heard) {
+            means.effects.push(Effect::Media(MediaOrder::Agree { endpoint: endpoint(leg, line), formats }));
+        }
     }
 
     /// What this leg's peer says about itself: packets for it go there, and are expected from there.
@@ -129,7 +179,7 @@ impl Anchor {
         let sdp = Sdp::read(session)?;
         // A copy of its own: a slice would keep the whole message for as long as the call lasts.
         let heard = Some(Bytes::copy_from_slice(session));
-        if means.config.media.mode == MediaMode::Direct {
+        if self.is_direct(means) {
             self.heard = heard;
             return Ok(());
         }
@@ -144,6 +194,7 @@ impl Anchor {
             };
             means.effects.push(Effect::Media(MediaOrder::Expect { endpoint: endpoint(leg, line), peer }));
         }
+        self.agree(leg, means);
         Ok(())
     }
 
@@ -188,6 +239,7 @@ pub fn bridge(one: (LegKey, &Anchor), other: (LegKey, &Anchor), means: &mut Mean
     }
 }
 
-fn endpoint(leg: LegKey, line: usize) -> EndpointKey {
+/// The endpoint of a leg's `m=` line.
+pub(super) fn endpoint(leg: LegKey, line: usize) -> EndpointKey {
     EndpointKey { leg: leg.to_bits(), line: line as u8 }
 }

@@ -70,6 +70,8 @@ pub struct Known {
 pub struct Answer {
     /// A prompt played while phones already ring. Default: none.
     pub greeting: Option<Arc<str>>,
+    /// True: nobody rings before the greeting is over. Default: phones ring meanwhile.
+    pub greeting_first: bool,
     /// Where the call goes.
     pub to: Destinations,
 }
@@ -132,8 +134,13 @@ fn answer(spot: &Spot<'_>, own: DidIx, directory: &Directory, exits: &mut Vec<Ex
     let fields = spot.fields()?;
     let greeting = fields.get("greeting").and_then(|spot| directory.greeting(&spot));
     let to = fields.needed("to").map(|spot| directory.destinations(&spot, Origin::Did(own), exits));
+    let first = fields.get("greeting_first");
+    if let (Some(spot), None) = (&first, &greeting) {
+        spot.error("there is no greeting that could come first", "add `greeting = \"hello.wav\"`, or remove this");
+    }
+    let greeting_first = first.and_then(|spot| spot.flag()).unwrap_or(false);
     fields.finish();
-    Some(Answer { greeting, to: to? })
+    Some(Answer { greeting, greeting_first, to: to? })
 }
 
 fn personal_extension(

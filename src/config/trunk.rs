@@ -69,6 +69,9 @@ pub struct Trunk {
     /// True: a mobile that we ring through it is shown the number of who calls. Default: no, it is shown ours, because many
     /// providers refuse a number that is not their customer's.
     pub original_caller: bool,
+    /// True: it cuts early media, so whoever is to hear a greeting or an announcement is answered first (and pays for it).
+    /// Default: false, they hear it under a 183.
+    pub answer: bool,
     /// Default: as `media.record`.
     pub record: Option<Record>,
 }
@@ -108,6 +111,7 @@ impl Trunk {
             default_did: fields.get("default_did").and_then(|spot| directory.did(&spot)),
             from_user: fields.get("from_user").and_then(|spot| sip_user(&spot)),
             original_caller: fields.get("original_caller").and_then(|spot| spot.flag()).unwrap_or(false),
+            answer: fields.get("answer").and_then(|spot| spot.flag()).unwrap_or(false),
             record: Record::read(fields),
         };
         fields.finish();

@@ -37,6 +37,7 @@ impl RoutePlan {
                         dial.destination = Some(Destination::Number(*number));
                     }
                 }
+                Step::Greet { next, .. } => *next = moved(*next),
                 Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => {}
             }
             step

@@ -147,7 +147,7 @@ impl<'a> Draft<'a> {
             match &mut self.steps[step.index()] {
                 Step::Ring(ring) => ring.next = next,
                 Step::Dial(dial) => dial.next = next,
-                Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => {}
+                Step::Greet { .. } | Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => {}
             }
         }
         // Who is absent where the call begins is a reason; further on it is a detail of the plan.
@@ -178,6 +178,9 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// A prompt, and whether it comes before anybody rings.
+type Greeting = (Arc<str>, bool);
+
 /// Hours, the DID's plan, known customers.
 impl<'a> Draft<'a> {
     pub(super) fn hours(&self, did: DidIx) -> HoursFound {
@@ -191,11 +194,13 @@ impl<'a> Draft<'a> {
     }
 
     /// What the DID says for these hours, and its greeting.
-    fn answer(&self, did: DidIx, open: bool) -> (Vec<Destination>, Option<Arc<str>>) {
+    fn answer(&self, did: DidIx, open: bool) -> (Vec<Destination>, Option<Greeting>) {
         let entry = self.situation.config.did(did);
         let answer: Option<&Answer> = if open { entry.open.as_ref() } else { entry.closed.as_ref() };
         match (answer, entry.personal) {
-            (Some(answer), _) => (answer.to.to_vec(), answer.greeting.clone()),
+            (Some(answer), _) => {
+                (answer.to.to_vec(), answer.greeting.clone().map(|prompt| (prompt, answer.greeting_first)))
+            }
             (None, Some(owner)) if open => (vec![Destination::Extension(owner)], None),
             (None, _) => (vec![Destination::Operator], None),
         }
@@ -230,11 +235,18 @@ impl<'a> Draft<'a> {
         self.dids.push(did);
         let (to, greeting) = self.answer(did, open);
         let start = self.list(&to, After::Operator);
-        self.plan = Some(start);
-        if let Some(greeting) = &greeting {
-            self.note(Rule::Plan, Reason::NotAvailableYet(format!("greeting {greeting}").into()));
+        if let Some((prompt, _)) = &greeting {
+            self.note(Rule::Plan, Reason::Greets(prompt.clone()));
         }
-        self.greeting = start.zip(greeting);
+        let start = match (start, greeting) {
+            (Some(next), Some((prompt, true))) => self.push(Step::Greet { prompt, next }).or(start),
+            (Some(next), Some((prompt, false))) => {
+                self.greeting = Some((next, prompt));
+                start
+            }
+            (start, _) => start,
+        };
+        self.plan = Some(start);
         start
     }
 

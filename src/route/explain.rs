@@ -11,7 +11,7 @@ use super::decide::decide;
 use super::plan::{Direction, Step};
 use super::reason::{Considered, Reason, sentence};
 use super::situation::Situation;
-use super::walk::{Order, Walk};
+use super::walk::{Ending, Order, Walk};
 use crate::clock::Instant;
 use crate::config::ExtensionIx;
 
@@ -58,6 +58,10 @@ pub enum Happening {
     GivesUpDialling,
     /// Something that tells on the way.
     Because(Reason),
+    /// The caller hears a greeting.
+    Greets(Arc<str>),
+    /// The router takes the call itself: `voicemail:sales`, `announcement:closed`.
+    Taken(Arc<str>),
     /// The caller gets a final answer.
     Ends(u16),
 }
@@ -80,10 +84,16 @@ pub fn explain(situation: &Situation<'_>) -> Explanation {
             let after_ms = u64::try_from(now.since(Instant::START).as_millis()).unwrap_or(u64::MAX);
             explanation.timetable.push(Moment { after_ms, what });
         }
-        // A walk without a deadline is over, or rings until the caller has enough.
-        let Some(next) = walk.deadline() else { return explanation };
-        now = next;
-        walk.due(now, situation.presence, &mut orders);
+        // A walk without a deadline is over, or rings until the caller has enough; or it waits for a greeting to end, however
+        // long that is.
+        match walk.deadline() {
+            Some(next) => {
+                now = next;
+                walk.due(now, situation.presence, &mut orders);
+            }
+            None if walk.greets() => walk.greeted(now, situation.presence, &mut orders),
+            None => return explanation,
+        }
     }
 }
 
@@ -91,7 +101,15 @@ fn happening(situation: &Situation<'_>, walk: &Walk, order: Order) -> Vec<Happen
     let config = situation.config;
     let number = |extension: ExtensionIx| config.extension(extension).number.clone();
     match order {
-        Order::Enter(_) => Vec::new(),
+        Order::Enter(step) => {
+            let plan = walk.plan();
+            let beside = plan.greeting.as_ref().filter(|(at, _)| *at == step).map(|(_, prompt)| prompt.clone());
+            let first = match plan.step(step) {
+                Some(Step::Greet { prompt, .. }) => Some(prompt.clone()),
+                _ => None,
+            };
+            first.or(beside).map(Happening::Greets).into_iter().collect()
+        }
         Order::Because(reason) => vec![Happening::Because(reason)],
         Order::Stop(extension, _) => vec![Happening::Stops(number(extension))],
         Order::Ring(extension) => vec![Happening::Rings(number(extension))],
@@ -103,6 +121,8 @@ fn happening(situation: &Situation<'_>, walk: &Walk, order: Order) -> Vec<Happen
             }],
             _ => Vec::new(),
         },
+        Order::Finish(Ending::Voicemail(_, name)) => vec![Happening::Taken(format!("voicemail:{name}").into())],
+        Order::Finish(Ending::Announcement(name)) => vec![Happening::Taken(format!("announcement:{name}").into())],
         Order::Finish(ending) => vec![Happening::Ends(ending.status())],
     }
 }
@@ -115,6 +135,8 @@ impl fmt::Display for Happening {
             Happening::Dials { number, trunks } => write!(f, "dials {number} through {}", trunks.join(", ")),
             Happening::GivesUpDialling => f.write_str("gives up dialling"),
             Happening::Because(reason) => reason.fmt(f),
+            Happening::Greets(prompt) => write!(f, "the caller hears {prompt}"),
+            Happening::Taken(by) => write!(f, "{by} takes the call"),
             Happening::Ends(status) => write!(f, "ends with {status}"),
         }
     }

@@ -52,7 +52,7 @@ pub struct RoutePlan {
     pub considered: Vec<Considered>,
     /// The DID that was called, or is meant (`default_did`).
     pub did: Option<DidIx>,
-    /// The prompt to play while phones ring, and the step with which it begins. Not available yet.
+    /// The prompt to play while phones ring, and the step with which it begins.
     pub greeting: Option<(StepIx, Arc<str>)>,
 }
 
@@ -99,6 +99,10 @@ impl fmt::Display for RoutePlan {
                     ring.next
                 }
                 Step::Dial(dial) => dial.next,
+                Step::Greet { next, .. } => {
+                    write!(f, "; then {}", next.index() + 1)?;
+                    continue;
+                }
                 Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => continue,
             };
             let ways = [("busy", next.busy), ("no answer", next.no_answer), ("unreachable", next.unreachable)];
@@ -126,9 +130,16 @@ pub enum Step {
     Ring(RingPlan),
     /// Somebody outside is called through a trunk.
     Dial(DialPlan),
-    /// A voicemail box takes the call. Not available yet: ends with 480.
+    /// A greeting is played, and only after it comes the next step.
+    Greet {
+        /// The prompt.
+        prompt: Arc<str>,
+        /// What comes after it.
+        next: StepIx,
+    },
+    /// A voicemail box takes the call.
     Voicemail(VoicemailIx, Arc<str>),
-    /// A prompt is played, then the call ends. Not available yet: ends with 480.
+    /// A prompt is played, then the call ends.
     Announcement(Arc<str>),
     /// The caller is refused.
     Refuse(RefuseAs),
@@ -140,7 +151,7 @@ impl Step {
         match self {
             Step::Ring(ring) => ring.next,
             Step::Dial(dial) => dial.next,
-            Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => Next::default(),
+            Step::Greet { .. } | Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => Next::default(),
         }
     }
 
@@ -150,7 +161,7 @@ impl Step {
         match self {
             Step::Ring(ring) => &ring.forwarded,
             Step::Dial(dial) => &dial.forwarded,
-            Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => NONE,
+            Step::Greet { .. } | Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => NONE,
         }
     }
 
@@ -159,7 +170,9 @@ impl Step {
         match self {
             Step::Ring(ring) => ring.who.clone(),
             Step::Dial(dial) => dial.number.to_string().into(),
-            Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => self.to_string().into(),
+            Step::Greet { .. } | Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => {
+                self.to_string().into()
+            }
         }
     }
 }
@@ -169,6 +182,7 @@ impl fmt::Display for Step {
         match self {
             Step::Ring(ring) => f.write_str(&ring.label),
             Step::Dial(dial) => write!(f, "number:{}", dial.number),
+            Step::Greet { prompt, .. } => write!(f, "greeting:{prompt}"),
             Step::Voicemail(_, name) => write!(f, "voicemail:{name}"),
             Step::Announcement(name) => write!(f, "announcement:{name}"),
             Step::Refuse(refusal) => write!(f, "refuse:{}", refusal.word()),

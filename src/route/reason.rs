@@ -189,6 +189,8 @@ pub enum Reason {
         /// Its number.
         number: Arc<str>,
     },
+    /// Callers hear this prompt while phones ring, or before.
+    Greets(Arc<str>),
     /// What a later version brings; until then the call ends with 480.
     NotAvailableYet(Arc<str>),
     /// The INVITE itself is what we cannot carry on: with this answer.
@@ -297,6 +299,7 @@ impl fmt::Display for Reason {
             Reason::AlreadyTried(to) => write!(f, "{to} was tried before"),
             Reason::Mobile { of, number, trunks } => write!(f, "the mobile {number} of {of} rings through {trunks}"),
             Reason::MobileHasNoWay { of, number } => write!(f, "no rule lets the mobile {number} of {of} out"),
+            Reason::Greets(prompt) => write!(f, "greeting {prompt}"),
             Reason::NotAvailableYet(what) => write!(f, "{what} is not available yet"),
             Reason::CannotBeCarriedOn(answer) => write!(f, "the request cannot be carried on: {answer}"),
             Reason::Shed(why) => write!(f, "no new calls now: {why}"),

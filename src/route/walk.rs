@@ -64,9 +64,9 @@ pub enum Ending {
         /// How the last rung destination failed.
         last: Failed,
     },
-    /// A voicemail box. Not available yet: 480.
+    /// A voicemail box.
     Voicemail(VoicemailIx, Arc<str>),
-    /// A prompt. Not available yet: 480.
+    /// A prompt.
     Announcement(Arc<str>),
 }
 
@@ -171,6 +171,11 @@ impl Walk {
         self.at
     }
 
+    /// True while a greeting is played before anything else.
+    pub fn greets(&self) -> bool {
+        matches!(self.step(), Some(Step::Greet { .. }))
+    }
+
     /// Who rings now, in the order in which they began.
     pub fn ringing(&self) -> &[ExtensionIx] {
         &self.ringing
@@ -241,6 +246,17 @@ impl Walk {
             let keeps = dial.patience.is_none() && status >= 300;
             let status = if keeps || matches!(status, 488 | 606) { status } else { failed.status() };
             self.leave(Last { failed, status }, now, out, &mut change);
+            self.settle(now, presence, out, &mut change);
+        }
+        self.give(change, out);
+    }
+
+    /// A greeting that comes before everything else is over; where none is being played, nothing happens.
+    pub fn greeted(&mut self, now: Instant, presence: &dyn Presence, out: &mut Vec<Order>) {
+        let mut change = Change::default();
+        if let Some(Step::Greet { next, .. }) = self.step() {
+            let next = *next;
+            self.enter(Some(next), now, out, &mut change);
             self.settle(now, presence, out, &mut change);
         }
         self.give(change, out);
@@ -322,7 +338,10 @@ impl Walk {
                     let last = Last { failed: Failed::NoAnswer, status: Failed::NoAnswer.status() };
                     self.leave(last, now, out, change);
                 }
-                Some(Step::Dial(_) | Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_)) | None => return,
+                Some(
+                    Step::Dial(_) | Step::Greet { .. } | Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_),
+                )
+                | None => return,
             }
         }
     }
@@ -399,7 +418,7 @@ impl Walk {
         let next = match step {
             Step::Ring(ring) => ring.next,
             Step::Dial(dial) => dial.next,
-            Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => return,
+            Step::Greet { .. } | Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => return,
         };
         out.push(Order::Because(Reason::Is(step.who(), last.failed)));
         self.turns.clear();
@@ -414,7 +433,9 @@ impl Walk {
             let (destination, next) = match step {
                 Step::Ring(ring) => (Some(&ring.destination), ring.next),
                 Step::Dial(dial) => (dial.destination.as_ref(), dial.next),
-                Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => (None, Next::default()),
+                Step::Greet { .. } | Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => {
+                    (None, Next::default())
+                }
             };
             let before = self.entered.iter().find(|entered| Some(&entered.destination) == destination);
             let Some(failed) = before.map(|before| before.failed) else {
@@ -457,12 +478,12 @@ impl Walk {
         match step {
             Step::Ring(ring) => self.turns = ring.timetable.iter().map(|slot| Turn::of(slot, now)).collect(),
             Step::Dial(_) => change.dial = Some(ix),
+            // Somebody says when it is over: see `greeted`.
+            Step::Greet { .. } => {}
             Step::Voicemail(ix, name) => {
-                out.push(Order::Because(Reason::NotAvailableYet(step.who())));
                 change.ending = Some(Ending::Voicemail(*ix, name.clone()));
             }
             Step::Announcement(name) => {
-                out.push(Order::Because(Reason::NotAvailableYet(step.who())));
                 change.ending = Some(Ending::Announcement(name.clone()));
             }
             Step::Refuse(refusal) => change.ending = Some(Ending::Refuse(*refusal)),
@@ -535,7 +556,7 @@ fn patience(step: &Step) -> Option<Duration> {
     match step {
         Step::Ring(ring) => Some(ring.patience),
         Step::Dial(dial) => dial.patience,
-        Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => None,
+        Step::Greet { .. } | Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => None,
     }
 }
 

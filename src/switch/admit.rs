@@ -305,6 +305,7 @@ impl Switch {
             id,
             call: None,
             config: config.clone(),
+            from: offered.from.clone(),
             offer: Offer {
                 direction: plan.direction,
                 caller: asker.caller,

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::tables::Switch;
-use crate::anchor::MediaEvent;
+use crate::anchor::{EndpointKey, MediaEvent};
+use crate::call::LegEvent;
 use crate::config::Config;
 use crate::effect::Effect;
 use crate::fact::{Alarm, Fact};
-use crate::key::{CallKey, Transport};
+use crate::key::{CallKey, LegKey, Transport};
 use crate::servers::ServerName;
 
 impl Switch {
@@ -58,22 +59,35 @@ impl Switch {
                 self.means.note(Fact::Alarm(Alarm::MediaPort { port: local.port(), why: why.to_string() }));
             }
             MediaEvent::Closed { port, .. } => self.means.ports.give_back(port),
-            MediaEvent::FirstPacket { .. }
-            | MediaEvent::Silent { .. }
-            | MediaEvent::Played { .. }
-            | MediaEvent::Digit { .. }
-            | MediaEvent::Spoke { .. }
-            | MediaEvent::Losing { .. }
-            | MediaEvent::Recorded { .. } => {}
+            MediaEvent::Played { endpoint, play } => self.leg_says(endpoint, LegEvent::Played(play)),
+            MediaEvent::Digit { endpoint, digit } => self.leg_says(endpoint, LegEvent::Digit(digit)),
+            MediaEvent::FirstPacket { .. } | MediaEvent::Silent { .. } => {}
+            MediaEvent::Spoke { take } => self.take_says(take, None),
+            MediaEvent::Losing { take, why } => self.take_loses(take, why),
+            MediaEvent::Recorded { take, taken } => self.take_says(take, Some(taken)),
         }
+    }
+
+    /// Something that a leg's peer has said or heard in its media.
+    fn leg_says(&mut self, endpoint: EndpointKey, event: LegEvent) {
+        let key = LegKey::from_bits(endpoint.leg);
+        let Some(leg) = self.legs.get(key) else { return };
+        let what = match &event {
+            LegEvent::Digit(digit) => format!("presses {digit}"),
+            _ => "heard".to_owned(),
+        };
+        let (line, peer) = (leg.call(), leg.peer().name().clone());
+        self.tape_notes(line, &format!("voice {peer} {what}"));
+        self.said.push_back((key, event));
     }
 
     /// Ends all calls, so that a drain comes to its end.
     pub(super) fn end_all(&mut self) {
         let lines: Vec<CallKey> = self.lines.iter().map(|(key, _)| key).collect();
+        let now = self.means.now.mono;
         for line in lines {
             self.tape_notes(line, "end all");
-            self.with_call(line, |call, house| call.end(503, house));
+            self.with_call(line, |call, house| call.end(503, now, house));
         }
     }
 }

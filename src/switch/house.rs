@@ -5,14 +5,16 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::tables::{Held, HeldAnswer, Switch};
+use crate::anchor::{PlayKey, TakeKey, Until};
 use crate::call::{Invitation, Leg, LegOrder, Legs, Line, Named, Peer, Replaced, Session, TrunkUnfit, Ways, bridge};
 use crate::clock::{Duration, Timestamp};
 use crate::config::{DeviceRule, DidIx, ExtensionIx, ForwardWhen, GroupIx, IdentityHeader, Order, TrunkIx};
-use crate::fact::{Alarm, CallFact, Fact, Rung, Whom};
+use crate::fact::{Alarm, CallFact, Fact, RecordingOf, Rung, Whom};
 use crate::key::{CallKey, Flow, LegKey, Transport};
 use crate::route::{Availability, Callee, DialPlan, Direction, Load, Presence, Reason, RoutePlan, mobiles};
 use crate::servers::ServerName;
 use crate::sip::{HeaderName, Host, Uri};
+use crate::sound::Sound;
 
 /// One call's view of the switch, while that call acts.
 pub(super) struct House<'a> {
@@ -91,6 +93,21 @@ impl Legs for House<'_> {
             }
             self.switch.obey(leg, order);
         }
+    }
+
+    fn play(&mut self, leg: LegKey, sounds: &[Sound], repeat: bool) -> PlayKey {
+        self.switch.means.plays += 1;
+        let play = PlayKey(self.switch.means.plays);
+        self.order(leg, LegOrder::Play { play, sounds: sounds.into(), repeat });
+        play
+    }
+
+    fn record(&mut self, left: LegKey, right: Option<LegKey>, of: RecordingOf, until: Until) -> Option<TakeKey> {
+        self.begin_take(left, right, of, until)
+    }
+
+    fn end_record(&mut self, take: TakeKey) {
+        self.switch.end_take(take);
     }
 
     fn bridge(&mut self, one: LegKey, other: LegKey) {

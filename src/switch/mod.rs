@@ -25,6 +25,7 @@ mod receive;
 mod refused;
 mod replaces;
 mod tables;
+mod takes;
 mod tapes;
 
 use std::collections::VecDeque;

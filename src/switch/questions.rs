@@ -245,7 +245,8 @@ impl Switch {
             return Err(format!("there is no live call {id}"));
         };
         self.tape_notes(key, "hang up");
-        self.with_call(key, |call, house| call.end(480, house));
+        let now = self.means.now.mono;
+        self.with_call(key, |call, house| call.end(480, now, house));
         Ok(json!({ "call": id }))
     }
 }

@@ -7,10 +7,12 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 
 use crate::admission::Doorkeeper;
+use crate::anchor::TakeKey;
 use crate::call::{Leg, LegEvent, LegOrder, Line, Means, Peer};
-use crate::clock::{Deadline, Instant, Now};
+use crate::clock::{Deadline, Instant, Now, Timestamp};
 use crate::config::Config;
 use crate::customer::CustomerIndex;
+use crate::fact::{Party, RecordingOf};
 use crate::key::{Arena, CallId, CallKey, LegKey, OfCall, OfLeg, OfTape, TapeKey};
 use crate::registrar::Registrar;
 use crate::sip::Status;
@@ -60,6 +62,30 @@ pub struct Switch {
     pub(super) drained: bool,
     pub(super) shed: Shed,
     pub(super) tapes: Tapes,
+    pub(super) takes: Takes,
+}
+
+/// Recordings by their key.
+#[derive(Debug, Default)]
+pub(super) struct Takes {
+    pub(super) running: BTreeMap<TakeKey, Running>,
+    pub(super) last: u64,
+}
+
+/// A recording that runs, or whose file is being made whole.
+#[derive(Debug)]
+pub(super) struct Running {
+    /// The call, which may be over by now.
+    pub(super) line: CallKey,
+    pub(super) call: CallId,
+    pub(super) file: Arc<str>,
+    pub(super) of: RecordingOf,
+    pub(super) from: Party,
+    pub(super) began: Timestamp,
+    /// Whom the tape calls it.
+    pub(super) peer: Arc<str>,
+    /// Its end was ordered.
+    pub(super) ended: bool,
 }
 
 /// An attended transfer that was accepted, until both calls are at rest.
@@ -171,6 +197,7 @@ impl Switch {
             drained: false,
             shed: Shed::default(),
             tapes: Tapes::default(),
+            takes: Takes::default(),
         }
     }
 }

@@ -29,6 +29,10 @@
 //! with 14 is called, `{us}` is our address as the peer is told it, with its port, `{host}` without. A header that is called
 //! `Request-URI` stands in the first line.
 //!
+//! What is heard stands in lines with `~>`: `us ~> provider  hello` is a prompt that is played to it (or `ringback`, `music`,
+//! `beep`, `quiet`), and `provider ~> us  heard` (all of it has been), `presses 1#`, `speaks` and `falls silent` (into a recording)
+//! are what a peer does. A trace with one such line has all of them.
+//!
 //! A trace of a real call has more in its setting: the office itself and the sessions, indented by four blanks; where the
 //! peers are (`at 14 192.168.1.9:5060 udp contact "sip:14@192.168.1.9"`: with a contact it is registered); trunks that are
 //! `down`, counters (`counter {"rotation":…}`), the `chance` by which members are shuffled; how `late` the machine was, so
@@ -116,6 +120,15 @@ pub struct Line {
 pub enum Step {
     /// A message passes between a peer and us.
     Message(Box<Spoken>),
+    /// Something is heard: `us ~> PEER  hello` is expected, `PEER ~> us  presses 1` is done.
+    Voice {
+        /// True: from the peer to us.
+        inward: bool,
+        /// With whom.
+        peer: Peer,
+        /// What is played, or what the peer does.
+        what: String,
+    },
     /// Time passes.
     Pass(Duration),
     /// Something leaves us by itself, after the first and before the second of these.
@@ -406,6 +419,17 @@ impl Step {
                 [from, to] => Ok(Step::Explain { from: unquoted(from), to: unquoted(to), answer: Vec::new() }),
                 _ => Err("expected: explain FROM TO".into()),
             };
+        }
+        if let Some((left, right)) = line.split_once("~>") {
+            let (left, right) = (left.trim(), right.trim());
+            let (inward, peer, what) = match left {
+                "us" => {
+                    let (peer, what) = right.split_once(char::is_whitespace).ok_or("expected: us ~> PEER  WHAT")?;
+                    (false, peer, what)
+                }
+                peer => (true, peer, right.strip_prefix("us").ok_or("one side of a line is `us`")?),
+            };
+            return Ok(Step::Voice { inward, peer: Peer::read(peer), what: what.trim().to_owned() });
         }
         let (left, right) =
             line.split_once("->").ok_or("expected `PEER -> us …`, `us -> PEER …`, `+4s`, or `fact …`")?;

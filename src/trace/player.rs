@@ -1,5 +1,7 @@
 //! Plays a [`Script`] against a fresh core: virtual time, scripted peers, nothing else.
 
+mod voices;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
@@ -7,12 +9,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use self::voices::Voices;
 use super::actor::{Actor, is_session};
 use super::diary::Diary;
 use super::export::Recorded;
 use super::network::Network;
 use super::notation::{Line, Peer, Place, Script, Spoken, Step};
-use crate::anchor::{EndpointKey, MediaEvent, MediaOrder};
 use crate::clock::{Duration, Instant, Now, Timestamp};
 use crate::config::{Config, ForwardWhen};
 use crate::customer::{CustomerIndex, Entry, Kind};
@@ -154,7 +156,9 @@ struct Player {
     down: Vec<String>,
     late: Duration,
     host: Host,
-    media: BTreeMap<EndpointKey, u16>,
+    voices: Voices,
+    /// The trace speaks of what is heard.
+    listens: bool,
 }
 
 /// A talk of somebody who is busy.
@@ -208,7 +212,8 @@ impl Player {
             down: script.setting.down.clone(),
             late: script.setting.late,
             host: Host::new(&config),
-            media: BTreeMap::new(),
+            voices: Voices::default(),
+            listens: script.lines.iter().any(|line| matches!(line.step, Step::Voice { .. })),
             config,
         }
     }
@@ -491,10 +496,45 @@ impl Player {
                 }
                 Ok(())
             }
+            Step::Voice { inward, peer, what } => self.play_voice(line, *inward, peer, what, overheard),
             Step::Fact(words) => self.expect_fact(line, words),
             Step::Meanwhile(words) => self.meanwhile(words, overheard),
             Step::Admin(words) => self.admin(words, overheard),
             Step::Explain { from, to, answer } => self.explain(from, to, answer, overheard),
+        }
+    }
+
+    /// A line with `~>`.
+    fn play_voice(
+        &mut self,
+        line: &Line,
+        inward: bool,
+        peer: &Peer,
+        what: &str,
+        overheard: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), String> {
+        let call_id = self.actors.get(peer).map(|actor| actor.call_id.clone()).unwrap_or_default();
+        let endpoint = self.voices.of(self.network.home(peer), &call_id);
+        let endpoint = endpoint.ok_or_else(|| format!("{peer} knows no port of ours"))?;
+        if inward {
+            let words: Vec<&str> = what.split_whitespace().collect();
+            for event in self.voices.does(endpoint, &words, self.now.mono)? {
+                self.input(Input::Media(event), overheard);
+            }
+            self.add_row(line, None);
+            return Ok(());
+        }
+        match self.voices.take(endpoint) {
+            Some(played) if played == what => {
+                self.add_row(line, None);
+                Ok(())
+            }
+            Some(played) if self.rows.is_some() => {
+                self.add_row(line, Some(format!("us ~> {peer}  {played}")));
+                Ok(())
+            }
+            Some(played) => Err(format!("{peer} hears {played:?}; expected {what:?}")),
+            None => Err(format!("{peer} hears nothing; expected {what:?}")),
         }
     }
 
@@ -644,6 +684,8 @@ impl Player {
                     return unlike("the session", &body);
                 }
             }
+            // Made by ourselves, where no peer stands behind it.
+            Some("ours") if body.starts_with("v=0") && !body.contains("a=trace:") => {}
             Some(name) if !is_session(&body, name) => return unlike("the session", &body),
             Some(_) if self.is_relayed() && body.contains("m=audio 4000") => {
                 return unlike("the media port", "the other side's own");
@@ -747,6 +789,9 @@ impl Player {
                 self.add_unsaid(done);
             }
             return Ok(());
+        }
+        if let Some(played) = self.voices.unsaid().filter(|_| self.listens && !self.is_whole) {
+            return Err(format!("played and not written: us ~> … {played}"));
         }
         let late = self.late;
         let overdue = |sent: &&Sent| late == Duration::ZERO || sent.at + late < self.now.mono;
@@ -909,14 +954,8 @@ impl Player {
                             None => answers.push_back(Input::Journaled(noted.number)),
                         }
                     }
-                    Effect::Media(MediaOrder::Open { endpoint, local }) => {
-                        self.media.insert(endpoint, local.port());
-                    }
-                    Effect::Media(MediaOrder::Close { endpoint }) => {
-                        if let Some(port) = self.media.remove(&endpoint) {
-                            let counters = Default::default();
-                            answers.push_back(Input::Media(MediaEvent::Closed { endpoint, port, counters }));
-                        }
+                    Effect::Media(order) => {
+                        answers.extend(self.voices.order(&order, self.now.mono).map(Input::Media));
                     }
                     Effect::Resolve(name) => {
                         let trunk = self.config.trunks().find(|(_, trunk)| ServerName::from(&trunk.server) == name);
@@ -929,7 +968,7 @@ impl Player {
                     }
                     Effect::Answer { answer: Err(why), .. } => self.ladder.push(format!("refused: {why}")),
                     Effect::Answer { answer: Ok(answer), .. } => self.answer = Some(answer),
-                    Effect::Media(_) | Effect::Close(_) | Effect::Discard(_) | Effect::Drained => {}
+                    Effect::Close(_) | Effect::Discard(_) | Effect::Drained => {}
                 }
             }
             let Some(input) = answers.pop_front() else { return };
@@ -969,6 +1008,7 @@ impl Player {
         }
         let peer = self.who(to);
         self.ladder.push(format!("{}  us -> {peer}   {}", self.clock(), first_line(&message)));
+        self.voices.tells(to, &message);
         let (transport, at) = (flow.transport, self.now.mono);
         self.sent.push_back(Sent { to, transport, at, message });
         None

@@ -280,6 +280,13 @@ impl World {
                         self.input(Input::Media(MediaEvent::Closed { endpoint, port, counters }));
                     }
                 }
+                // Nobody in this town listens for long, and nobody leaves a message.
+                Effect::Media(MediaOrder::Play { endpoint, play, repeat: false, .. }) => {
+                    self.input(Input::Media(MediaEvent::Played { endpoint, play }));
+                }
+                Effect::Media(MediaOrder::Record { take, .. }) => {
+                    self.input(Input::Media(MediaEvent::Recorded { take, taken: Default::default() }));
+                }
                 Effect::Resolve(name) => {
                     let addresses = name.literal().into_iter().collect();
                     self.input(Input::Resolved { name, addresses });

@@ -15,6 +15,7 @@
 //! A leg writes and reads everything its peer can hear, and nothing else: it never knows whom its call talks with.
 
 mod hear;
+mod host;
 mod journey;
 mod obey;
 mod refresh;

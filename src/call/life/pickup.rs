@@ -28,7 +28,7 @@ impl Call {
         match self.stage {
             Stage::Talking { with, .. } if leg == self.caller.leg => Some(with.leg),
             Stage::Talking { .. } | Stage::Ringing => Some(self.caller.leg).filter(|caller| *caller != leg),
-            Stage::Over => None,
+            Stage::Serving(_) | Stage::Over => None,
         }
     }
 

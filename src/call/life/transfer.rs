@@ -82,6 +82,10 @@ impl Call {
         (self.tally, self.failures) = (SmallVec::new(), Failures::default());
         // They came through during the hours.
         self.after_hours = false;
+        (self.hosting, self.quiet) = (None, None);
+        if self.is_up {
+            self.wait_with_music(legs);
+        }
         self.carry_out(orders, now, legs);
     }
 
@@ -95,7 +99,7 @@ impl Call {
             .flatten();
         match (transfer.is_gone, back) {
             (false, _) => {
-                self.transfer = None;
+                (self.transfer, self.hosting) = (None, None);
                 legs.note(CallFact::Returned { leg: by.number, status });
                 self.stage = Stage::Talking { with: by, since: legs.wall(), held: [false; 2] };
                 legs.bridge(self.caller.leg, by.leg);
@@ -218,7 +222,7 @@ impl Call {
     pub fn is_talker(&self, leg: LegKey) -> bool {
         match self.stage {
             Stage::Talking { with, .. } => [self.caller.leg, with.leg].contains(&leg) && self.meeting.is_none(),
-            Stage::Ringing | Stage::Over => false,
+            Stage::Ringing | Stage::Serving(_) | Stage::Over => false,
         }
     }
 
@@ -246,7 +250,7 @@ impl Call {
                 tally: std::mem::take(&mut self.tally),
                 failures: self.failures,
             })),
-            Stage::Over => return None,
+            Stage::Serving(_) | Stage::Over => return None,
         };
         let status = if self.is_ringing() { 487 } else { 200 };
         legs.note(CallFact::Merged { into });
@@ -294,6 +298,7 @@ impl Call {
                 (self.branches, self.tally, self.failures, self.early) = (branches, tally, failures, None);
                 self.transfer = Some(Box::new(Transfer { by, is_gone: false, comes_back: false, consulted: true }));
                 self.stage = Stage::Ringing;
+                self.wait_with_music(legs);
                 for branch in self.branches.iter().filter(|branch| branch.ringing) {
                     legs.note(CallFact::Ringing { leg: branch.number });
                 }

@@ -57,6 +57,17 @@ impl Copyist<'_> {
                 self.standing.entry(name.to_owned()).or_default().busy = true;
                 self.meanwhile(at, vec![name.to_owned(), "taken".into()]);
             }
+            ["voice", name, ref what @ ..] => {
+                let parties = &self.call.tape.parties;
+                let is = |party: &&usize| parties.get(**party).is_some_and(|heard| *heard.peer == *name);
+                let of_call = |party: &&usize| parties.get(**party).is_some_and(|heard| heard.call == call);
+                let all: Vec<usize> = (0..self.peers.len()).collect();
+                let party = all.iter().filter(is).find(of_call).or_else(|| all.iter().find(is));
+                if let Some(peer) = party.and_then(|party| self.peers.get(*party)).cloned() {
+                    self.pass(at);
+                    self.add(Step::Voice { inward: true, peer, what: what.join(" ") });
+                }
+            }
             ["journal", "resumes"] => self.copy_journal(at, call),
             ["hang", "up"] | ["end", "all"] => {
                 self.pass(at);

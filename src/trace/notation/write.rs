@@ -55,6 +55,8 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Step::Message(spoken) => write!(f, "{spoken}"),
+            Step::Voice { inward: true, peer, what } => write!(f, "{peer} ~> us  {what}"),
+            Step::Voice { inward: false, peer, what } => write!(f, "us ~> {peer}  {what}"),
             Step::Pass(time) => f.write_str(&span(*time)),
             Step::Between(from, until) => write!(f, "{}..{}", span(*from), &span(*until)[1..]),
             Step::Lost(peers) => {

@@ -1,0 +1,74 @@
+//! The peer talks with us: our own session as the answer to its offer, and what is played to it.
+
+use std::sync::Arc;
+
+use super::super::alphabet::{LegEvent, LegOrder};
+use super::super::means::Means;
+use super::super::session::endpoint;
+use super::{Leg, Reoffer, State, session_of};
+use crate::anchor::{EndpointKey, MediaOrder, PlayKey};
+use crate::effect::Effect;
+use crate::sound::Sound;
+
+impl Leg {
+    /// [`LegOrder::Host`].
+    pub(super) fn host(&mut self, answer: bool, means: &mut Means) -> Option<LegEvent> {
+        if let Reoffer::Theirs { asked, request } = &self.reoffer {
+            let (flow, offered) = (self.source(*asked, means), session_of(request));
+            return match self.anchor.host(self.key, offered.as_ref(), &flow, means) {
+                Ok(Some(ours)) if self.is_ours() => {
+                    self.accept_reoffer(Some(ours), means);
+                    Some(LegEvent::Hosted)
+                }
+                _ => Some(LegEvent::Unhosted(offered)),
+            };
+        }
+        match &self.state {
+            State::Offered { .. } => {
+                let offered = self.anchor.heard().cloned();
+                // Without an offer there is no early media: ours would be one, and nobody answers it before the 200.
+                if offered.is_none() && !answer {
+                    return Some(LegEvent::Unhosted(None));
+                }
+                let flow = self.flow;
+                let Ok(Some(ours)) = self.anchor.host(self.key, offered.as_ref(), &flow, means) else {
+                    return Some(LegEvent::Unhosted(None));
+                };
+                let failed = match answer {
+                    true => self.obey(LegOrder::Answer(Some(ours)), means),
+                    false => self.obey(LegOrder::Progress(Some(ours)), means),
+                };
+                // Who made no offer knows our codecs, and we not yet theirs: the ACK says them.
+                failed.or(offered.is_some().then_some(LegEvent::Hosted))
+            }
+            State::Talking(_) => Some(match self.anchor.spoken() {
+                Some(_) => LegEvent::Hosted,
+                None => LegEvent::Unhosted(None),
+            }),
+            State::Inviting(_) | State::Leaving { .. } | State::Gone => None,
+        }
+    }
+
+    /// The line on which its peer can be heard and spoken to by ourselves.
+    pub fn spoken(&self) -> Option<EndpointKey> {
+        self.anchor.spoken().map(|line| endpoint(self.key, line.into()))
+    }
+
+    /// Its media passes us already, and the peer can hear us.
+    fn is_ours(&self) -> bool {
+        self.anchor.spoken().is_some()
+    }
+
+    pub(super) fn play(&mut self, play: PlayKey, sounds: Arc<[Sound]>, repeat: bool, means: &mut Means) {
+        if let Some(line) = self.anchor.spoken() {
+            let endpoint = endpoint(self.key, line.into());
+            means.effects.push(Effect::Media(MediaOrder::Play { endpoint, play, sounds, repeat }));
+        }
+    }
+
+    pub(super) fn hush(&mut self, means: &mut Means) {
+        if let Some(line) = self.anchor.spoken() {
+            means.effects.push(Effect::Media(MediaOrder::Hush { endpoint: endpoint(self.key, line.into()) }));
+        }
+    }
+}

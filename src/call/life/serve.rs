@@ -1,0 +1,279 @@
+//! The router itself speaks with the caller: a greeting and ringing while phones ring, and conversations where the plan ends
+//! in one.
+//!
+//! ```text
+//!   Ringing ──greeting──► Ringing, the caller hears us ──Answered──► Talking
+//!      │ the plan ends in voicemail or an announcement
+//!      ▼
+//!   Serving ──Hosted──► the conversation goes on ──Done, or the caller hangs up──► Over, and the customer was missed
+//! ```
+
+use std::sync::Arc;
+
+use super::super::alphabet::{LegEvent, LegOrder, Legs, StopReason, Why};
+use super::super::served::{Hosting, Serving};
+use super::{Call, Stage};
+use crate::anchor::{TakeKey, Taken, Until};
+use crate::clock::{Duration, Instant};
+use crate::fact::{CallFact, EndedBy, MissedCause, RecordingOf};
+use crate::ivr::{Conversation, Heard, Wish};
+use crate::route::Ending;
+use crate::sound::{Sound, Tone};
+
+/// How long the file of a recording may take to be whole after it was ended.
+const FILING: Duration = Duration::from_secs(2);
+
+/// While phones ring.
+impl Call {
+    /// A greeting is due: the caller hears it, and ringing after it.
+    pub(super) fn greet(&mut self, prompt: &Arc<str>, legs: &mut dyn Legs) {
+        if self.is_up || self.early.is_some() {
+            return;
+        }
+        let name = prompt.strip_suffix(".wav").unwrap_or(prompt);
+        legs.note(CallFact::Served { leg: self.caller.number, by: format!("greeting:{name}").into() });
+        let sounds = vec![Sound::Prompt(name.into(), "hello")];
+        self.hosting = Some(Hosting { ready: false, greeting: None, sounds });
+        legs.order(self.caller.leg, LegOrder::Host { answer: self.answers });
+    }
+
+    /// Whoever waits hears music, until somebody takes over.
+    pub(super) fn wait_with_music(&mut self, legs: &mut dyn Legs) {
+        let sounds = vec![Sound::Tone(Tone::Music)];
+        legs.play(self.caller.leg, &sounds, true);
+        self.hosting = Some(Hosting { ready: true, greeting: None, sounds: Vec::new() });
+    }
+
+    /// Something about what the caller hears from us while phones ring.
+    pub(super) fn hear_hosted(&mut self, event: &LegEvent, now: Instant, legs: &mut dyn Legs) {
+        let Some(hosting) = &mut self.hosting else { return };
+        match event {
+            LegEvent::Hosted | LegEvent::Acknowledged(_) if !hosting.ready => {
+                hosting.ready = true;
+                if self.answers && !self.is_up {
+                    self.is_up = true;
+                    legs.serve(self.caller.leg);
+                }
+                let sounds = std::mem::take(&mut hosting.sounds);
+                hosting.greeting = Some(legs.play(self.caller.leg, &sounds, false));
+            }
+            LegEvent::Unhosted(_) if !hosting.ready => {
+                self.hosting = None;
+                if self.rang {
+                    legs.order(self.caller.leg, LegOrder::Ring(None));
+                }
+                self.greeted(now, legs);
+            }
+            LegEvent::Played(play) if hosting.greeting == Some(*play) => {
+                hosting.greeting = None;
+                legs.play(self.caller.leg, &[Sound::Tone(Tone::Ringback)], true);
+                self.greeted(now, legs);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Where nobody is rung before the greeting is over, it is.
+impl Call {
+    fn greeted(&mut self, now: Instant, legs: &mut dyn Legs) {
+        let mut orders = Vec::new();
+        self.walk.greeted(now, legs.presence(), &mut orders);
+        self.carry_out(orders, now, legs);
+    }
+
+    /// True where the caller hears us, and nobody else.
+    pub(super) fn is_hosted(&self) -> bool {
+        self.hosting.as_ref().is_some_and(|hosting| hosting.ready)
+    }
+}
+
+/// Where the plan ends in a conversation.
+impl Call {
+    /// What the plan ends in, as a conversation; `None`: a refusal.
+    pub(super) fn conversation(&self, ending: &Ending) -> Option<(Arc<str>, Conversation, bool)> {
+        match ending {
+            Ending::Voicemail(ix, name) => {
+                let config = self.config.voicemail(*ix);
+                let greeting = config.greeting.as_deref().unwrap_or(name);
+                let greeting = greeting.strip_suffix(".wav").unwrap_or(greeting);
+                let greeting = vec![Sound::Prompt(greeting.into(), "voicemail")];
+                let until = Until { longest: Some(config.longest), silence: Some(config.silence) };
+                let voicemail = crate::ivr::Voicemail::new(name.clone(), greeting, until);
+                Some((format!("voicemail:{name}").into(), Conversation::Voicemail(voicemail), true))
+            }
+            Ending::Announcement(name) => {
+                let prompt = name.strip_suffix(".wav").unwrap_or(name);
+                let sounds = vec![Sound::Prompt(prompt.into(), "unavailable")];
+                let announcement = crate::ivr::Announcement::new(sounds);
+                Some((format!("announcement:{name}").into(), Conversation::Announcement(announcement), self.answers))
+            }
+            Ending::Refuse(_) | Ending::RanOut { .. } => None,
+        }
+    }
+
+    /// Nobody is rung any more; the router takes the caller.
+    pub(super) fn begin_to_serve(
+        &mut self,
+        ending: &Ending,
+        (by, conversation, answer): (Arc<str>, Conversation, bool),
+        now: Instant,
+        legs: &mut dyn Legs,
+    ) {
+        self.stop_branches(|_| true, StopReason::PlanMovedOn, legs);
+        self.end_transfer(200, legs);
+        let cause = matches!(ending, Ending::Announcement(_)).then_some(MissedCause::AnnouncementOnly);
+        self.stage = Stage::Serving(Box::new(Serving {
+            by,
+            conversation,
+            cause,
+            status: ending.status(),
+            play: None,
+            take: None,
+            spoke: false,
+            wake: None,
+            leaving: None,
+            begun: false,
+        }));
+        let answer = answer || self.is_up;
+        self.is_up = answer;
+        match self.hosting.take().filter(|hosting| hosting.ready && !answer) {
+            // The caller hears us already, and early media is enough.
+            Some(_) => self.converse_from_here(now, legs),
+            None => legs.order(self.caller.leg, LegOrder::Host { answer }),
+        }
+    }
+
+    /// What the caller says to the router.
+    pub(super) fn hear_served(&mut self, event: LegEvent, now: Instant, legs: &mut dyn Legs) {
+        let Stage::Serving(serving) = &mut self.stage else { return };
+        let begun = serving.begun;
+        match event {
+            LegEvent::Hosted | LegEvent::Acknowledged(Some(_)) if !begun => self.converse_from_here(now, legs),
+            LegEvent::Unhosted(None) if !begun => self.done_serving(EndedBy::Router, legs),
+            LegEvent::Unhosted(_) => legs.order(self.caller.leg, LegOrder::RefuseReoffer(488)),
+            LegEvent::Played(play) if serving.play == Some(play) => self.converse(Heard::Played, now, legs),
+            LegEvent::Digit(digit) => self.converse(Heard::Digit(digit), now, legs),
+            LegEvent::Passed(passed) => {
+                if let Some(digit) = passed.digit() {
+                    self.converse(Heard::Digit(digit), now, legs);
+                }
+            }
+            LegEvent::Reoffered { .. } => legs.order(self.caller.leg, LegOrder::Host { answer: true }),
+            LegEvent::TransferAsked(_) => legs.order(self.caller.leg, LegOrder::RefuseTransfer(403)),
+            LegEvent::Ended(why) => {
+                let by = self.ended_by(self.caller, &why);
+                legs.order(self.caller.leg, LegOrder::Refuse { status: 487, reason: None });
+                self.caller_leaves(by, now, legs);
+            }
+            _ => {}
+        }
+    }
+
+    /// A recording says something.
+    pub fn hear_take(&mut self, take: TakeKey, taken: Option<Taken>, now: Instant, legs: &mut dyn Legs) {
+        let Stage::Serving(serving) = &mut self.stage else { return };
+        if serving.take != Some(take) {
+            return;
+        }
+        match taken {
+            None => {
+                serving.spoke = true;
+                self.converse(Heard::Spoke, now, legs);
+            }
+            Some(taken) => {
+                serving.spoke = taken.speech >= Duration::from_secs(1);
+                serving.take = None;
+                match serving.leaving {
+                    Some((by, status)) => self.over_served(by, status, legs),
+                    None => self.converse(Heard::Recorded(taken), now, legs),
+                }
+            }
+        }
+    }
+
+    /// The time for which the conversation wanted to be woken.
+    pub(super) fn served_is_due(&mut self, now: Instant, legs: &mut dyn Legs) {
+        let Stage::Serving(serving) = &mut self.stage else { return };
+        if serving.wake.take_if(|at| *at <= now).is_none() {
+            return;
+        }
+        match serving.leaving {
+            // The disk is too slow for the cause of the miss; the message itself is filed when it is whole.
+            Some((by, status)) => self.over_served(by, status, legs),
+            None => self.converse(Heard::TimeUp, now, legs),
+        }
+    }
+
+    fn converse_from_here(&mut self, now: Instant, legs: &mut dyn Legs) {
+        let Stage::Serving(serving) = &mut self.stage else { return };
+        serving.begun = true;
+        legs.note(CallFact::Served { leg: self.caller.number, by: serving.by.clone() });
+        self.converse(Heard::Ready, now, legs);
+    }
+
+    fn converse(&mut self, heard: Heard, now: Instant, legs: &mut dyn Legs) {
+        let Stage::Serving(serving) = &mut self.stage else { return };
+        if serving.leaving.is_some() {
+            return;
+        }
+        let mut wishes = Vec::new();
+        serving.conversation.hear(&heard, &mut wishes);
+        for wish in wishes {
+            match wish {
+                Wish::Play(sounds) => serving.play = Some(legs.play(self.caller.leg, &sounds, false)),
+                Wish::Record { mailbox, until } => {
+                    serving.take = legs.record(self.caller.leg, None, RecordingOf::Message { mailbox }, until);
+                }
+                Wish::EndRecord => serving.take.into_iter().for_each(|take| legs.end_record(take)),
+                Wish::Wake(after) => serving.wake = Some(now + after),
+                Wish::Done => return self.done_serving(EndedBy::Router, legs),
+            }
+        }
+    }
+
+    /// The caller has hung up. Where something is being written down, its end decides what this was.
+    fn caller_leaves(&mut self, by: EndedBy, now: Instant, legs: &mut dyn Legs) {
+        let status = if self.is_up { 200 } else { 487 };
+        let Stage::Serving(serving) = &mut self.stage else { return };
+        match serving.take {
+            Some(take) => {
+                serving.leaving = Some((by, status));
+                serving.wake = Some(now + FILING);
+                legs.end_record(take);
+            }
+            None => self.over_served(by, status, legs),
+        }
+    }
+
+    fn done_serving(&mut self, by: EndedBy, legs: &mut dyn Legs) {
+        let Stage::Serving(serving) = &self.stage else { return };
+        let status = if self.is_up { 200 } else { serving.status };
+        legs.order(
+            self.caller.leg,
+            match self.is_up {
+                true => LegOrder::End(Why::default()),
+                false => LegOrder::Refuse { status, reason: None },
+            },
+        );
+        self.over_served(by, status, legs);
+    }
+
+    /// The router ends a conversation from outside: an admin, a drain.
+    pub(super) fn end_serving(&mut self, now: Instant, legs: &mut dyn Legs) {
+        legs.order(self.caller.leg, LegOrder::End(Why::default()));
+        self.caller_leaves(EndedBy::Router, now, legs);
+    }
+
+    fn over_served(&mut self, by: EndedBy, status: u16, legs: &mut dyn Legs) {
+        let Stage::Serving(serving) = &self.stage else { return };
+        let missed = match (serving.spoke, serving.cause) {
+            (true, _) => MissedCause::VoicemailLeft,
+            (false, Some(cause)) if !self.after_hours => cause,
+            // Nobody was rung, and nothing was said.
+            (false, _) if self.failures.is_nothing() && !self.after_hours => MissedCause::Abandoned,
+            (false, _) => self.missed_cause(status),
+        };
+        self.over(by, status, Some(missed), legs);
+    }
+}

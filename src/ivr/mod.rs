@@ -1,0 +1,36 @@
+//! What the router itself says to a caller, and what it makes of keys and of silence: announcements, voicemail, and all else
+//! that is a conversation with a machine (IVR).
+//!
+//! A [`Conversation`] knows no SIP, no file and no clock: it hears [`Heard`] and wants [`Wish`]es.
+//!
+//! ```text
+//!            Ready                 Played, Digit, Spoke, Recorded, TimeUp
+//!   (begun) ───────► first wish ─────────────────────────────────────────► … ─────► Wish::Done
+//! ```
+
+mod announcement;
+mod voicemail;
+mod words;
+
+pub use self::announcement::Announcement;
+pub use self::voicemail::Voicemail;
+pub use self::words::{Heard, Wish};
+
+/// A conversation with a peer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Conversation {
+    /// Something is said, then it is over.
+    Announcement(Announcement),
+    /// A message is taken.
+    Voicemail(Voicemail),
+}
+
+impl Conversation {
+    /// One thing is heard: what is wanted now, in order.
+    pub fn hear(&mut self, heard: &Heard, wishes: &mut Vec<Wish>) {
+        match self {
+            Conversation::Announcement(announcement) => announcement.hear(heard, wishes),
+            Conversation::Voicemail(voicemail) => voicemail.hear(heard, wishes),
+        }
+    }
+}

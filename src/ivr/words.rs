@@ -1,0 +1,44 @@
+//! What a conversation hears, and what it wants done.
+
+use std::sync::Arc;
+
+use crate::anchor::{Taken, Until};
+use crate::clock::Duration;
+use crate::sound::Sound;
+
+/// What a conversation hears.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Heard {
+    /// The peer hears us from now on.
+    Ready,
+    /// What was to be played has been.
+    Played,
+    /// The peer has pressed a key.
+    Digit(char),
+    /// The recording has a second of speech in it.
+    Spoke,
+    /// The recording is over, by order or by itself.
+    Recorded(Taken),
+    /// The time of the last [`Wish::Wake`] has come.
+    TimeUp,
+}
+
+/// What a conversation wants done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wish {
+    /// Play these; what was played before ends. Comes back as [`Heard::Played`].
+    Play(Vec<Sound>),
+    /// Write down what the peer says, as a message for this box.
+    Record {
+        /// The box.
+        mailbox: Arc<str>,
+        /// When it ends by itself.
+        until: Until,
+    },
+    /// Enough is written down. Comes back as [`Heard::Recorded`].
+    EndRecord,
+    /// [`Heard::TimeUp`] after this time; an earlier wish for it is forgotten.
+    Wake(Duration),
+    /// Nothing is left to say: hang up.
+    Done,
+}
