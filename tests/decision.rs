@@ -67,9 +67,7 @@ fn a_blocked_caller_hears_603_whoever_it_is_and_whatever_the_hours() {
     call.expect("blocked caller", &["0 s  ends with 603"]);
     assert!(call.decide().is_blocked());
     // On the block list stands a number; who withholds it, or has another, is not on it.
-    office
-        .call("anonymous", "+49301000")
-        .expect("office set closed by hand", &["0 s  voicemail:box is not available yet; ends with 480"]);
+    office.call("anonymous", "+49301000").expect("office set closed by hand", &["0 s  voicemail:box takes the call"]);
 }
 
 #[test]
@@ -78,10 +76,7 @@ fn an_override_closed_takes_the_closed_plan_at_once_known_customers_included() {
     let until = "2026-11-23T11:00:00Z".parse().unwrap();
     office.state.set_override(&"office".into(), Some(Override { open: false, until: Some(until) }));
     let call = office.call("+491701112233", "+49301000").customer("12");
-    call.expect(
-        "office set closed by hand until 2026-11-23T11:00:00Z",
-        &["0 s  voicemail:box is not available yet; ends with 480"],
-    );
+    call.expect("office set closed by hand until 2026-11-23T11:00:00Z", &["0 s  voicemail:box takes the call"]);
     assert!(call.decide().is_closed());
     // It expires at that very moment.
     call.at("2026-11-23T12:00:00+01:00[Europe/Berlin]").expect(
@@ -89,7 +84,7 @@ fn an_override_closed_takes_the_closed_plan_at_once_known_customers_included() {
         &[
             "0 s  12 rings",
             "20 s  12 does not answer; falls to all; 12 stops; 11 rings; 13 rings",
-            "40 s  all does not answer; falls to voicemail:box; voicemail:box is not available yet; 11 stops; 13 stops; ends with 480",
+            "40 s  all does not answer; falls to voicemail:box; 11 stops; 13 stops; voicemail:box takes the call",
         ],
     );
 }
@@ -157,7 +152,7 @@ because known customer, responsible 12
 
 if nobody answers:
     0 s  12 is busy; falls to all; 11 rings; 13 rings
-   20 s  all does not answer; falls to voicemail:box; voicemail:box is not available yet; 11 stops; 13 stops; ends with 480
+   20 s  all does not answer; falls to voicemail:box; 11 stops; 13 stops; voicemail:box takes the call
 "
     );
 }
@@ -204,13 +199,13 @@ fn an_unset_reason_means_go_on_as_if_the_caller_were_unknown_with_the_hours_of_t
         "known customer, responsible 12",
         &[
             "0 s  12 is unreachable; falls to all; 13 is unreachable; 11 rings",
-            "20 s  all does not answer; falls to voicemail:box; voicemail:box is not available yet; 11 stops; ends with 480",
+            "20 s  all does not answer; falls to voicemail:box; 11 stops; voicemail:box takes the call",
         ],
     );
     // Before-hours is the default: the responsible rings on Sunday too; what follows is the closed plan.
     call.at(SUNDAY).expect(
         "known customer, responsible 12",
-        &["0 s  12 is unreachable; falls to voicemail:box; voicemail:box is not available yet; ends with 480"],
+        &["0 s  12 is unreachable; falls to voicemail:box; voicemail:box takes the call"],
     );
 }
 
@@ -220,7 +215,7 @@ fn within_hours_rings_the_responsible_only_while_the_did_is_open() {
     let call = office.call("+491701112233", "+49301000").customer("12");
     call.clone().at(SUNDAY).expect(
         "known customer, known customers only within hours, office is closed",
-        &["0 s  voicemail:box is not available yet; ends with 480"],
+        &["0 s  voicemail:box takes the call"],
     );
     assert_eq!(call.first(), "0 s  12 rings");
 }
@@ -288,15 +283,14 @@ fn responsible_only_replaces_every_reasons_destination() {
         then = "voicemail:box"
         "#,
     );
-    let ends = "announcement:call-back; announcement:call-back is not available yet";
+    let ends = "announcement:call-back; announcement:call-back takes the call";
     let call = office.call("+491701112233", "+49301000").customer("12");
     call.clone()
         .busy(&["12"])
-        .expect("known customer, responsible 12", &[&format!("0 s  12 is busy; falls to {ends}; ends with 480")]);
-    call.clone().unreachable(&["12"]).expect(
-        "known customer, responsible 12",
-        &[&format!("0 s  12 is unreachable; falls to {ends}; ends with 480")],
-    );
+        .expect("known customer, responsible 12", &[&format!("0 s  12 is busy; falls to {ends}")]);
+    call.clone()
+        .unreachable(&["12"])
+        .expect("known customer, responsible 12", &[&format!("0 s  12 is unreachable; falls to {ends}")]);
     call.expect(
         "known customer, responsible 12",
         &["0 s  12 rings", &format!("5 s  12 does not answer; falls to {ends}; 12 stops; ends with 480")],
@@ -307,10 +301,10 @@ fn responsible_only_replaces_every_reasons_destination() {
         .customer("")
         .expect_first("known customer, nobody responsible", "0 s  11 rings");
     office.state.set_away(&"12".into(), Some(Timestamp::MAX));
-    office.call("+491701112233", "+49301000").customer("12").expect(
-        "known customer, responsible 12, 12 is away",
-        &["0 s  announcement:call-back is not available yet; ends with 480"],
-    );
+    office
+        .call("+491701112233", "+49301000")
+        .customer("12")
+        .expect("known customer, responsible 12, 12 is away", &["0 s  announcement:call-back takes the call"]);
 }
 
 #[test]
@@ -327,7 +321,7 @@ fn a_known_number_can_go_to_a_fixed_operator_or_to_everyone() {
         &[
             "0 s  14 rings",
             "9 s  14 does not answer; falls to all; 14 stops; 11 rings; 13 rings",
-            "29 s  all does not answer; falls to voicemail:box; voicemail:box is not available yet; 11 stops; 13 stops; ends with 480",
+            "29 s  all does not answer; falls to voicemail:box; 11 stops; 13 stops; voicemail:box takes the call",
         ],
     );
     let everyone = Office::with(&KNOWN.replace("ring = \"20s\"", "to = \"plan\""));
@@ -418,10 +412,9 @@ fn an_absent_member_without_deputy_is_not_rung() {
     office.state.set_away(&"11".into(), Some(Timestamp::MAX));
     office.call("+491701112233", "+49301000").expect_first("office is open", "0 s  13 rings");
     office.state.set_away(&"13".into(), Some(Timestamp::MAX));
-    office.call("+491701112233", "+49301000").expect(
-        "office is open",
-        &["0 s  all is unreachable; falls to voicemail:box; voicemail:box is not available yet; ends with 480"],
-    );
+    office
+        .call("+491701112233", "+49301000")
+        .expect("office is open", &["0 s  all is unreachable; falls to voicemail:box; voicemail:box takes the call"]);
 }
 
 #[test]
@@ -479,9 +472,12 @@ fn busy_no_answer_and_unreachable_apply_only_where_the_extension_is_itself_the_d
         .expect("", &["0 s  15 is unreachable; falls to refuse:not_found; ends with 404"]);
     direct.expect("", &["0 s  15 rings", "3 s  15 does not answer; falls to refuse:declined; 15 stops; ends with 603"]);
     let member = office.call("+491701112233", "+49301100");
-    let to_box = "falls to voicemail:box; voicemail:box is not available yet";
-    member.clone().busy(&["15"]).expect("", &[&format!("0 s  one is busy; {to_box}; ends with 480")]);
-    member.expect("", &["0 s  15 rings", &format!("60 s  one does not answer; {to_box}; 15 stops; ends with 480")]);
+    let to_box = "falls to voicemail:box";
+    member.clone().busy(&["15"]).expect("", &[&format!("0 s  one is busy; {to_box}; voicemail:box takes the call")]);
+    member.expect(
+        "",
+        &["0 s  15 rings", &format!("60 s  one does not answer; {to_box}; 15 stops; voicemail:box takes the call")],
+    );
 }
 
 #[test]
@@ -581,7 +577,7 @@ fn nobody_reachable_at_all_overflows_at_once() {
     let office = Office::with(KNOWN);
     office.call("+491701112233", "+49301000").unreachable(&["11", "13"]).expect(
         "office is open",
-        &["0 s  11 is unreachable; 13 is unreachable; all is unreachable; falls to voicemail:box; voicemail:box is not available yet; ends with 480"],
+        &["0 s  11 is unreachable; 13 is unreachable; all is unreachable; falls to voicemail:box; voicemail:box takes the call"],
     );
 }
 
@@ -612,7 +608,7 @@ fn a_phone_that_the_next_step_names_keeps_ringing() {
         &[
             "0 s  11 rings",
             "30 s  11 does not answer; falls to all; 12 rings",
-            "40 s  all does not answer; falls to voicemail:box; voicemail:box is not available yet; 11 stops; 12 stops; ends with 480",
+            "40 s  all does not answer; falls to voicemail:box; 11 stops; 12 stops; voicemail:box takes the call",
         ],
     );
 }
@@ -1033,6 +1029,7 @@ proptest! {
         prop_assert_eq!(&explained.order, &plan.considered);
         let dials = plan.direction == Direction::Outbound && plan.refusal().is_none();
         match explained.timetable.last().and_then(|moment| moment.what.last()) {
+            Some(Happening::Taken(_)) => prop_assert!(!dials),
             Some(Happening::Ends(status)) => prop_assert!((400..700).contains(status) && !dials),
             Some(Happening::Dials { trunks, .. }) => prop_assert!(dials && !trunks.is_empty()),
             other => prop_assert!(false, "{other:?}"),
