@@ -293,7 +293,10 @@ fn responsible_only_replaces_every_reasons_destination() {
         .expect("known customer, responsible 12", &[&format!("0 s  12 is unreachable; falls to {ends}")]);
     call.expect(
         "known customer, responsible 12",
-        &["0 s  12 rings", &format!("5 s  12 does not answer; falls to {ends}; 12 stops; ends with 480")],
+        &[
+            "0 s  12 rings",
+            "5 s  12 does not answer; falls to announcement:call-back; 12 stops; announcement:call-back takes the call",
+        ],
     );
     // Nobody responsible, no reason: as anybody.
     office

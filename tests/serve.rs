@@ -324,11 +324,15 @@ fn real_calls_are_exported_as_traces_and_play_again_as_they_were() {
     let provider = &router.provider;
 
     let (mut call, _) = talk(&router, &phone, "talk");
-    // The caller holds: a new offer crosses the router, and its answer comes back.
+    // The caller holds, which the router answers; the resumption crosses it, and its answer comes back.
     call.cseq += 1;
     provider.request("INVITE", "sip:us@127.0.0.1", &call, "", &format!("{OFFER}a=sendonly\r\n"));
-    let hold = phone.asked("INVITE");
-    phone.respond(&hold, "200 OK", &format!("{OFFER}a=recvonly\r\n"));
+    provider.response(200, "INVITE");
+    provider.request("ACK", "sip:us@127.0.0.1", &call, "", "");
+    call.cseq += 1;
+    provider.request("INVITE", "sip:us@127.0.0.1", &call, "", &format!("{OFFER}a=ptime:20\r\n"));
+    let resumed = phone.asked("INVITE");
+    phone.respond(&resumed, "200 OK", OFFER);
     provider.response(200, "INVITE");
     provider.request("ACK", "sip:us@127.0.0.1", &call, "", "");
     phone.asked("ACK");
