@@ -24,11 +24,13 @@ use crate::drive::{Clock, Drive, End, Letter, Post};
 use crate::fact::Fact;
 use crate::journal::{Journal, Pace, Report};
 use crate::key::Transport;
+use crate::media::record;
 use crate::media::relay::Relay;
 use crate::net::resolve::Resolver;
 use crate::net::{Limits, Net, OwnAddresses, own_addresses};
+use crate::outbox::{Bell, Current, Postman, Secretary};
 use crate::servers::ServerName;
-use crate::store::{Reader, Writer, quick_check};
+use crate::store::{Reader, Unfinished, Writer, quick_check};
 use crate::switch::{Input, Question, Switch};
 
 /// How long running calls may go on after SIGTERM.
@@ -77,7 +79,10 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     let directory = config.storage.directory.clone();
     let mut writer = Writer::open(&directory).map_err(machine)?;
     let clock = Clock::start();
-    let recovered = writer.recover(clock.now().wall).map_err(machine)?;
+    let configs = Arc::new(Mutex::new(vec![config.clone()]));
+    let (bell, current) = (Bell::default(), current(configs.clone()));
+    writer.tell(Secretary { current: current.clone(), bell: bell.clone() });
+    let recovered = writer.recover(clock.now().wall, &record::mend).map_err(machine)?;
     let door = Door::open(&directory).map_err(machine)?;
 
     let post = Post::new(net.bell());
@@ -99,7 +104,8 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
         directory: directory.clone(),
         post: post.clone(),
         resolver: resolver.clone(),
-        config: Arc::new(Mutex::new(vec![config.clone()])),
+        config: configs,
+        bell: bell.clone(),
     };
     if recovered.unclean {
         tracing::warn!(
@@ -108,12 +114,16 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
             "the last run did not end in an orderly way; its open calls are closed now"
         );
     }
+    let alarms = post.clone();
+    let tell_alarm = Box::new(move |fact| alarms.input(Input::Note(fact)));
+    let postman = Postman { directory: directory.clone(), current, bell, clock, tell: tell_alarm };
+    postman.start().map_err(machine)?;
     let background = office.clone();
-    let unclean = recovered.unclean;
+    let (unclean, unfinished) = (recovered.unclean, recovered.unfinished);
     let background = std::thread::Builder::new()
         .name("background".into())
         .spawn(move || {
-            runtime.block_on(background.run(door, unclean));
+            runtime.block_on(background.run(door, unclean, unfinished));
             // A check of the database that is still under way does not hold up the end.
             runtime.shutdown_background();
         })
@@ -133,6 +143,11 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
         tracing::error!("the background thread broke");
     }
     written
+}
+
+/// The config in force.
+fn current(configs: Arc<Mutex<Vec<Arc<Config>>>>) -> Current {
+    Arc::new(move || configs.lock().unwrap_or_else(PoisonError::into_inner).last().cloned())
 }
 
 /// What the core must know before the first message: its own addresses, state and bindings, the customers, the config.
@@ -168,10 +183,19 @@ struct Office {
     resolver: Resolver,
     /// The config in force last; before it those that running calls may still hold, so that none is freed by the loop.
     config: Arc<Mutex<Vec<Arc<Config>>>>,
+    /// Wakes whoever carries letters.
+    bell: Bell,
 }
 
 impl Office {
-    async fn run(self, door: Door, unclean: bool) {
+    async fn run(self, door: Door, unclean: bool, unfinished: Vec<Unfinished>) {
+        if !unfinished.is_empty() {
+            let (directory, post) = (self.directory.clone(), self.post.clone());
+            tokio::task::spawn_blocking(move || {
+                let facts = unfinished.iter().flat_map(|recording| recording.close(&directory, &record::mend));
+                facts.for_each(|fact| post.input(Input::Note(fact)));
+            });
+        }
         if unclean {
             let directory = self.directory.clone();
             tokio::task::spawn_blocking(move || match quick_check(&directory) {
@@ -239,6 +263,10 @@ impl Office {
         let question = match request {
             Request::Reload => return drop(reply.send(self.reload().await)),
             Request::Customers => return drop(reply.send(self.read_customers().await)),
+            Request::Outbox => {
+                self.bell.ring();
+                return drop(reply.send(Ok(serde_json::Value::Null)));
+            }
             Request::Status => Question::Status,
             Request::Explain(hypothesis) => Question::Explain(hypothesis),
             Request::Override { schedule, open, until } => {

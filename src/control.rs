@@ -53,6 +53,8 @@ pub enum Request {
     Reload,
     /// The customers in the database have changed: read them again.
     Customers,
+    /// The outbox has changed: carry what is due.
+    Outbox,
     /// What would happen to a call, with everybody as they are now.
     Explain(Box<Hypothesis>),
     /// Override a schedule, or take an override back.
@@ -377,6 +379,7 @@ mod tests {
             Request::Away { extension: "12".into(), away: true, until: None },
             Request::Forward { extension: "12".into(), when: ForwardWhen::NoAnswer, to: Some("14".into()) },
             Request::Block { number: "8 916 123-45-67".into(), blocked: true, note: "rings and hangs up".into() },
+            Request::Outbox,
             Request::Message { file: "voicemail/sales/a.wav".into(), now: MessageState::Heard },
             Request::HangUp { call: CallId::from_bits(7) },
         ]

@@ -525,6 +525,15 @@ pub enum Alarm {
         /// What the system said.
         why: String,
     },
+    /// A mail was tried as often as is reasonable, and has not arrived.
+    Undelivered {
+        /// The mail address.
+        to: Arc<str>,
+        /// The message it tells of: its file.
+        file: Arc<str>,
+        /// What the last try met.
+        why: String,
+    },
     /// A media port could not be bound.
     MediaPort {
         /// Which.

@@ -39,6 +39,7 @@
 //! | | [`call`] | a call and its legs |
 //! | 8 | [`switch`] | the door: one input, one complete reaction |
 //! | 9 | [`trace`] | ladders on a whiteboard, played against the core |
+//! | | [`letter`] | which fact is told to whom outside |
 //! | 10 | [`config_file`] | the config on disk |
 //! | | [`media`] | the relay: packets and nothing else |
 //! | | [`net`] | UDP, TCP, names |
@@ -46,6 +47,7 @@
 //! | 11 | [`journal`] | facts to the disk in batches, off the loop |
 //! | | [`diary`] | the log, as a diary of calls |
 //! | | [`drive`] | the only loop |
+//! | | [`outbox`] | letters to the world outside, until they have arrived |
 //! | 12 | [`control`] | the local socket |
 //! | 13 | [`app`], [`cli`] | builds and joins the parts; the command line |
 //!
@@ -74,6 +76,7 @@
 //! - **Fork**: one early dialog of an INVITE of ours. **Diverter**: whose phone sent a call elsewhere (302).
 //! - **Subscription**: somebody's lamp. **Sight**: one call as a lamp shows it. **Waiting**: messages in a box. **Crossing**: what
 //!   two hear of each other who have both made an offer.
+//! - **Letter**: something to be told outside. **Outbox**: where it waits until it has arrived.
 //! - **Trace**: a ladder that is a test. **Actor**: one of its scripted peers.
 #![deny(unsafe_code)]
 
@@ -125,6 +128,7 @@ pub mod switch;
 
 // Floor 9, what a call leaves behind, and ladders played against the core.
 pub mod trace;
+pub mod letter;
 
 // Floor 10, edges: sockets and disks begin here.
 pub mod config_file;
@@ -136,6 +140,7 @@ pub mod store;
 pub mod journal;
 pub mod diary;
 pub mod drive;
+pub mod outbox;
 
 // Floor 12, faces.
 pub mod control;

@@ -1,15 +1,19 @@
 //! What calls leave behind, with the real program: messages and recordings in the lists, what people say became of a
-//! message, and all of it after the router was ended or killed.
+//! message, the mail that tells of it, and all of it after the router was killed.
 
 #![allow(clippy::disallowed_methods)] // how long a real program takes is measured on a real clock
 
-use std::io::{BufRead, BufReader};
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 
 use huntline::clock::Timestamp;
 use huntline::fact::{CallFact, Fact, Noted, Offered, Party, Recorded, RecordingOf};
 use huntline::key::CallId;
+use huntline::media::record::shape::Shape;
 use huntline::route::Direction;
 use huntline::store::Writer;
 
@@ -227,6 +231,190 @@ fn what_became_of_a_message_outlives_a_kill() {
     office.serve();
     assert_eq!(office.says(&["voicemail", "new", "a.wav"]), "a.wav is new again\n");
     assert_eq!(office.run(&["voicemail", "new", "b.wav"]).2, 1);
+}
+
+/// Somebody begins to leave a message, or a talk begins to be recorded, and the router dies: a file of `seconds` of a tone
+/// whose header says nothing of it.
+fn dies_while_recording(office: &Office, begins: i64, file: &str, of: RecordingOf, seconds: usize) -> [(i64, Fact); 2] {
+    let path = office.data().join(file);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let tone = (0..8_000 * seconds).map(|at| if at % 20 < 10 { 8_000i16 } else { -8_000 });
+    let shape = Shape { rate: 8_000, channels: 1 };
+    let bytes = shape.header(0).into_iter().chain(tone.flat_map(i16::to_le_bytes));
+    std::fs::write(path, bytes.collect::<Vec<u8>>()).unwrap();
+    let recording = CallFact::Recording { file: file.into(), of };
+    [offered(begins), (begins + 5, Fact::Call(call(begins), recording))]
+}
+
+fn in_sales() -> RecordingOf {
+    RecordingOf::Message { mailbox: "sales".into() }
+}
+
+#[test]
+fn what_was_being_written_when_the_router_was_killed_is_whole_after_its_restart() {
+    let mut office = Office::new("killed");
+    let left = dies_while_recording(&office, 0, "voicemail/sales/a.wav", in_sales(), 3);
+    let talk = dies_while_recording(&office, 60, "recordings/t.wav", RecordingOf::Talk, 2);
+    let never =
+        (65, Fact::Call(call(60), CallFact::Recording { file: "recordings/u.wav".into(), of: RecordingOf::Talk }));
+    office.leave(left.into_iter().chain(talk).chain([never]));
+    office.serve();
+    let listed = office.says(&["voicemail", "list"]);
+    assert!(listed.contains("0:03    new, cut off: the process died  voicemail/sales/a.wav"), "{listed}");
+    let calls = office.says(&["calls"]);
+    assert!(calls.contains("missed: voicemail left  ") && calls.contains("missed: system failure"), "{calls}");
+    let file = std::fs::read(office.data().join("voicemail/sales/a.wav")).unwrap();
+    assert_eq!(file[40..44], 48_000u32.to_le_bytes());
+    // Talks have time until the background comes to them.
+    until(|| office.says(&["recordings"]).contains("0:02    "));
+    until(|| office.says(&["recordings", "--gone"]).contains("gone: nothing was written"));
+    assert!(!office.says(&["recordings"]).contains("u.wav"));
+    office.says(&["voicemail", "delete", "voicemail/sales/a.wav"]);
+}
+
+/// A mail server that takes mails, refuses them or says nothing, as it is told.
+struct MailServer {
+    address: SocketAddr,
+    mails: Arc<Mutex<Vec<String>>>,
+    answers: Arc<Mutex<VecDeque<Option<&'static str>>>>,
+}
+
+impl MailServer {
+    fn start(answers: impl IntoIterator<Item = Option<&'static str>>) -> MailServer {
+        let listener = TcpListener::bind("127.0.0.25:0").unwrap();
+        let server = MailServer {
+            address: listener.local_addr().unwrap(),
+            mails: Arc::default(),
+            answers: Arc::new(Mutex::new(answers.into_iter().collect())),
+        };
+        let (mails, answers) = (server.mails.clone(), server.answers.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (mails, answers) = (mails.clone(), answers.clone());
+                std::thread::spawn(move || MailServer::serve(stream.unwrap(), &mails, &answers));
+            }
+        });
+        server
+    }
+
+    /// RFC 5321, as much of it as one mail takes. To a mail itself it answers what is next in the list, then 250.
+    fn serve(
+        mut stream: TcpStream,
+        mails: &Mutex<Vec<String>>,
+        answers: &Mutex<VecDeque<Option<&'static str>>>,
+    ) -> Option<()> {
+        let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
+        stream.write_all(b"220 mail.example\r\n").ok()?;
+        loop {
+            let line = lines.next()?.ok()?;
+            let answer = match line.split(' ').next()? {
+                "QUIT" => return stream.write_all(b"221 goodbye\r\n").ok(),
+                "DATA" => {
+                    stream.write_all(b"354 go on\r\n").ok()?;
+                    let mail: Vec<String> =
+                        lines.by_ref().map_while(Result::ok).take_while(|line| line != ".").collect();
+                    mails.lock().unwrap().push(mail.join("\n"));
+                    let answer = answers.lock().unwrap().pop_front().unwrap_or(Some("250 taken"));
+                    let Some(answer) = answer else { return lines.next().map(drop) };
+                    answer
+                }
+                _ => "250 fine",
+            };
+            stream.write_all(format!("{answer}\r\n").as_bytes()).ok()?;
+        }
+    }
+
+    fn mails(&self) -> Vec<String> {
+        self.mails.lock().unwrap().clone()
+    }
+
+    /// The office's config with this server in it.
+    fn config(&self) -> String {
+        let mail = format!("[mail]\nserver = \"{}\"\ntls = \"none\"\nfrom = \"pbx@office.example\"\n", self.address);
+        CONFIG.replace("for = [\"201\"]", "for = [\"201\"]\nnotify = [\"mailto:sales@office.example\"]") + &mail
+    }
+}
+
+fn header<'a>(mail: &'a str, name: &str) -> &'a str {
+    mail.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap()
+}
+
+#[test]
+fn a_message_is_mailed_with_its_sound_once() {
+    let server = MailServer::start([]);
+    let mut office = Office::new("mail");
+    office.configure(&server.config());
+    office.leave(
+        dies_while_recording(&office, 0, "voicemail/sales/a.wav", in_sales(), 3)
+            .into_iter()
+            .chain(dies_while_recording(&office, 60, "voicemail/sales/empty.wav", in_sales(), 0)),
+    );
+    office.serve();
+    until(|| !server.mails().is_empty());
+    let mail = server.mails().remove(0);
+    assert_eq!(header(&mail, "From"), "Stroymarket <pbx@office.example>");
+    assert_eq!(header(&mail, "To"), "sales@office.example");
+    assert!(header(&mail, "Message-ID").ends_with("@office.example>"), "{mail}");
+    assert!(mail.contains("name=\"a.wav\"") && mail.contains("audio/x-wav"), "{mail}");
+    let sound = std::fs::read(office.data().join("voicemail/sales/a.wav")).unwrap();
+    let enclosed: String = mail
+        .split("\n\n")
+        .find(|part| part.starts_with("UklGR"))
+        .unwrap()
+        .split("--")
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    assert_eq!(enclosed.len(), sound.len().div_ceil(3) * 4);
+    until(|| office.says(&["outbox"]) == "nothing waits\n");
+    office.kill();
+    office.serve();
+    assert!(
+        office
+            .says(&["outbox", "list", "--sent"])
+            .contains("  sales@office.example  voicemail/sales/a.wav  1      sent ")
+    );
+    assert_eq!(server.mails().len(), 1, "neither twice nor for a message in which nobody speaks");
+}
+
+#[test]
+fn a_mail_that_is_refused_waits_and_is_tried_again() {
+    let server = MailServer::start([Some("451 come again later")]);
+    let mut office = Office::new("refused");
+    office.configure(&server.config());
+    office.leave(dies_while_recording(&office, 0, "voicemail/sales/a.wav", in_sales(), 3));
+    office.serve();
+    let waits = || office.says(&["outbox"]);
+    until(|| waits().contains("come again later"));
+    assert!(waits().contains("voicemail/sales/a.wav  1      due "), "{}", waits());
+    let json: serde_json::Value = serde_json::from_str(&office.says(&["outbox", "--json"])).unwrap();
+    let id = json[0]["id"].to_string();
+    assert_eq!(office.says(&["outbox", "retry", &id]), "1 mail is tried now\n");
+    until(|| waits() == "nothing waits\n");
+    let ids: Vec<String> = server.mails().iter().map(|mail| header(mail, "Message-ID").to_owned()).collect();
+    assert_eq!((ids.len(), &ids[0]), (2, &ids[1]));
+    let (_, err, code) = office.run(&["outbox", "retry", &id]);
+    assert_eq!((err, code), (format!("huntline: no mail {id} waits; `huntline outbox` lists them\n"), 1));
+}
+
+#[test]
+fn after_a_kill_exactly_the_mails_are_carried_again_that_nobody_acknowledged() {
+    let server = MailServer::start([Some("250 taken"), None]);
+    let mut office = Office::new("unacknowledged");
+    office.configure(&server.config());
+    let files = ["a", "b", "c"].map(|name| format!("voicemail/sales/{name}.wav"));
+    let left: Vec<_> =
+        (0..).zip(&files).flat_map(|(at, file)| dies_while_recording(&office, at * 60, file, in_sales(), 2)).collect();
+    office.leave(left);
+    office.serve();
+    until(|| server.mails().len() == 2);
+    office.kill();
+    office.serve();
+    until(|| office.says(&["outbox"]) == "nothing waits\n");
+    let ids: Vec<String> = server.mails().iter().map(|mail| header(mail, "Message-ID").to_owned()).collect();
+    assert_eq!((ids.len(), &ids[1]), (4, &ids[2]));
+    assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
 }
 
 /// Waits until something is so, which a real disk may delay.

@@ -12,6 +12,7 @@ mod desk;
 mod explain;
 mod forward;
 mod moment;
+mod outbox;
 mod override_hours;
 mod recordings;
 mod reload;
@@ -68,6 +69,7 @@ enum Command {
     Calls(calls::Calls),
     Recordings(recordings::Recordings),
     Voicemail(voicemail::Voicemail),
+    Outbox(outbox::Outbox),
     Contacts(contacts::Contacts),
     Replay(replay::Replay),
     Status(status::Status),
@@ -94,6 +96,7 @@ fn run(cli: Cli) -> ExitCode {
         Command::Calls(command) => command.run(&desk),
         Command::Recordings(command) => command.run(&desk),
         Command::Voicemail(command) => command.run(&desk),
+        Command::Outbox(command) => command.run(&desk),
         Command::Contacts(command) => command.run(&desk),
         Command::Replay(command) => command.run(),
         Command::Status(command) => command.run(&desk),

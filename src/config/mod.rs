@@ -14,6 +14,7 @@ pub mod extension;
 pub mod features;
 pub mod follow_up;
 pub mod hunt_group;
+pub mod mail;
 pub mod outbound;
 mod paths;
 pub mod problem;
@@ -44,6 +45,7 @@ pub use extension::{DeviceRule, Extension, NoAnswer};
 pub use features::{Code, Features, ForwardWhen, TalkCode};
 pub use follow_up::{Assign, FollowUpRules, Pick};
 pub use hunt_group::{HuntGroup, Order, Strategy};
+pub use mail::{Mail, MailTls};
 pub use outbound::{OutboundRule, OutboundRules};
 pub use problem::{Problem, Problems, Severity};
 pub use schedule::{Hours, HoursRule, Schedule};
@@ -88,6 +90,8 @@ pub struct Config {
     pub web: Web,
     /// `[features]`.
     pub features: Features,
+    /// `[mail]`; `None`: no mail is sent.
+    pub mail: Option<Mail>,
     /// `[follow_up]`.
     pub follow_up: FollowUpRules,
     trunks: Vec<Trunk>,
@@ -343,9 +347,11 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
     let dids = each(&rows.dids, |row, at| Did::read(row, DidIx(at), &directory, &mut exits));
     let outbound = OutboundRules::read(&rows.outbound, &directory);
     let features = Features::read(root.table("features"), &directory, &site.operator, &dids);
+    let mail = Mail::read(root.table("mail"));
     let follow_up = FollowUpRules::read(root.table("follow_up"), &directory);
     root.finish();
 
+    mail::warn_of_unsent_notices(&rows.voicemails, &voicemails, mail.as_ref());
     paths::check(reader, &exits, &directory);
     across::check(reader, &rows, &directory, &extensions, &outbound, &exits);
     if !zone_is_written {
@@ -364,6 +370,7 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
         media,
         storage,
         web,
+        mail,
         features,
         follow_up,
         trunks,

@@ -72,7 +72,7 @@ fn pin(spot: &Spot<'_>) -> Option<Secret> {
 }
 
 /// `mailto:NAME@HOST`, without its scheme.
-pub(super) fn mail_address(spot: &Spot<'_>) -> Option<Arc<str>> {
+fn mail_address(spot: &Spot<'_>) -> Option<Arc<str>> {
     let text = spot.text()?;
     let address = text.strip_prefix("mailto:").filter(|address| is_mail_address(address));
     if address.is_none() {
@@ -81,7 +81,7 @@ pub(super) fn mail_address(spot: &Spot<'_>) -> Option<Arc<str>> {
     address.map(Into::into)
 }
 
-fn is_mail_address(address: &str) -> bool {
+pub(super) fn is_mail_address(address: &str) -> bool {
     address
         .split_once('@')
         .is_some_and(|(user, host)| !user.is_empty() && host.contains('.') && !address.contains(char::is_whitespace))

@@ -10,19 +10,23 @@
 //! | `schema` | the tables, as migrations |
 //! | `write` | [`Writer`]: facts into the tables |
 //! | `recover` | what a restart finds and puts right |
+//! | `unfinished` | recordings that ran when the process died |
 //! | `calls` | the call list, and one call in full |
 //! | `taped` | one call as it can be played again |
 //! | `recordings` | what was written down of calls, and the messages among it |
+//! | `outbox` | letters until they are acknowledged |
 //! | `customers` | the customers, as imported |
 
 mod calls;
 mod customers;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod outbox;
 mod recordings;
 mod recover;
 mod schema;
 mod taped;
+mod unfinished;
 mod word;
 mod write;
 
@@ -36,9 +40,11 @@ use crate::clock::Timestamp;
 
 pub use calls::{CallDetail, CallFilter, CallRow, CallState, LegRow, Talker, Turn};
 pub use customers::{CustomerRow, Imported};
+pub use outbox::{Outbox, OutboxRow, Outgoing};
 pub use recordings::{RecordingFilter, RecordingRow};
 pub use recover::{Recovered, quick_check};
 pub use taped::OnTape;
+pub use unfinished::{Mend, Unfinished};
 pub use write::Writer;
 pub(crate) use write::kill_point;
 

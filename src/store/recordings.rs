@@ -125,7 +125,7 @@ fn complete(transaction: &Transaction<'_>, recorded: &Recorded, at: Timestamp) -
 }
 
 const COLUMNS: &str = "r.file, r.call, r.mailbox, r.began, r.ended, r.length_ms, r.speech_ms, r.lost_ms, r.failed, r.state, \
-     r.erased, r.why, c.from_number, c.from_text, c.from_name, c.from_extension, coalesce(c.anonymous, 0) AS anonymous, c.did";
+     r.erased, r.why, c.from_number, c.from_text, coalesce(c.customer_name, c.from_name) AS from_name, c.from_extension, coalesce(c.anonymous, 0) AS anonymous, c.did";
 
 impl Reader {
     /// The recordings that the filter lets through, the newest first.

@@ -1,17 +1,20 @@
-//! What a restart finds and puts right: calls that never ended, because the process died under them, and the state to
-//! be given back to the core.
+//! What a restart finds and puts right: calls that never ended, because the process died under them, recordings that ran
+//! then, and the state to be given back to the core.
 //!
 //! After `kill -9` or a power cut no call is left open: each gets its [`Ended`] fact, by nobody
 //! ([`EndedBy::SystemFailure`]). An inbound customer call that no human had answered was missed; a talk counts to the
-//! last fact that was recorded of it.
+//! last fact that was recorded of it. Whoever had left a message by then was missed all the same, but has left a message:
+//! so messages are mended first, and before the router answers. Talks can wait for the background.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::params;
 
-use super::{FILE, Reader, StoreError, Writer, from_column, from_micros};
+use super::unfinished::{Mend, Unfinished, unfinished};
+use super::{FILE, Reader, StoreError, Writer, from_column, from_micros, to_column};
 use crate::clock::Timestamp;
-use crate::fact::{CallFact, Ended, EndedBy, Fact, MissedCause, Noted, Offered};
+use crate::fact::{CallFact, Ended, EndedBy, Fact, MissedCause, Noted, Offered, Recorded, RecordingOf};
 use crate::key::CallId;
 use crate::route::{Direction, Reason};
 
@@ -24,22 +27,31 @@ pub struct Recovered {
     pub closed: Vec<CallId>,
     /// How many of them were missed by that.
     pub missed: usize,
+    /// Recordings that ran when the process died and are not closed yet: for the background, with [`Unfinished::close`].
+    pub unfinished: Vec<Unfinished>,
 }
 
+/// Bytes of messages that are mended before the router answers. A disk reads them in less than a second; the rest, if
+/// there ever is more, waits for the background, and the calls in which they were left count as missed by system failure.
+const AT_ONCE: u64 = 64 << 20;
+
 impl Writer {
-    /// Closes every call that is still open, in one transaction. To be called once, before the core starts.
+    /// Closes every call that is still open and every message that was being left, in one transaction. To be called once,
+    /// before the core starts. `mend` makes a recording's file whole.
     ///
     /// # Errors
     /// The database cannot be read or written.
-    pub fn recover(&mut self, at: Timestamp) -> Result<Recovered, StoreError> {
-        let found = self.find(at).map_err(|error| StoreError::new(&self.path, "read what the last run left", error))?;
-        let Found { unclean, facts } = found;
+    pub fn recover(&mut self, at: Timestamp, mend: Mend<'_>) -> Result<Recovered, StoreError> {
+        let found =
+            self.find(at, mend).map_err(|error| StoreError::new(&self.path, "read what the last run left", error))?;
+        let Found { unclean, facts, unfinished } = found;
         let closed = facts.iter().filter_map(|noted| match &noted.fact {
             Fact::Call(id, _) => Some(*id),
             _ => None,
         });
         let missed = |noted: &&Noted| matches!(&noted.fact, Fact::Call(_, CallFact::Ended(e)) if e.missed.is_some());
-        let recovered = Recovered { unclean, closed: closed.collect(), missed: facts.iter().filter(missed).count() };
+        let missed = facts.iter().filter(missed).count();
+        let recovered = Recovered { unclean, closed: closed.collect(), missed, unfinished };
         if !facts.is_empty() {
             self.append(&facts)?;
             self.rebase().map_err(|error| StoreError::new(&self.path, "read the last fact", error))?;
@@ -47,7 +59,7 @@ impl Writer {
         Ok(recovered)
     }
 
-    fn find(&mut self, at: Timestamp) -> rusqlite::Result<Found> {
+    fn find(&mut self, at: Timestamp, mend: Mend<'_>) -> rusqlite::Result<Found> {
         let unclean = self
             .connection
             .prepare("SELECT body FROM state WHERE kind = 'process'")?
@@ -58,15 +70,42 @@ impl Writer {
             .prepare("SELECT id FROM call WHERE ended IS NULL ORDER BY id")?
             .query_map([], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?;
-        let mut facts = Vec::with_capacity(open.len());
-        for (index, id) in open.into_iter().enumerate() {
+        let (mut facts, unfinished) = self.close_messages(mend)?;
+        for id in open {
             let steps = self.steps(id)?;
             let id = CallId::from_bits(from_column(id));
-            let ended = Fact::Call(id, CallFact::Ended(ended(&steps)));
+            let mut ended = ended(&steps);
+            if ended.missed.is_some() && (is_left_in(&facts, id) || self.has_message(id)?) {
+                ended.missed = Some(MissedCause::VoicemailLeft);
+            }
             self.learn(id, &steps);
-            facts.push(Noted { number: index as u64 + 1, at, fact: ended });
+            facts.push(Fact::Call(id, CallFact::Ended(ended)));
         }
-        Ok(Found { unclean, facts })
+        let facts = (1..).zip(facts).map(|(number, fact)| Noted { number, at, fact }).collect();
+        Ok(Found { unclean, facts, unfinished })
+    }
+
+    /// Closes what was being left as a message, and names what is to be closed later.
+    fn close_messages(&self, mend: Mend<'_>) -> rusqlite::Result<(Vec<Fact>, Vec<Unfinished>)> {
+        let directory: Arc<Path> = self.path.parent().unwrap_or(Path::new("")).into();
+        let (mut facts, mut later, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for recording in unfinished(&self.connection)? {
+            bytes += if recording.is_message() { recording.size(&directory) } else { 0 };
+            match recording.is_message() && bytes <= AT_ONCE {
+                true => facts.extend(recording.close(&directory, mend)),
+                false => later.push(recording),
+            }
+        }
+        Ok((facts, later))
+    }
+
+    /// True where somebody has spoken into a box in this call.
+    fn has_message(&self, id: CallId) -> rusqlite::Result<bool> {
+        self.connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM recording WHERE call = ?1 AND mailbox IS NOT NULL AND speech_ms >= ?2)",
+            )?
+            .query_row(params![to_column(id.to_bits()), to_column(Recorded::SPEECH_OF_A_MESSAGE_MS)], |row| row.get(0))
     }
 
     fn steps(&self, id: i64) -> rusqlite::Result<Vec<(Timestamp, CallFact)>> {
@@ -87,6 +126,15 @@ impl Writer {
 struct Found {
     unclean: bool,
     facts: Vec<Noted>,
+    unfinished: Vec<Unfinished>,
+}
+
+/// True where one of these facts is a message, not an empty one, that was left in this call.
+fn is_left_in(facts: &[Fact], call: CallId) -> bool {
+    facts.iter().any(|fact| match fact {
+        Fact::Recorded(recorded) => recorded.call == call && recorded.of != RecordingOf::Talk && !recorded.is_empty(),
+        _ => false,
+    })
 }
 
 /// How a call ended that the process took with it.
@@ -168,8 +216,14 @@ pub fn quick_check(directory: &Path) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::super::fixture::*;
-    use super::super::{CallFilter, CallState};
+    use super::super::{CallFilter, CallState, RecordingFilter};
     use super::*;
+    use crate::clock::Duration;
+    use crate::media::record::Mended;
+
+    fn nothing(_: &Path) -> std::io::Result<Mended> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
 
     fn started() -> Fact {
         Fact::Started { version: "0.1.0".into() }
@@ -187,9 +241,9 @@ mod tests {
 
     fn recovered(folder: &Folder) -> (CallState, Option<MissedCause>, u64, Option<u16>) {
         let mut writer = folder.writer();
-        let recovered = writer.recover(at(1000)).unwrap();
+        let recovered = writer.recover(at(1000), &nothing).unwrap();
         assert_eq!((recovered.unclean, &recovered.closed[..]), (true, &[call(0)][..]));
-        assert_eq!(writer.recover(at(1001)).unwrap().closed, []);
+        assert_eq!(writer.recover(at(1001), &nothing).unwrap().closed, []);
         let rows = Reader::open(&folder.0).unwrap().calls(&CallFilter::default()).unwrap();
         assert_eq!((rows[0].ended, rows[0].ended_by), (Some(at(1000)), Some(EndedBy::SystemFailure)));
         (rows[0].state, rows[0].missed, rows[0].talk_ms, rows[0].status)
@@ -232,6 +286,71 @@ mod tests {
         assert_eq!(recovered(&folder), (CallState::Missed, Some(MissedCause::SystemFailure), 0, Some(200)));
     }
 
+    fn began(file: &str, of: RecordingOf) -> Fact {
+        step(call(0), CallFact::Recording { file: file.into(), of })
+    }
+
+    fn to_sales() -> RecordingOf {
+        RecordingOf::Message { mailbox: "sales".into() }
+    }
+
+    #[test]
+    fn who_was_leaving_a_message_has_left_it_and_one_who_had_not_spoken_has_not() {
+        for (speech, cause) in [(1_000, MissedCause::VoicemailLeft), (900, MissedCause::SystemFailure)] {
+            let folder = Folder::new();
+            died_after(&folder, 4, |_| {});
+            let machine = CallFact::Answered { leg: 0, human: false };
+            folder
+                .writer()
+                .append(&numbered(6, [(5, step(call(0), machine)), (6, began("a.wav", to_sales()))]))
+                .unwrap();
+            let mend = |path: &Path| {
+                assert_eq!(path, folder.0.join("a.wav"));
+                Ok(Mended { length: Duration::from_secs(9), speech: Duration::from_millis(speech) })
+            };
+            let recovered = folder.writer().recover(at(1000), &mend).unwrap();
+            assert_eq!((recovered.missed, &recovered.unfinished[..]), (1, &[][..]));
+            let reader = Reader::open(&folder.0).unwrap();
+            let row = reader.recordings(&RecordingFilter::default()).unwrap().remove(0);
+            assert_eq!((row.length_ms, row.ended, row.empty), (9_000, Some(at(1000)), speech < 1_000));
+            assert_eq!((row.from, row.failed.as_deref()), (offered().from, Some("the process died")));
+            assert_eq!(reader.calls(&CallFilter::default()).unwrap()[0].missed, Some(cause));
+            let mut state = crate::state::State::default();
+            reader.restore().unwrap().iter().for_each(|(_, fact)| fact.fold(&mut state));
+            assert_eq!(state.messages("sales").len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_message_that_was_whole_when_the_process_died_counts_as_well() {
+        let folder = Folder::new();
+        died_after(&folder, 4, |_| {});
+        folder.writer().append(&numbered(6, [(5, message("a.wav", "sales", 3_000))])).unwrap();
+        folder.writer().recover(at(1000), &nothing).unwrap();
+        let calls = Reader::open(&folder.0).unwrap().calls(&CallFilter::default()).unwrap();
+        assert_eq!(calls[0].missed, Some(MissedCause::VoicemailLeft));
+    }
+
+    #[test]
+    fn a_recorded_talk_is_closed_later_and_one_of_which_nothing_was_written_is_gone() {
+        let folder = Folder::new();
+        died_after(&folder, 5, |_| {});
+        let talks = [(5, began("t.wav", RecordingOf::Talk)), (6, began("u.wav", RecordingOf::Talk))];
+        folder.writer().append(&numbered(7, talks)).unwrap();
+        let mut writer = folder.writer();
+        let unfinished = writer.recover(at(1000), &nothing).unwrap().unfinished;
+        assert_eq!(unfinished.iter().map(|talk| &*talk.file).collect::<Vec<_>>(), ["t.wav", "u.wav"]);
+        let whole = |_: &Path| Ok(Mended { length: Duration::from_secs(60), speech: Duration::from_secs(50) });
+        let mut facts = unfinished[0].close(&folder.0, &whole);
+        facts.extend(unfinished[1].close(&folder.0, &nothing));
+        writer.append(&numbered(1, facts.into_iter().map(|fact| (1001, fact)))).unwrap();
+        let rows = Reader::open(&folder.0).unwrap();
+        let rows = rows.recordings(&RecordingFilter { gone: true, ..Default::default() }).unwrap();
+        let seen: Vec<_> = rows.iter().map(|row| (&*row.file, row.length_ms, row.erased.is_some())).collect();
+        assert_eq!(seen, [("u.wav", 0, true), ("t.wav", 60_000, false)]);
+        assert_eq!(folder.writer().recover(at(2000), &nothing).unwrap().unfinished, []);
+    }
+
     #[test]
     fn calls_of_employees_and_blocked_callers_are_closed_but_never_missed() {
         let changes: [fn(&mut Offered); 4] = [
@@ -252,7 +371,7 @@ mod tests {
         let folder = Folder::new();
         let whole = [(0, started())].into_iter().chain(ordinary(call(0), 0)).chain([(99, Fact::Stopped)]);
         folder.writer().append(&numbered(1, whole)).unwrap();
-        assert_eq!(folder.writer().recover(at(1000)).unwrap(), Recovered::default());
+        assert_eq!(folder.writer().recover(at(1000), &nothing).unwrap(), Recovered::default());
         assert_eq!(quick_check(&folder.0).map_err(|error| error.to_string()), Ok(()));
     }
 
@@ -261,7 +380,7 @@ mod tests {
         let folder = Folder::new();
         died_after(&folder, 3, |_| {});
         let mut writer = folder.writer();
-        writer.recover(at(1000)).unwrap();
+        writer.recover(at(1000), &nothing).unwrap();
         writer.append(&numbered(1, ordinary(call(2000), 2000))).unwrap();
         let rows = Reader::open(&folder.0).unwrap().calls(&CallFilter::default()).unwrap();
         assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [call(2000), call(0)]);

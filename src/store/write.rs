@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, Transaction, params};
 use smallvec::{SmallVec, smallvec};
 
+use super::outbox::{self, Outgoing};
 use super::recordings;
 use super::word::Word;
 use super::{FILE, PATIENCE, StoreError, schema, to_column, to_micros};
@@ -22,6 +23,7 @@ pub struct Writer {
     /// What the database held when it was opened: fact number 1 of this process becomes `base + 1`.
     base: i64,
     live: HashMap<CallId, Live>,
+    outgoing: Option<Box<dyn Outgoing>>,
 }
 
 /// What must be known of a call that has not ended, to complete its row.
@@ -51,7 +53,12 @@ impl Writer {
         configure(&connection).map_err(failed("set the database up"))?;
         schema::migrate(&mut connection).map_err(|why| StoreError::new(&path, "bring the tables up to date", why))?;
         let base = last_seq(&connection).map_err(failed("read the last fact"))?;
-        Ok(Writer { connection, path, base, live: HashMap::new() })
+        Ok(Writer { connection, path, base, live: HashMap::new(), outgoing: None })
+    }
+
+    /// What follows from facts for the world outside is written into the outbox with them.
+    pub fn tell(&mut self, outgoing: impl Outgoing + 'static) {
+        self.outgoing = Some(Box::new(outgoing));
     }
 
     /// From here on fact number 1 follows what is in the database now.
@@ -96,6 +103,7 @@ impl Writer {
         let transaction = self.connection.unchecked_transaction()?;
         let mut body = Vec::with_capacity(1024);
         let mut state = BTreeMap::new();
+        let mut posted = false;
         for noted in facts {
             let seq = self.base + to_column(noted.number);
             body.clear();
@@ -104,6 +112,9 @@ impl Writer {
             let text = std::str::from_utf8(&body).unwrap_or_default();
             insert_fact(&transaction, seq, noted, text)?;
             recordings::follow(&transaction, noted)?;
+            if let Some(outgoing) = self.outgoing.as_deref() {
+                posted |= outbox::post(&transaction, noted, outgoing)?;
+            }
             match &noted.fact {
                 Fact::Call(id, step) => follow(&transaction, &mut self.live, *id, noted.at, step)?,
                 other => {
@@ -120,6 +131,9 @@ impl Writer {
         kill_point("before_commit");
         transaction.commit()?;
         kill_point("after_commit");
+        if let Some(outgoing) = self.outgoing.as_ref().filter(|_| posted) {
+            outgoing.posted();
+        }
         Ok(())
     }
 }

@@ -134,6 +134,7 @@ fn tell_alarm(alarm: &Alarm) -> String {
         Alarm::Emergency { extension, number } => format!("{extension} dialled {number}"),
         Alarm::TrunksExhausted { number } => format!("no trunk takes {number}"),
         Alarm::RecordingLoses { why, .. } => format!("a recording loses sound: {why}"),
+        Alarm::Undelivered { to, why, .. } => format!("a mail to {to} was given up: {why}"),
         Alarm::MediaPort { port, why } => format!("media port {port}: {why}"),
     }
 }

@@ -1,0 +1,95 @@
+//! One mail: a message's text and its sound, and its way to the server.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use lettre::message::header::ContentType;
+use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::{SmtpTransport, Transport};
+use sha2::{Digest, Sha256};
+
+use super::words::{Enclosed, Words};
+use crate::clock::Duration;
+use crate::config::{Config, Mail, MailTls};
+use crate::store::{OutboxRow, Reader, RecordingFilter, RecordingRow};
+
+/// How long the server may take for each of its answers.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Larger files are not enclosed: many servers refuse them.
+const LARGEST: u64 = 10 << 20;
+
+/// A mail that is ready.
+pub(super) struct Message(lettre::Message);
+
+impl Message {
+    /// Writes the mail of a letter: who called, whom, when, for how long, and the message itself.
+    pub(super) fn read(directory: &Path, letter: &OutboxRow, config: &Config) -> Result<Message, String> {
+        let mail = config.mail.as_ref().ok_or("there is no [mail] in the config any more")?;
+        let row = message_of(directory, letter)?;
+        let path = directory.join(&*row.file);
+        let enclosed = match std::fs::metadata(&path) {
+            Ok(file) if file.len() > LARGEST => Enclosed::TooLarge,
+            Ok(_) => Enclosed::Yes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Enclosed::Gone,
+            Err(error) => return Err(format!("{}: {error}", path.display())),
+        };
+        let words = Words::of(&row, config, enclosed);
+        let from: Mailbox = Mailbox::new(Some(config.site.name.to_string()), address(&mail.from)?);
+        let mut parts = MultiPart::mixed().singlepart(SinglePart::plain(words.text));
+        if enclosed == Enclosed::Yes {
+            let sound = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let name = row.file.rsplit('/').next().unwrap_or(&row.file).to_owned();
+            let kind = ContentType::parse("audio/x-wav").map_err(|error| error.to_string())?;
+            parts = parts.singlepart(Attachment::new(name).body(sound, kind));
+        }
+        let message = lettre::Message::builder()
+            .from(from)
+            .to(Mailbox::new(None, address(&letter.to)?))
+            .subject(words.subject)
+            .date(SystemTime::from(letter.made))
+            .message_id(Some(message_id(letter, &mail.from)))
+            .multipart(parts)
+            .map_err(|error| error.to_string())?;
+        Ok(Message(message))
+    }
+
+    /// Gives it to the server. `Ok` where the server has taken it over.
+    pub(super) fn send(&self, mail: &Mail) -> Result<(), String> {
+        let tls = || TlsParameters::new(mail.server.to_string()).map_err(|error| error.to_string());
+        let tls = match mail.tls {
+            MailTls::StartTls => Tls::Required(tls()?),
+            MailTls::Tls => Tls::Wrapper(tls()?),
+            MailTls::None => Tls::None,
+        };
+        let mut server =
+            SmtpTransport::builder_dangerous(mail.server.to_string()).port(mail.port).tls(tls).timeout(Some(PATIENCE));
+        if let Some(user) = &mail.user {
+            let password = mail.password.as_ref().ok_or("the password of the mail account is not there")?;
+            server = server.credentials(Credentials::new(user.to_string(), password.expose().to_owned()));
+        }
+        let sent = server.build().send(&self.0);
+        sent.map(drop).map_err(|error| format!("{}:{}: {error}", mail.server, mail.port))
+    }
+}
+
+/// The message a letter tells of.
+fn message_of(directory: &Path, letter: &OutboxRow) -> Result<RecordingRow, String> {
+    let filter = RecordingFilter { file: Some(letter.file.as_str().into()), gone: true, ..Default::default() };
+    let rows = Reader::open(directory).and_then(|reader| reader.recordings(&filter));
+    let row = rows.map_err(|error| error.to_string())?.pop();
+    row.ok_or_else(|| format!("there is no message {:?} any more", letter.file))
+}
+
+fn address(text: &str) -> Result<lettre::Address, String> {
+    text.parse().map_err(|error| format!("{text}: {error}"))
+}
+
+/// The same for every try, so that whoever gets it twice knows it.
+fn message_id(letter: &OutboxRow, from: &str) -> String {
+    let digest = Sha256::digest(format!("{}\n{}", letter.file, letter.to));
+    let name: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let host = from.rsplit('@').next().unwrap_or("localhost");
+    format!("<{name}@{host}>")
+}
