@@ -369,6 +369,8 @@ impl Legs for House {
             LegOrder::Refuse { status, .. } => format!("{leg}: Refuse({status})"),
             LegOrder::Cancel(StopReason::CompletedElsewhere) => format!("{leg}: Cancel(CompletedElsewhere)"),
             LegOrder::Cancel(why) => format!("{leg}: Cancel({why:?})"),
+            LegOrder::Confirm => format!("{leg}: Confirm"),
+            LegOrder::Relay => format!("{leg}: Relay"),
             LegOrder::Reoffer(session) => format!("{leg}: Reoffer({})", text(&session)),
             LegOrder::AcceptReoffer(session) => format!("{leg}: AcceptReoffer({})", text(&session)),
             LegOrder::RefuseReoffer(status) => format!("{leg}: RefuseReoffer({status})"),

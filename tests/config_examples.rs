@@ -298,7 +298,6 @@ fn the_contract_reads_as_it_is_meant() {
             "greetings (`greeting`): callers hear ringing at once",
             "voicemail: a call that reaches it ends with 480",
             "announcements: a call that reaches one ends with 480",
-            "GSM devices that ask for a digit (`confirm`): they are skipped",
         ]
     );
 }

@@ -12,13 +12,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use huntline::clock::{Duration, Instant, Timestamp};
-use huntline::config::{Config, DeviceRule, ExtensionIx, ForwardWhen, Nothing, TrunkIx};
+use huntline::config::{Config, DeviceRule, Extension, ExtensionIx, ForwardWhen, Nothing, TrunkIx};
 use huntline::customer::{Customer, CustomerIndex, Entry, Kind};
 use huntline::entropy::Entropy;
 use huntline::fact::Fact;
 use huntline::hypothesis::{Answer, Hypothesis, Office};
 use huntline::number::PhoneNumber;
-use huntline::route::{Considered, Happening, Idle, Reason};
+use huntline::route::{Considered, Happening, Idle, Reason, mobiles};
 use huntline::state::{Counter, Override};
 use huntline::switch::{Input, Question};
 use hypothetical::Choices;
@@ -61,6 +61,7 @@ fn the_random_calls_meet_every_rule() {
         "Emergency",
         "InternalCall",
         "EmployeeCallsIn",
+        "Mobile",
         "OwnDid",
         "DefaultDid",
         "NoNumberNamed",
@@ -253,7 +254,7 @@ impl Drawn {
             self.config.extension(ix).devices.iter().any(|device| match device {
                 DeviceRule::Sip => registered,
                 DeviceRule::Address(_) => true,
-                DeviceRule::Gsm { .. } => false,
+                DeviceRule::Gsm { .. } => mobiles(&self.config, ix).next().is_some(),
             })
         };
         let gone = self.config.extensions().filter(|(ix, _)| !reachable(*ix));
@@ -375,9 +376,11 @@ impl Drawn {
             match what {
                 Happening::Rings(who) => {
                     expected.extend(self.devices(who).into_iter().map(|device| (at, Seen::Rings(who.clone(), device))));
+                    expected.extend(self.mobiles(who).map(|(trunk, user)| (at, Seen::Dials(trunk, user))));
                 }
                 Happening::Stops(who) => {
                     expected.extend(self.devices(who).into_iter().map(|device| (at, Seen::Stops(who.clone(), device))));
+                    expected.extend(self.mobiles(who).map(|(trunk, _)| (at, Seen::GivesUp(trunk))));
                 }
                 Happening::Dials { number, trunks } => {
                     let trunk = trunks.first().and_then(|name| self.config.trunk_by_name(name));
@@ -397,6 +400,15 @@ impl Drawn {
             }
         }
         expected
+    }
+
+    /// The mobiles of an extension as they are called: through the first trunk of their rule.
+    fn mobiles(&self, extension: &str) -> impl Iterator<Item = (Arc<str>, String)> + '_ {
+        let ix = self.config.extension_by_number(extension).expect("an extension");
+        mobiles(&self.config, ix).map(|dial| {
+            let trunk = *dial.trunks.first().expect("a rule with trunks");
+            (self.config.trunk(trunk).name.clone(), written(&self.config, &dial.number.to_string(), trunk))
+        })
     }
 
     fn devices(&self, extension: &str) -> Vec<std::net::SocketAddr> {
@@ -448,7 +460,11 @@ impl Placed {
             };
         }
         let trunk = nth_trunk(config, choices.below(2));
-        let mobile = format!("{MOBILE}{}", 10 + choices.below(PEOPLE));
+        // Somebody's who has one, where anybody has.
+        let has =
+            |(_, entry): &(ExtensionIx, &Extension)| entry.devices.iter().any(|d| matches!(d, DeviceRule::Gsm { .. }));
+        let owners: Vec<&str> = config.extensions().filter(has).map(|(_, entry)| &*entry.number).collect();
+        let mobile = format!("{MOBILE}{}", if owners.is_empty() { "10" } else { choices.of(&owners) });
         let caller = choices.of(&[CALLERS[0], CALLERS[0], CALLERS[1], CALLERS[2], &mobile, "anonymous", "Skype"]);
         let user = written(config, caller, trunk);
         let privacy = choices.once_in(12);

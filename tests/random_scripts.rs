@@ -121,6 +121,11 @@ fn the_scripts_reach_what_they_are_about() {
         assert_eq!(witness.calls(), (1, 1), "picked up by {how}");
         assert!(witness.documents() > 3);
     }
+    // The mobile of 12 answers, and only with the key the call is theirs.
+    let asked = || vec![Call { who: 0, to: 1, offer: true }, pass(), Answer { who: 1 }, pass()];
+    assert_eq!(play(&asked(), 1, Ending::Manners).calls(), (1, 0));
+    let taken = [asked(), vec![Step::Info { who: 1 }, pass()]].concat();
+    assert_eq!(play(&taken, 1, Ending::Manners).calls(), (1, 1));
     let modern = [
         Call { who: 0, to: 0, offer: true },
         pass(),

@@ -192,8 +192,12 @@ pub enum LegOrder {
         /// A Reason header to go with it.
         reason: Option<Bytes>,
     },
-    /// To one that rings: stop.
+    /// To one that rings, or is asked whether they take the call: stop.
     Cancel(StopReason),
+    /// Whoever answered takes the call: from now on they talk.
+    Confirm,
+    /// Its media passes us from now on, whatever the config says.
+    Relay,
     /// To a party in a talk: a new session.
     Reoffer(Option<Session>),
     /// The answer to what this leg reoffered.

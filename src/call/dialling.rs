@@ -39,6 +39,11 @@ impl Dialling {
         Dialling { dial, trunk: 0, ways: Ways::default(), silent_until: None, status: 0, full: false }
     }
 
+    /// True for a mobile whose owner must press 1.
+    pub(super) fn confirms(&self) -> bool {
+        self.dial.mobile.is_some_and(|mobile| mobile.confirm)
+    }
+
     /// When the trunk that is being called has been silent for too long.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.silent_until

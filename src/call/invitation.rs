@@ -47,6 +47,8 @@ pub struct Invitation {
     pub datagram: Option<Flow>,
     /// The account whose credentials the trunk may ask for.
     pub trunk: Option<Arc<str>>,
+    /// Where a mobile is called through the trunk: whose.
+    pub mobile: Option<MobileOf>,
     /// Who calls, in From.
     pub from: Named,
     /// Whom it is for, in To.
@@ -61,6 +63,15 @@ pub struct Invitation {
     pub passed: Vec<(HeaderName, Bytes)>,
     /// The caller's session.
     pub session: Option<Session>,
+}
+
+/// The mobile of an employee, at the other end of a trunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MobileOf {
+    /// The employee's extension.
+    pub employee: Arc<str>,
+    /// Whoever answers is asked for a digit before the call is theirs.
+    pub confirm: bool,
 }
 
 /// Names by which an INVITE is known on the wire.

@@ -13,6 +13,7 @@
 //! [`Walk`] through the plan says whom to ring and when to stop. What is left here is what makes a call a call: one
 //! early medium at a time, exactly one winner, and an end that says why.
 
+mod confirm;
 mod divert;
 mod outside;
 mod pickup;
@@ -202,7 +203,10 @@ impl Call {
             self.ring_back(None, legs);
         }
         while let Some(at) = self.branches.iter().position(|branch| branch.deadline().is_some_and(|at| at <= now)) {
-            self.is_silent(at, now, legs);
+            match self.branches[at].is_asked() {
+                true => self.nobody_confirms(at, now, legs),
+                false => self.is_silent(at, now, legs),
+            }
         }
         if self.is_ringing() && self.walk.deadline().is_some_and(|at| at <= now) {
             let mut orders = Vec::new();
@@ -326,6 +330,7 @@ impl Call {
         let Some(at) = self.branches.iter().position(|branch| branch.leg == leg) else {
             return self.hear_stopped(leg, &event, now, legs);
         };
+        let Some(event) = self.hear_mobile(at, event, now, legs) else { return };
         match event {
             LegEvent::Reached => {
                 self.branches[at].reached();

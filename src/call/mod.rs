@@ -32,7 +32,7 @@ pub use alphabet::{
     Ways, Why,
 };
 pub use handed::Handed;
-pub use invitation::{ACCEPT, ALLOW, Invitation, SUPPORTED, contact, unknown_extensions};
+pub use invitation::{ACCEPT, ALLOW, Invitation, MobileOf, SUPPORTED, contact, unknown_extensions};
 pub use ladder::Ladder;
 pub use leg::{DialogNames, Leg, Peer, Place, dismiss, session_of};
 pub use life::Call;

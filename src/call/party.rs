@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::alphabet::Session;
 use super::dialling::Dialling;
 use crate::clock::Instant;
 use crate::config::{Config, ExtensionIx};
@@ -39,17 +40,39 @@ pub(super) struct Branch {
     pub(super) ringing: bool,
     /// It is called through a trunk: what is left to try where that gives nothing.
     pub(super) dialling: Option<Box<Dialling>>,
+    /// Whoever answered is being asked whether they take the call.
+    pub(super) asked: Option<Asked>,
+}
+
+/// A question that has no answer yet.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// The session of the one who is asked.
+    pub(super) session: Option<Session>,
+    /// When that has lasted long enough.
+    pub(super) until: Instant,
 }
 
 impl Branch {
     /// A leg that has just been invited.
     pub(super) fn new(leg: LegKey, number: u16, extension: Option<ExtensionIx>) -> Branch {
-        Branch { leg, number, extension, ringing: false, dialling: None }
+        Branch { leg, number, extension, ringing: false, dialling: None, asked: None }
     }
 
-    /// When it has been silent for too long.
+    /// When it has been silent, or has been asked, for too long.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.dialling.as_ref().and_then(|dialling| dialling.deadline())
+        let silent = self.dialling.as_ref().and_then(|dialling| dialling.deadline());
+        self.asked.as_ref().map(|asked| asked.until).or(silent)
+    }
+
+    /// True for a mobile whose owner must press 1.
+    pub(super) fn confirms(&self) -> bool {
+        self.dialling.as_ref().is_some_and(|dialling| dialling.confirms())
+    }
+
+    /// True while whoever answered is asked.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.is_some()
     }
 
     /// The other end has the call now: its silence is ringing.

@@ -145,13 +145,24 @@ impl Anchor {
             Some(offered) => session::answer(offered),
             None => Some(session::offer()),
         };
-        if ours.is_some() && self.is_direct(means) {
+        if ours.is_some() {
+            self.relay(leg, flow, means)?;
+        }
+        Ok(ours)
+    }
+
+    /// From here on its media passes us.
+    ///
+    /// # Errors
+    /// See [`Unfit`].
+    pub fn relay(&mut self, leg: LegKey, flow: &Flow, means: &mut Means) -> Result<(), Unfit> {
+        if self.is_direct(means) {
             self.hosted = true;
             if let Some(heard) = self.heard.take() {
                 self.inward(leg, &heard, flow, means)?;
             }
         }
-        Ok(ours)
+        Ok(())
     }
 
     /// Where what is played to the peer goes: the line that we can speak on.

@@ -277,16 +277,11 @@ impl Config {
             || self.dids.iter().any(|did| records(did.record));
         let answers = || self.dids.iter().flat_map(|did| [&did.open, &did.closed]).flatten();
         let greeted = answers().any(|answer| answer.greeting.is_some());
-        let gsm = |device: &DeviceRule| matches!(device, DeviceRule::Gsm { confirm: true, .. });
         let things = [
             (recorded, "recording (`record`): no talk is recorded"),
             (greeted, "greetings (`greeting`): callers hear ringing at once"),
             (!self.voicemails.is_empty(), "voicemail: a call that reaches it ends with 480"),
             (self.announces, "announcements: a call that reaches one ends with 480"),
-            (
-                self.extensions.iter().any(|extension| extension.devices.iter().any(gsm)),
-                "GSM devices that ask for a digit (`confirm`): they are skipped",
-            ),
         ];
         things.into_iter().filter(|(used, _)| *used).map(|(_, what)| what.to_owned()).collect()
     }

@@ -193,7 +193,7 @@ fn emergency(situation: &Situation<'_>, text: &Arc<str>) -> RoutePlan {
         caller_id: None,
         patience: None,
         emergency: true,
-        mobile_of: None,
+        mobile: None,
         forwarded: Forwarded::default(),
         next: Next::default(),
     })
@@ -238,7 +238,7 @@ fn outbound(situation: &Situation<'_>, caller: ExtensionIx, rule: Option<&Outbou
         caller_id: rule.caller_id,
         patience: None,
         emergency: false,
-        mobile_of: None,
+        mobile: None,
         forwarded: Forwarded::default(),
         next: Next::default(),
     })

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::absence::Absence;
-use super::mobile::{Mobile, mobiles};
+use super::mobile::mobiles;
 use super::plan::{Callee, DialPlan, Direction, Forwarded, Next, RingPlan, RoutePlan, Slot, Step, StepIx};
 use super::reason::{Considered, Reason, Rule};
 use super::ring;
@@ -554,17 +554,16 @@ impl<'a> Draft<'a> {
     fn mobiles(&mut self, timetable: &[Slot]) {
         let config = self.situation.config;
         for slot in timetable {
-            let known: Vec<Mobile> = mobiles(config, slot.member).collect();
+            let known: Vec<DialPlan> = mobiles(config, slot.member).collect();
             for device in &config.extension(slot.member).devices {
-                let DeviceRule::Gsm { number: called, confirm } = *device else { continue };
+                let DeviceRule::Gsm { number: called, .. } = *device else { continue };
                 let (of, number) = (slot.name.clone(), called.to_string().into());
-                let mobile = known.iter().find(|mobile| mobile.dial.number == Callee::Number(called));
+                let mobile = known.iter().find(|mobile| mobile.number == Callee::Number(called));
                 let trunks = mobile.map(|mobile| {
-                    let names = mobile.dial.trunks.iter().map(|trunk| &*config.trunk(*trunk).name);
+                    let names = mobile.trunks.iter().map(|trunk| &*config.trunk(*trunk).name);
                     names.collect::<Vec<_>>().join(", ").into()
                 });
                 let found = match trunks {
-                    None if confirm => Reason::NotAvailableYet(format!("the mobile {called}").into()),
                     Some(trunks) => Reason::Mobile { of, number, trunks },
                     None => Reason::MobileHasNoWay { of, number },
                 };
@@ -599,7 +598,7 @@ impl<'a> Draft<'a> {
                 caller_id,
                 patience: Some(ring::RING_TIME),
                 emergency: false,
-                mobile_of: None,
+                mobile: None,
                 forwarded: Forwarded::default(),
                 next: Next::default(),
             })

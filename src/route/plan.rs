@@ -247,12 +247,21 @@ pub struct DialPlan {
     pub patience: Option<Duration>,
     /// True: an emergency call, a fact of its own.
     pub emergency: bool,
-    /// The employee whose mobile it is: rung as one of their phones, and told for whom the call was.
-    pub mobile_of: Option<ExtensionIx>,
+    /// It is an employee's mobile: rung as one of their phones, and told for whom the call was.
+    pub mobile: Option<Mobile>,
     /// The forwards that lead to it. By whom it is forwarded last, in their name it is dialled.
     pub forwarded: Forwarded,
     /// What comes after, by outcome; nothing for a call that an employee dialled: its final code is passed on.
     pub next: Next,
+}
+
+/// Whose mobile a number is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mobile {
+    /// The employee.
+    pub of: ExtensionIx,
+    /// Whoever answers must press 1 before the call is theirs: a mobile's mailbox answers, too.
+    pub confirm: bool,
 }
 
 /// What is dialled towards a trunk.

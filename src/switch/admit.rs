@@ -339,7 +339,7 @@ impl Switch {
             Ok(leg) => {
                 // Who calls in on the own mobile is on the phone.
                 let mobile_of = offered.from.extension.clone().filter(|_| peer.is_trunk());
-                let leg = leg.on_the_mobile_of(mobile_of);
+                let leg = leg.by_mobile_of(mobile_of);
                 self.index(caller, &leg);
                 self.legs.fill(caller, leg);
             }

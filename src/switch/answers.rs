@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::tables::Switch;
+use super::tapes::dialog_of;
 use crate::anchor::{EndpointKey, MediaEvent};
 use crate::call::LegEvent;
 use crate::config::Config;
@@ -76,8 +77,8 @@ impl Switch {
             LegEvent::Digit(digit) => format!("presses {digit}"),
             _ => "heard".to_owned(),
         };
-        let (line, peer) = (leg.call(), leg.peer().name().clone());
-        self.tape_notes(line, &format!("voice {peer} {what}"));
+        let (line, dialog) = (leg.call(), dialog_of(leg));
+        self.tape_notes(line, &format!("voice {dialog} {what}"));
         self.said.push_back((key, event));
     }
 

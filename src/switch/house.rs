@@ -6,15 +6,18 @@ use smallvec::SmallVec;
 
 use super::tables::{Held, HeldAnswer, Switch};
 use crate::anchor::{PlayKey, TakeKey, Until};
-use crate::call::{Invitation, Leg, LegOrder, Legs, Line, Named, Peer, Replaced, Session, TrunkUnfit, Ways, bridge};
+use crate::call::{
+    Invitation, Leg, LegOrder, Legs, Line, MobileOf, Named, Peer, Replaced, Session, TrunkUnfit, Ways, bridge,
+};
 use crate::clock::{Duration, Timestamp};
 use crate::config::{DeviceRule, DidIx, ExtensionIx, ForwardWhen, GroupIx, IdentityHeader, Order, TrunkIx};
 use crate::fact::{Alarm, CallFact, Fact, RecordingOf, Rung, Whom};
 use crate::key::{CallKey, Flow, LegKey, Transport};
-use crate::route::{Availability, Callee, DialPlan, Direction, Load, Presence, Reason, RoutePlan, mobiles};
+use crate::route::{Availability, Callee, DialPlan, Direction, Load, Presence, Reason, RoutePlan};
 use crate::servers::ServerName;
 use crate::sip::{HeaderName, Host, Uri};
 use crate::sound::Sound;
+use crate::sound::session;
 
 /// One call's view of the switch, while that call acts.
 pub(super) struct House<'a> {
@@ -55,13 +58,12 @@ impl Legs for House<'_> {
         };
         let invitation = self.trunk_invitation(trunk, &number, dial, flow).ok_or(TrunkUnfit::Down)?;
         let peer = Peer::Trunk(trunk.name.clone());
-        let mobile_of = dial.mobile_of.map(|extension| config.extension(extension).number.clone());
-        let whom = match &mobile_of {
-            Some(extension) => Whom::Extension(extension.clone()),
+        let whom = match dial.mobile {
+            Some(mobile) => Whom::Extension(config.extension(mobile.of).number.clone()),
             None => Whom::Trunk { trunk: trunk.name.clone(), number },
         };
-        let dialled = self.invite(peer, mobile_of, whom, invitation).ok_or(TrunkUnfit::Down)?;
-        if dial.mobile_of.is_none() {
+        let dialled = self.invite(peer, whom, invitation).ok_or(TrunkUnfit::Down)?;
+        if dial.mobile.is_none() {
             self.remember(dialled.0, &dial.number);
         }
         Ok(dialled)
@@ -222,6 +224,7 @@ impl House<'_> {
             flow: way.flow,
             datagram: None,
             trunk: None,
+            mobile: None,
             from,
             asserted,
             private: offer.caller.anonymous,
@@ -229,7 +232,7 @@ impl House<'_> {
             passed: line.carried(None, Host::Ip(told.ip())),
             session: offer.session.clone(),
         };
-        self.invite(Peer::Extension(extension.clone()), None, Whom::Extension(extension.clone()), invitation)
+        self.invite(Peer::Extension(extension.clone()), Whom::Extension(extension.clone()), invitation)
     }
 
     /// The way to a trunk that this call begins with. An emergency call tries what is full or down, too.
@@ -270,6 +273,7 @@ impl House<'_> {
         let line = self.switch.lines.get(self.line)?;
         let config = &line.config;
         let server = trunk.server.uri_host()?;
+        let confirm = dial.mobile.is_some_and(|mobile| mobile.confirm);
         let default = || {
             let did = config.did(trunk.default_did?);
             match &did.number {
@@ -280,7 +284,7 @@ impl House<'_> {
         let written = |number| config.site.numbering.write(number, trunk.dials);
         let own = dial.caller_id.or_else(default).map(written);
         // The mobile of an employee shows who calls, where the provider has said that it may.
-        let caller = Some(&line.offer().caller).filter(|caller| dial.mobile_of.is_some() && !caller.anonymous);
+        let caller = Some(&line.offer().caller).filter(|caller| dial.mobile.is_some() && !caller.anonymous);
         let original = caller.and_then(|caller| caller.number).filter(|_| trunk.original_caller).map(written);
         let shown = original.as_ref().or(own.as_ref());
         let account = trunk.from_user.as_deref().or(trunk.register.as_ref().map(|register| &*register.user));
@@ -316,26 +320,24 @@ impl House<'_> {
             flow,
             datagram: None,
             trunk: Some(trunk.name.clone()),
+            mobile: dial.mobile.map(|mobile| MobileOf {
+                employee: config.extension(mobile.of).number.clone(),
+                confirm: mobile.confirm,
+            }),
             from,
             asserted: header.zip(shown).map(|(header, shown)| (header, named(shown))),
             private: hidden,
             max_forwards: line.offer().max_forwards,
-            passed: match dial.mobile_of {
-                Some(employee) => line.carried_to_mobile(employee, trunk, own.as_deref(), server),
+            passed: match dial.mobile {
+                Some(mobile) => line.carried_to_mobile(mobile.of, trunk, own.as_deref(), server),
                 None => line.carried(Some((trunk, own.as_deref())), server),
             },
-            session: line.offer().session.clone(),
+            // Whoever is asked speaks with us first, so what we offer is ours where the caller has offered nothing.
+            session: line.offer().session.clone().or_else(|| confirm.then(session::offer)),
         })
     }
 
-    /// `mobile_of`: the employee whose mobile is called through a trunk.
-    fn invite(
-        &mut self,
-        peer: Peer,
-        mobile_of: Option<Arc<str>>,
-        whom: Whom,
-        invitation: Invitation,
-    ) -> Option<(LegKey, Rung)> {
+    fn invite(&mut self, peer: Peer, whom: Whom, invitation: Invitation) -> Option<(LegKey, Rung)> {
         let number = self.switch.lines.get(self.line)?.legs;
         let device: Arc<str> = invitation.target.as_str().into();
         let label = match &whom {
@@ -343,8 +345,7 @@ impl House<'_> {
             Whom::Trunk { trunk, .. } => trunk.clone(),
         };
         let key = self.switch.legs.reserve();
-        let leg = Leg::invited(key, self.line, number, peer, invitation, &mut self.switch.means);
-        match leg.map(|leg| leg.on_the_mobile_of(mobile_of)) {
+        match Leg::invited(key, self.line, number, peer, invitation, &mut self.switch.means) {
             Ok(leg) => {
                 self.switch.index(key, &leg);
                 self.switch.legs.fill(key, leg);
@@ -464,17 +465,6 @@ impl Switch {
         let flow = self.means.host.flow(transport, address)?;
         let uri = Uri::sip(target.user.as_deref().unwrap_or_default(), host, target.port);
         Some(Way { target: uri, routes: Vec::new(), flow })
-    }
-
-    /// True where a trunk is there that can be asked to ring a mobile of this extension.
-    fn reaches_a_mobile(&self, extension: &str) -> bool {
-        let (config, means) = (&self.means.config, &self.means);
-        let is_there = |trunk: &TrunkIx| {
-            means.trunks.is_up(*trunk) && !means.trunks.ways(*trunk, &means.host, &means.servers, means.now).is_empty()
-        };
-        let extension = config.extension_by_number(extension);
-        extension
-            .is_some_and(|extension| mobiles(config, extension).any(|mobile| mobile.dial.trunks.iter().any(is_there)))
     }
 
     /// Calls on a trunk, both directions.

@@ -18,6 +18,7 @@ mod house;
 mod input;
 mod inquiry;
 mod lamps;
+mod mobile;
 mod messages;
 mod pickup;
 mod questions;
@@ -267,14 +268,14 @@ impl Switch {
 
     /// Lists a leg under who is at its other end: a mobile under its employee and under its trunk.
     pub(super) fn index(&mut self, key: LegKey, leg: &Leg) {
-        for peer in indexed(leg) {
+        for peer in mobile::indexed(leg) {
             self.by_peer.entry(peer).or_default().push(key);
         }
     }
 
     /// The opposite.
     pub(super) fn unindex(&mut self, key: LegKey, leg: &Leg) {
-        for peer in indexed(leg) {
+        for peer in mobile::indexed(leg) {
             remove_from(&mut self.by_peer, &peer, &key);
         }
     }
@@ -384,12 +385,6 @@ impl Switch {
         waiting.append(&mut self.held);
         self.held = waiting;
     }
-}
-
-/// Under whom a leg is found.
-fn indexed(leg: &Leg) -> SmallVec<[Peer; 2]> {
-    let on_mobile = leg.employee().filter(|_| leg.peer().is_trunk());
-    [leg.peer().clone()].into_iter().chain(on_mobile.cloned().map(Peer::Extension)).collect()
 }
 
 fn remove_from<K, V, S>(map: &mut HashMap<K, Vec<V>, S>, key: &K, value: &V)

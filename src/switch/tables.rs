@@ -82,8 +82,8 @@ pub(super) struct Running {
     pub(super) of: RecordingOf,
     pub(super) from: Party,
     pub(super) began: Timestamp,
-    /// Whom the tape calls it.
-    pub(super) peer: Arc<str>,
+    /// The dialog of who is heard on it, for the tape.
+    pub(super) dialog: u64,
     /// Its end was ordered.
     pub(super) ended: bool,
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::house::House;
 use super::tables::{Running, Switch};
+use super::tapes::dialog_of;
 use crate::anchor::{MediaOrder, TakeKey, Taken, Until};
 use crate::call::Legs;
 use crate::effect::Effect;
@@ -38,9 +39,17 @@ impl House<'_> {
         };
         let file: Arc<str> = format!("{begins}-{}-{}.wav", line.id, take.0).into();
         let (call, from) = (line.id, line.from.clone());
-        let peer = switch.legs.get(speaker)?.peer().name().clone();
-        let running =
-            Running { line: self.line, call, file: file.clone(), of: of.clone(), from, began: now, peer, ended: false };
+        let dialog = dialog_of(switch.legs.get(speaker)?);
+        let running = Running {
+            line: self.line,
+            call,
+            file: file.clone(),
+            of: of.clone(),
+            from,
+            began: now,
+            dialog,
+            ended: false,
+        };
         switch.takes.running.insert(take, running);
         self.note(CallFact::Recording { file: file.clone(), of });
         self.switch.means.effects.push(Effect::Media(MediaOrder::Record { take, left, right, file, until }));
@@ -66,7 +75,7 @@ impl Switch {
             Some(_) => Some("falls silent").filter(|_| !running.ended),
         };
         if let Some(what) = what {
-            let text = format!("voice {} {what}", running.peer);
+            let text = format!("voice {} {what}", running.dialog);
             self.tape_notes(line, &text);
         }
         if let Some(taken) = taken

@@ -311,7 +311,7 @@ impl Switch {
         for step in &plan.steps {
             if let Step::Ring(ring) = step {
                 let rung = ring.timetable.iter().flat_map(|slot| mobiles(config, slot.member));
-                lines.extend(rung.flat_map(|mobile| down(&mobile.dial.trunks)));
+                lines.extend(rung.flat_map(|mobile| down(&mobile.trunks)));
             }
             match step {
                 Step::Ring(RingPlan { destination: Destination::Group(group), timetable, .. }) => {
@@ -380,6 +380,11 @@ impl Switch {
             }
         });
     }
+}
+
+/// How a tape knows a leg's dialog: a call may have several legs to one trunk.
+pub(super) fn dialog_of(leg: &Leg) -> u64 {
+    leg.dialog_names().map_or(0, |names| tape::mark(names.call_id.as_bytes()))
 }
 
 fn counter_line(counter: &Counter) -> String {

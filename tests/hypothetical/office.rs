@@ -79,8 +79,11 @@ fn trunks(choices: &mut Choices, text: &mut String) {
 
 fn extension(choices: &mut Choices, person: usize, text: &mut String) {
     let _ = writeln!(text, "[[extension]]\nnumber = \"{}\"\nname = \"P{person}\"\npassword = \"secret\"", 10 + person);
-    let mobile = format!("{{ gsm = \"{MOBILE}{}\" }}", 10 + person);
+    let confirm = choices.once_in(2);
+    let mobile = format!("{{ gsm = \"{MOBILE}{}\", confirm = {confirm} }}", 10 + person);
     match choices.below(10) {
+        // How many lines are left while a plan is carried out, explain does not say.
+        7 | 9 if text.contains("max_calls") => {}
         7 => _ = writeln!(text, "devices = [\"sip\", {mobile}]"),
         8 => _ = writeln!(text, "devices = [{{ address = \"sip:127.0.101.{}:5060\" }}]", person + 1),
         9 => _ = writeln!(text, "devices = [{mobile}]"),

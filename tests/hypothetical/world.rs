@@ -201,11 +201,44 @@ impl World {
             None => {}
         }
         match self.trunk_at(flow.remote) {
-            Some(trunk) => *load.trunks.entry(trunk).or_default() += 1,
+            Some(trunk) => {
+                *load.trunks.entry(trunk).or_default() += 1;
+                self.busy.extend(self.on_mobile(flow, &invite));
+            }
             None => self.busy.extend(self.extension_at(flow.remote)),
         }
         self.load = load;
         self.respond(flow, &invite, 200);
+        if self.on_mobile(flow, &invite).is_some() {
+            self.press_one(flow, &invite);
+        }
+    }
+
+    /// Whose mobile an INVITE rings.
+    fn on_mobile(&self, flow: Flow, invite: &Message) -> Option<Arc<str>> {
+        let trunk = self.trunk_at(flow.remote)?;
+        let user = invite.request_uri()?.user_unescaped()?;
+        let called = self.config.site.numbering.read_from(&user, self.config.trunk(trunk).dials)?;
+        Some(self.config.extension(self.config.extension_by_gsm(called)?).number.clone())
+    }
+
+    /// Whoever has answered takes the call, where they are asked.
+    fn press_one(&mut self, flow: Flow, invite: &Message) {
+        let said = |name| String::from_utf8_lossy(invite.header(name).unwrap_or_default()).into_owned();
+        let body = "Signal=1\r\n";
+        let text = format!(
+            "INFO sip:{} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bK-one-{};rport\r\nMax-Forwards: 70\r\n\
+             From: {};tag=called\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: 1 INFO\r\n\
+             Content-Type: application/dtmf-relay\r\nContent-Length: {}\r\n\r\n{body}",
+            self.us,
+            flow.remote,
+            invite.call_id(),
+            said(HeaderName::To),
+            said(HeaderName::From),
+            invite.call_id(),
+            body.len(),
+        );
+        self.deliver(flow, text);
     }
 
     /// Time passes.

@@ -59,6 +59,12 @@ impl Leg {
         self.anchor.spoken().is_some()
     }
 
+    /// Its media passes us from now on, whatever the config says.
+    pub(super) fn relay(&mut self, means: &mut Means) {
+        // What cannot pass is heard of with the next session.
+        let _ = self.anchor.relay(self.key, &self.flow, means);
+    }
+
     pub(super) fn play(&mut self, play: PlayKey, sounds: Arc<[Sound]>, repeat: bool, means: &mut Means) {
         if let Some(line) = self.anchor.spoken() {
             let endpoint = endpoint(self.key, line.into());

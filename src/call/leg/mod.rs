@@ -94,6 +94,8 @@ pub struct Leg {
     peer: Peer,
     /// The employee whose mobile it is, where the peer is a trunk.
     mobile_of: Option<Arc<str>>,
+    /// Whoever answers has yet to say that they take the call.
+    unconfirmed: bool,
     flow: Flow,
     tag: Token,
     /// We have invited the peer.
@@ -261,6 +263,12 @@ impl Leg {
         let (flow, mut invitation) = (invitation.flow, invitation);
         let mut leg = Leg::new(key, call, number, peer, flow, tag, State::Gone);
         leg.invited = true;
+        if let Some(mobile) = &invitation.mobile {
+            (leg.mobile_of, leg.unconfirmed) = (Some(mobile.employee.clone()), mobile.confirm);
+            if mobile.confirm {
+                leg.relay(means);
+            }
+        }
         let wire = Wire { tag, call_id, cseq: 1, branch: means.entropy.branch(), habits: leg.refresh.habits() };
         let bytes = leg.write_invite(&mut invitation, wire, means).inspect_err(|_| leg.close(means));
         let (bytes, flow) = (bytes?, leg.flow);
@@ -290,6 +298,7 @@ impl Leg {
             number,
             peer,
             mobile_of: None,
+            unconfirmed: false,
             flow,
             tag,
             invited: false,
@@ -338,8 +347,8 @@ impl Leg {
         &self.peer
     }
 
-    /// At the other end is the mobile of this employee.
-    pub fn on_the_mobile_of(self, employee: Option<Arc<str>>) -> Leg {
+    /// Who calls does so on the mobile of this employee.
+    pub fn by_mobile_of(self, employee: Option<Arc<str>>) -> Leg {
         Leg { mobile_of: employee, ..self }
     }
 
@@ -385,9 +394,10 @@ impl Leg {
         self.dialog.as_ref().map_or(self.flow, Dialog::flow)
     }
 
-    /// True where the one at the other end cannot take another call: talking, or dialling. Ringing is not busy.
+    /// True where the one at the other end cannot take another call: talking, or dialling. Ringing is not busy, nor is who
+    /// is being asked whether they take the call.
     pub fn is_busy(&self) -> bool {
-        matches!(self.state, State::Offered { .. } | State::Talking(_))
+        matches!(self.state, State::Offered { .. } | State::Talking(_)) && !self.unconfirmed
     }
 
     /// True for a caller who has got no final answer yet.

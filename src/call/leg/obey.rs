@@ -33,6 +33,12 @@ impl Leg {
                 let reason = why.reason.as_deref().and_then(|reason| std::str::from_utf8(reason).ok());
                 self.cancel(reason, means);
             }
+            // Whoever answered it has not said that they take the call.
+            (State::Talking(_), LegOrder::Cancel(why)) if self.unconfirmed => {
+                self.hang_up(Why { reason: Some(Bytes::from_static(stop_reason(why).as_bytes())), lost: false }, means);
+            }
+            (_, LegOrder::Confirm) => self.unconfirmed = false,
+            (_, LegOrder::Relay) => self.relay(means),
             (State::Leaving { .. } | State::Gone, LegOrder::Reoffer(_) | LegOrder::AcceptReoffer(_)) => {}
             (_, LegOrder::Reoffer(session)) => return self.reoffer(session, means),
             (_, LegOrder::AcceptReoffer(session)) => return self.accept_reoffer(session, means),

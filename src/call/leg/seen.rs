@@ -30,6 +30,7 @@ impl Leg {
             State::Inviting(inviting) if inviting.cancelled => DialogState::Terminated,
             State::Inviting(inviting) if !inviting.forks.first_tag().is_empty() => DialogState::Early,
             State::Inviting(_) => DialogState::Trying,
+            State::Talking(_) if self.unconfirmed => DialogState::Early,
             State::Talking(_) => DialogState::Confirmed,
             State::Leaving { .. } | State::Gone => DialogState::Terminated,
         }

@@ -29,7 +29,7 @@ impl Call {
         let config = self.config.clone();
         let mut full = false;
         for mobile in mobiles(&config, extension) {
-            match self.next_trunk(Box::new(Dialling::new(mobile.dial)), Some(extension), 0, now, legs) {
+            match self.next_trunk(Box::new(Dialling::new(mobile)), Some(extension), 0, now, legs) {
                 Ok(mobile) => rung.push(mobile),
                 Err(exhausted) => full |= exhausted.full,
             }

@@ -145,7 +145,7 @@ impl<'a> Draft<'a> {
                 caller_id: rule.caller_id,
                 patience: Some(ring_time.unwrap_or(ring::RING_TIME)),
                 emergency: false,
-                mobile_of: None,
+                mobile: None,
                 forwarded,
                 next: Next::default(),
             })

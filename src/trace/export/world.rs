@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::{Beginning, Copyist};
 use crate::key::Transport;
+use crate::tape::{self, Heard};
 use crate::trace::notation::{KnownNumber, Line, Peer, Place, Step};
 
 impl Copyist<'_> {
@@ -57,13 +58,10 @@ impl Copyist<'_> {
                 self.standing.entry(name.to_owned()).or_default().busy = true;
                 self.meanwhile(at, vec![name.to_owned(), "taken".into()]);
             }
-            ["voice", name, ref what @ ..] => {
-                let parties = &self.call.tape.parties;
-                let is = |party: &&usize| parties.get(**party).is_some_and(|heard| *heard.peer == *name);
-                let of_call = |party: &&usize| parties.get(**party).is_some_and(|heard| heard.call == call);
-                let all: Vec<usize> = (0..self.peers.len()).collect();
-                let party = all.iter().filter(is).find(of_call).or_else(|| all.iter().find(is));
-                if let Some(peer) = party.and_then(|party| self.peers.get(*party)).cloned() {
+            ["voice", dialog, ref what @ ..] => {
+                let speaks = |heard: &Heard| tape::mark(heard.names[0].as_bytes()).to_string() == dialog;
+                let party = self.call.tape.parties.iter().position(speaks);
+                if let Some(peer) = party.and_then(|party| self.peers.get(party)).cloned() {
                     self.pass(at);
                     self.add(Step::Voice { inward: true, peer, what: what.join(" ") });
                 }

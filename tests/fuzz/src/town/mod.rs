@@ -37,11 +37,21 @@ const USERS: [&str; WHO as usize] = ["provider", "reserve", "10", "12", "14", "1
 const DIDS: [&str; 6] = ["+493012340", "+493012341", "+493012342", "+493012344", "+493012346", "+49307777"];
 const INSIDE: [&str; 8] = ["10", "12", "14", "15", "16", "+493055555", "112", "0301234"];
 
-/// The office of most traces, and the same after an edit.
+/// The mobile of 12, whose owner must press 1.
+pub(crate) const ASKS: &str = "+491705555512";
+
+/// The office of most traces, two of its people with mobiles, and the same after an edit.
 fn configs() -> &'static [Arc<Config>; 2] {
     static CONFIGS: OnceLock<[Arc<Config>; 2]> = OnceLock::new();
     CONFIGS.get_or_init(|| {
         let text = include_str!("../../../../sip-traces/berlin.toml");
+        let mobile = |text: String, of: &str, confirm: bool| {
+            let password = format!("password = \"secret-{of}\"");
+            let devices = format!("devices = [\"sip\", {{ gsm = \"+4917055555{of}\", confirm = {confirm} }}]");
+            text.replace(&password, &format!("{password}\n{devices}"))
+        };
+        let mut text = mobile(mobile(text.into(), "12", true), "15", false);
+        text.push_str("\n[[outbound]]\nmatch = \"+49170555551*\"\ntrunks = [\"reserve\", \"provider\"]\n");
         let edited = text
             .replace("strategy = \"ring-all\"", "strategy = \"sequential\"")
             .replace("password = \"secret-14\"", "password = \"secret-14\"\ncall_waiting = true")
@@ -50,8 +60,8 @@ fn configs() -> &'static [Arc<Config>; 2] {
                 "members  = [\"12\", \"14\", \"15\"]\nstep     = \"7s\"",
                 "members  = [\"15\", \"12\"]\nstep     = \"7s\"",
             );
-        [text, &edited].map(|text| {
-            let read = Config::read(Path::new("berlin.toml"), text, &Nothing);
+        [text, edited].map(|text| {
+            let read = Config::read(Path::new("berlin.toml"), &text, &Nothing);
             Arc::new(read.unwrap_or_else(|problems| panic!("{problems}")).config)
         })
     })

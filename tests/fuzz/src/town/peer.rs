@@ -313,7 +313,9 @@ impl Peer {
                 if method == "BYE" {
                     talk.stage = Stage::Over;
                 }
-                Some(self.within(&mut talk, method, "", now))
+                // The key that takes a call, where somebody is asked.
+                let body = if method == "INFO" { "Signal=1\r\n" } else { "" };
+                Some(self.within(&mut talk, method, body, now))
             }
             _ => None,
         };
@@ -582,7 +584,8 @@ fn asker_header(asker: Asker) -> HeaderName {
 
 fn with_body(mut text: String, body: &str) -> Bytes {
     if !body.is_empty() {
-        text.push_str("Content-Type: application/sdp\r\n");
+        let kind = if body.starts_with("Signal") { "dtmf-relay" } else { "sdp" };
+        text.push_str(&format!("Content-Type: application/{kind}\r\n"));
     }
     text.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
     Bytes::from(text)

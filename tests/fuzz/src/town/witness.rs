@@ -10,6 +10,8 @@ use huntline::key::CallId;
 use huntline::route::{Direction, Reason};
 use huntline::sip::{Message, Method};
 
+use super::ASKS;
+
 /// 64·T1.
 const PATIENCE: Duration = Duration::from_secs(32);
 
@@ -97,6 +99,8 @@ struct Ours {
     decided: bool,
     cancelled: bool,
     up: bool,
+    /// Whoever answers it must press 1 before the call is theirs.
+    asks: bool,
     /// It hands its call on: our BYE to it may have to wait for an ACK while somebody else talks already.
     leaves: bool,
 }
@@ -173,7 +177,12 @@ impl Witness {
         }
         match (message.status(), message.method()) {
             (None, Method::Invite) if message.to_tag().is_none() => {
-                self.ours.entry(id).or_default().call = subject(message);
+                let asks = message.request_uri().and_then(|uri| uri.user()) == Some(ASKS);
+                self.ours.insert(id, Ours { call: subject(message), asks, ..Ours::default() });
+            }
+            // What it has pressed has been heard.
+            (Some(status), Method::Info) if status.is_success() => {
+                self.ours.entry(id).and_modify(|ours| ours.asks &= !ours.up);
             }
             (None, Method::Ack) => {
                 let tag = message.to_tag().unwrap_or_default().to_owned();
@@ -336,8 +345,12 @@ impl Witness {
         if self.lenient {
             return;
         }
-        let mut up: Vec<&str> =
-            self.ours.values().filter(|ours| ours.up && !ours.leaves).map(|ours| ours.call.as_str()).collect();
+        let mut up: Vec<&str> = self
+            .ours
+            .values()
+            .filter(|ours| ours.up && !ours.leaves && !ours.asks)
+            .map(|ours| ours.call.as_str())
+            .collect();
         up.sort_unstable();
         // Once a call has changed hands both who talk may be phones that we rang.
         let most = if self.requests(Method::Refer).0 > 0 { 2 } else { 1 };
