@@ -29,6 +29,7 @@ use crate::media::relay::Relay;
 use crate::net::resolve::Resolver;
 use crate::net::{Limits, Net, OwnAddresses, own_addresses};
 use crate::outbox::{Bell, Current, Postman, Secretary};
+use crate::retention::Keeper;
 use crate::servers::ServerName;
 use crate::store::{Reader, Unfinished, Writer, quick_check};
 use crate::switch::{Input, Question, Switch};
@@ -116,6 +117,10 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     }
     let alarms = post.clone();
     let tell_alarm = Box::new(move |fact| alarms.input(Input::Note(fact)));
+    let erased = post.clone();
+    let tell_erased = Box::new(move |fact| erased.input(Input::Note(fact)));
+    let keeper = Keeper { directory: directory.clone(), current: current.clone(), clock, tell: tell_erased };
+    keeper.start().map_err(machine)?;
     let postman = Postman { directory: directory.clone(), current, bell, clock, tell: tell_alarm };
     postman.start().map_err(machine)?;
     let background = office.clone();

@@ -48,6 +48,7 @@
 //! | | [`diary`] | the log, as a diary of calls |
 //! | | [`drive`] | the only loop |
 //! | | [`outbox`] | letters to the world outside, until they have arrived |
+//! | | [`retention`] | when recordings are erased |
 //! | 12 | [`control`] | the local socket |
 //! | 13 | [`app`], [`cli`] | builds and joins the parts; the command line |
 //!
@@ -141,6 +142,7 @@ pub mod journal;
 pub mod diary;
 pub mod drive;
 pub mod outbox;
+pub mod retention;
 
 // Floor 12, faces.
 pub mod control;

@@ -221,6 +221,7 @@ fn recordings_and_messages_are_listed_with_their_calls() {
 fn what_became_of_a_message_outlives_a_kill() {
     let mut office = Office::new("marks");
     office.leave([message(0, "a.wav", "sales", 9_000), message(60, "b.wav", "sales", 9_000)]);
+    std::fs::write(office.data().join("b.wav"), "sound").unwrap();
     office.serve();
     assert_eq!(office.says(&["voicemail", "heard", "a.wav"]), "a.wav was heard\n");
     assert_eq!(office.says(&["voicemail", "delete", "b.wav"]), "b.wav is deleted\n");
@@ -231,6 +232,8 @@ fn what_became_of_a_message_outlives_a_kill() {
     office.serve();
     assert_eq!(office.says(&["voicemail", "new", "a.wav"]), "a.wav is new again\n");
     assert_eq!(office.run(&["voicemail", "new", "b.wav"]).2, 1);
+    until(|| office.says(&["voicemail", "list", "--gone"]).contains("deleted, gone: it was deleted  b.wav"));
+    assert!(!office.data().join("b.wav").exists());
 }
 
 /// Somebody begins to leave a message, or a talk begins to be recorded, and the router dies: a file of `seconds` of a tone

@@ -118,11 +118,14 @@ pub struct Media {
     pub record: Record,
     /// How long recordings are kept. Default: for ever.
     pub keep: Option<Duration>,
+    /// Where more of the disk is in use than this, in percent (50 to 99), the oldest recordings are erased before their time;
+    /// those of the last day stay. Default: nothing is erased for want of room.
+    pub disk_share: Option<u8>,
 }
 
 impl Default for Media {
     fn default() -> Self {
-        Media { mode: MediaMode::Relay, ports: (20000, 29999), record: Record::None, keep: None }
+        Media { mode: MediaMode::Relay, ports: (20000, 29999), record: Record::None, keep: None, disk_share: None }
     }
 }
 
@@ -308,9 +311,19 @@ impl Media {
         media.record = Record::read(&fields).unwrap_or_default();
         let keep = |spot: Spot<'_>| spot.duration(Duration::from_secs(DAY), Duration::from_secs(36_500 * DAY));
         media.keep = fields.get("keep").and_then(keep);
+        media.disk_share = fields.get("disk_share").and_then(|spot| percent(&spot));
         fields.finish();
         media
     }
+}
+
+/// `"80%"`.
+fn percent(spot: &Spot<'_>) -> Option<u8> {
+    let read = |text: &str| {
+        let count = text.strip_suffix('%').and_then(|count| count.trim().parse().ok());
+        count.filter(|count| (50..=99).contains(count)).ok_or_else(|| format!("{text:?} is no share from 50% to 99%"))
+    };
+    spot.parse(read, "write it in percent: \"80%\"")
 }
 
 fn ports(spot: &Spot<'_>) -> Option<(u16, u16)> {

@@ -146,6 +146,40 @@ impl Reader {
     }
 }
 
+/// What may go.
+impl Reader {
+    /// The files of messages that were thrown away, at most so many.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn thrown_away(&self, limit: usize) -> Result<Vec<Arc<str>>, StoreError> {
+        self.files("state = 'deleted' AND began < ?1", Timestamp::MAX, limit)
+    }
+
+    /// The files of talks, and of messages that were heard or in which nobody speaks, that began before then: the oldest
+    /// first, at most so many. None of them runs.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn erasable(&self, before: Timestamp, limit: usize) -> Result<Vec<Arc<str>>, StoreError> {
+        let silent = Recorded::SPEECH_OF_A_MESSAGE_MS;
+        let condition = format!("(mailbox IS NULL OR state <> 'new' OR speech_ms < {silent}) AND began < ?1");
+        self.files(&condition, before, limit)
+    }
+
+    fn files(&self, condition: &str, before: Timestamp, limit: usize) -> Result<Vec<Arc<str>>, StoreError> {
+        let sql = format!(
+            "SELECT file FROM recording WHERE erased IS NULL AND ended IS NOT NULL AND {condition}
+             ORDER BY began, file LIMIT {limit}"
+        );
+        let read = || -> rusqlite::Result<Vec<Arc<str>>> {
+            let file = |row: &Row<'_>| row.get::<_, String>(0).map(Into::into);
+            self.connection.prepare(&sql)?.query_map([to_micros(before)], file)?.collect()
+        };
+        read().map_err(self.failed("read which recordings may go"))
+    }
+}
+
 impl RecordingFilter {
     fn sql(&self) -> (String, Vec<Value>) {
         let mut conditions = vec!["TRUE"];
