@@ -152,6 +152,7 @@ impl Hypothesis {
             Destined::Extension(extension) => name(*extension),
             Destined::Number(number) => number.to_string(),
             Destined::Emergency(text) => format!("{text} (emergency)"),
+            Destined::Feature(feature, text) => format!("{text} ({feature})"),
             Destined::PickUp(_, text) => format!("{text} (pickup)"),
             Destined::Unreadable(text) if text.is_empty() => "no number".into(),
             Destined::Unreadable(text) => format!("{text} (no readable number)"),

@@ -401,6 +401,11 @@ impl Legs for House {
         self.told.push(format!("bridge {} {}", one.min(other), one.max(other)));
     }
 
+    fn set(&mut self, extension: ExtensionIx, setting: &huntline::ivr::Setting) -> bool {
+        self.told.push(format!("{} sets {setting:?}", self.config.extension(extension).number));
+        true
+    }
+
     fn entered(&mut self, _: GroupIx) {}
 
     fn talked(&mut self, extension: ExtensionIx) {

@@ -3,6 +3,8 @@
 //! Each test names the sentence that it proves. A call is decided and walked in virtual time with nobody answering, and
 //! compared whole: the reasons as the record shows them, the timetable as a caller lives through it.
 
+#[path = "decision/features.rs"]
+mod features;
 #[path = "decision/forwards.rs"]
 mod forwards;
 

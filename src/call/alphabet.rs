@@ -282,6 +282,8 @@ pub trait Legs {
     fn end_record(&mut self, take: TakeKey);
     /// Joins the media of two legs, each with no one else.
     fn bridge(&mut self, one: LegKey, other: LegKey);
+    /// An employee sets something by a code; false: it may not be.
+    fn set(&mut self, extension: ExtensionIx, setting: &crate::ivr::Setting) -> bool;
     /// A group begins to ring for this call: whose turn is first may move.
     fn entered(&mut self, group: GroupIx);
     /// An employee's talk is over: longest idle and fewest calls count it.

@@ -9,12 +9,14 @@
 //! ```
 
 mod announcement;
+mod feature;
 mod voicemail;
 mod words;
 
 pub use self::announcement::Announcement;
+pub use self::feature::Feature;
 pub use self::voicemail::Voicemail;
-pub use self::words::{Heard, Wish};
+pub use self::words::{Heard, Setting, Wish};
 
 /// A conversation with a peer.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +25,8 @@ pub enum Conversation {
     Announcement(Announcement),
     /// A message is taken.
     Voicemail(Voicemail),
+    /// An employee has dialled a feature code.
+    Feature(Feature),
 }
 
 impl Conversation {
@@ -31,6 +35,7 @@ impl Conversation {
         match self {
             Conversation::Announcement(announcement) => announcement.hear(heard, wishes),
             Conversation::Voicemail(voicemail) => voicemail.hear(heard, wishes),
+            Conversation::Feature(feature) => feature.hear(heard, wishes),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::anchor::{Taken, Until};
 use crate::clock::Duration;
+use crate::config::ForwardWhen;
 use crate::sound::Sound;
 
 /// What a conversation hears.
@@ -21,6 +22,8 @@ pub enum Heard {
     Recorded(Taken),
     /// The time of the last [`Wish::Wake`] has come.
     TimeUp,
+    /// What [`Wish::Set`] wanted is done, or (`false`) may not be.
+    Set(bool),
 }
 
 /// What a conversation wants done.
@@ -39,6 +42,23 @@ pub enum Wish {
     EndRecord,
     /// [`Heard::TimeUp`] after this time; an earlier wish for it is forgotten.
     Wake(Duration),
+    /// Nothing is played any more.
+    Quiet,
+    /// Set this for the caller. Comes back at once as [`Heard::Set`].
+    Set(Setting),
+    /// The peer hears itself, until something else is wanted.
+    Echo,
     /// Nothing is left to say: hang up.
     Done,
+}
+
+/// What an employee sets for the own extension, or for the office.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// The own calls go there, or (`None`) no longer.
+    Forward(ForwardWhen, Option<Arc<str>>),
+    /// Away, or back.
+    Away(bool),
+    /// The hours that codes set: open or closed by hand, or (`None`) as they are written.
+    Hours(Option<bool>),
 }

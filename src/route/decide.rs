@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::draft::{After, Draft};
-use super::plan::{Callee, DialPlan, Direction, Forwarded, Next, RoutePlan};
+use super::feature::Feature;
+use super::forward::may_forward;
+use super::plan::{Callee, DialPlan, Direction, Forwarded, Next, RoutePlan, Step};
 use super::reason::{Reason, Rule};
 use super::situation::{Destined, Origin, PickUp, Situation};
 use crate::config::{DidIx, ExtensionIx, KnownWhen, OutboundRule, RefuseAs, TrunkIx};
@@ -55,7 +57,7 @@ fn meant_did(draft: &mut Draft<'_>, trunk: TrunkIx) -> Option<DidIx> {
         },
         Destined::Extension(extension) => config.extension(*extension).number.clone(),
         Destined::Emergency(text) => text.clone(),
-        Destined::PickUp(_, text) => text.clone(),
+        Destined::PickUp(_, text) | Destined::Feature(_, text) => text.clone(),
         Destined::Unreadable(text) => {
             // An account or nothing: the provider names no number, which is what `default_did` is for.
             if let Some(did) = default {
@@ -150,8 +152,34 @@ fn from_extension(situation: &Situation<'_>, caller: ExtensionIx) -> RoutePlan {
             let rule = config.outbound_rule(Some(caller), None, text);
             outbound(situation, caller, rule, Callee::Verbatim(text.clone()))
         }
+        Destined::Feature(feature, _) => feature_code(situation, caller, feature),
         Destined::PickUp(what, _) => pick_up(situation, caller, what),
         Destined::Did(_) => Draft::new(situation, Direction::Internal).refuse(RefuseAs::NotFound),
+    }
+}
+
+/// An employee has dialled a code. Everybody sets what is their own: forwards (as far as they may call themselves), absence.
+/// The hours of the office are set by those whom `features.hours_by` names. Who may not hears that, under a 403.
+fn feature_code(situation: &Situation<'_>, caller: ExtensionIx, feature: &Feature) -> RoutePlan {
+    let config = situation.config;
+    let mut draft = Draft::new(situation, Direction::Internal);
+    draft.tell(Rule::Number, Reason::Feature(feature.to_string().into()));
+    let may = match feature {
+        Feature::Hours(_) if !config.features.hours_by.contains(&caller) => {
+            Err(Reason::HoursNotTheirs(config.extension(caller).number.clone()))
+        }
+        Feature::Forward(_, Some(to)) => may_forward(config, caller, to),
+        _ => Ok(()),
+    };
+    if let Feature::Mailbox | Feature::AnyMailbox(_) = feature {
+        draft.tell(Rule::Number, Reason::NotAvailableYet(feature.to_string().into()));
+    }
+    match may {
+        Ok(()) => draft.end(Step::Feature(feature.clone())),
+        Err(why) => {
+            draft.tell(Rule::Number, why);
+            draft.end(Step::Feature(Feature::NotAllowed))
+        }
     }
 }
 

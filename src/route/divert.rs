@@ -38,7 +38,7 @@ impl RoutePlan {
                     }
                 }
                 Step::Greet { next, .. } => *next = moved(*next),
-                Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => {}
+                Step::Voicemail(..) | Step::Announcement(_) | Step::Feature(_) | Step::Refuse(_) => {}
             }
             step
         }));

@@ -134,6 +134,12 @@ impl<'a> Draft<'a> {
         self.finish(start)
     }
 
+    /// The whole plan is this, and nothing comes after it.
+    pub(super) fn end(mut self, step: Step) -> RoutePlan {
+        let start = self.push(step);
+        self.finish(start)
+    }
+
     /// The whole plan is a call to the outside.
     pub(super) fn dial(mut self, dial: DialPlan) -> RoutePlan {
         let start = self.push(Step::Dial(dial));
@@ -147,7 +153,11 @@ impl<'a> Draft<'a> {
             match &mut self.steps[step.index()] {
                 Step::Ring(ring) => ring.next = next,
                 Step::Dial(dial) => dial.next = next,
-                Step::Greet { .. } | Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => {}
+                Step::Greet { .. }
+                | Step::Voicemail(..)
+                | Step::Announcement(_)
+                | Step::Feature(_)
+                | Step::Refuse(_) => {}
             }
         }
         // Who is absent where the call begins is a reason; further on it is a detail of the plan.

@@ -123,6 +123,7 @@ fn happening(situation: &Situation<'_>, walk: &Walk, order: Order) -> Vec<Happen
         },
         Order::Finish(Ending::Voicemail(_, name)) => vec![Happening::Taken(format!("voicemail:{name}").into())],
         Order::Finish(Ending::Announcement(name)) => vec![Happening::Taken(format!("announcement:{name}").into())],
+        Order::Finish(Ending::Feature(feature)) => vec![Happening::Taken(format!("feature:{feature}").into())],
         Order::Finish(ending) => vec![Happening::Ends(ending.status())],
     }
 }

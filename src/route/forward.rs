@@ -20,6 +20,8 @@ pub fn may_forward(config: &Config, by: ExtensionIx, to: &str) -> Result<(), Rea
             None => Err(Reason::NoOutboundRule(number.to_string().into())),
         },
         Destined::Emergency(text) => Err(Reason::Emergency(text)),
-        Destined::PickUp(_, text) | Destined::Unreadable(text) => Err(Reason::UnknownNumber(text)),
+        Destined::PickUp(_, text) | Destined::Feature(_, text) | Destined::Unreadable(text) => {
+            Err(Reason::UnknownNumber(text))
+        }
     }
 }

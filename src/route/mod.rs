@@ -12,6 +12,7 @@ mod decide;
 mod divert;
 mod draft;
 mod explain;
+mod feature;
 mod forward;
 mod mobile;
 mod plan;
@@ -22,6 +23,7 @@ mod walk;
 
 pub use decide::{come_back, decide};
 pub use explain::{Explanation, Happening, Moment, explain};
+pub use feature::Feature;
 pub use forward::may_forward;
 pub use mobile::mobiles;
 pub use plan::{Callee, DialPlan, Direction, Forwarded, Mobile, Next, RingPlan, RoutePlan, Slot, Step, StepIx};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::feature::Feature;
 use super::reason::{Considered, Failed, Reason, Rule};
 use crate::clock::Duration;
 use crate::config::{Destination, DidIx, ExtensionIx, ForwardWhen, RefuseAs, TrunkIx, VoicemailIx};
@@ -103,7 +104,7 @@ impl fmt::Display for RoutePlan {
                     write!(f, "; then {}", next.index() + 1)?;
                     continue;
                 }
-                Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => continue,
+                Step::Voicemail(..) | Step::Announcement(_) | Step::Feature(_) | Step::Refuse(_) => continue,
             };
             let ways = [("busy", next.busy), ("no answer", next.no_answer), ("unreachable", next.unreachable)];
             match ways {
@@ -141,6 +142,8 @@ pub enum Step {
     Voicemail(VoicemailIx, Arc<str>),
     /// A prompt is played, then the call ends.
     Announcement(Arc<str>),
+    /// What an employee has dialled a code for.
+    Feature(Feature),
     /// The caller is refused.
     Refuse(RefuseAs),
 }
@@ -151,7 +154,9 @@ impl Step {
         match self {
             Step::Ring(ring) => ring.next,
             Step::Dial(dial) => dial.next,
-            Step::Greet { .. } | Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => Next::default(),
+            Step::Greet { .. } | Step::Voicemail(..) | Step::Announcement(_) | Step::Feature(_) | Step::Refuse(_) => {
+                Next::default()
+            }
         }
     }
 
@@ -161,7 +166,9 @@ impl Step {
         match self {
             Step::Ring(ring) => &ring.forwarded,
             Step::Dial(dial) => &dial.forwarded,
-            Step::Greet { .. } | Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => NONE,
+            Step::Greet { .. } | Step::Voicemail(..) | Step::Announcement(_) | Step::Feature(_) | Step::Refuse(_) => {
+                NONE
+            }
         }
     }
 
@@ -170,7 +177,7 @@ impl Step {
         match self {
             Step::Ring(ring) => ring.who.clone(),
             Step::Dial(dial) => dial.number.to_string().into(),
-            Step::Greet { .. } | Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => {
+            Step::Greet { .. } | Step::Voicemail(..) | Step::Announcement(_) | Step::Feature(_) | Step::Refuse(_) => {
                 self.to_string().into()
             }
         }
@@ -185,6 +192,7 @@ impl fmt::Display for Step {
             Step::Greet { prompt, .. } => write!(f, "greeting:{prompt}"),
             Step::Voicemail(_, name) => write!(f, "voicemail:{name}"),
             Step::Announcement(name) => write!(f, "announcement:{name}"),
+            Step::Feature(feature) => write!(f, "feature:{feature}"),
             Step::Refuse(refusal) => write!(f, "refuse:{}", refusal.word()),
         }
     }

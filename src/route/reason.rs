@@ -23,6 +23,10 @@ pub enum Reason {
     PicksUp(Arc<str>),
     /// The group pickup is dialled by somebody who is in no group.
     InNoGroup(Arc<str>),
+    /// A feature code was dialled: what it is for.
+    Feature(Arc<str>),
+    /// Somebody who is not named for it sets the hours.
+    HoursNotTheirs(Arc<str>),
     /// A colleague took the call from where it rang.
     PickedUp(Arc<str>),
     /// The caller's number is the GSM number of this extension, so it is that employee.
@@ -236,6 +240,8 @@ impl fmt::Display for Reason {
             Reason::InternalCall => f.write_str("internal call"),
             Reason::PicksUp(whose) => write!(f, "picks up what rings for {whose}, if anything does"),
             Reason::InNoGroup(who) => write!(f, "{who} is in no group"),
+            Reason::Feature(what) => write!(f, "feature code: {what}"),
+            Reason::HoursNotTheirs(who) => write!(f, "{who} may not set the hours"),
             Reason::PickedUp(who) => write!(f, "picked up by {who}"),
             Reason::EmployeeCallsIn(who) => write!(f, "the caller is {who} on the mobile"),
             Reason::OwnDid(did) => write!(f, "{did} is our own, stays in the house"),

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::feature::Feature;
 use super::reason::Reason;
 use crate::clock::Timestamp;
 use crate::config::{Code, Config, Dialled, DidIx, ExtensionIx, TrunkIx};
@@ -98,6 +99,8 @@ pub enum Destined {
     Emergency(Arc<str>),
     /// What rings at somebody else, and how that was dialled; only from inside.
     PickUp(PickUp, Arc<str>),
+    /// A feature code, and how it was dialled; only from inside.
+    Feature(Feature, Arc<str>),
     /// What cannot be read as a number, as it came; empty where nothing was named.
     Unreadable(Arc<str>),
 }
@@ -146,7 +149,7 @@ impl Destined {
         match config.features.read_dialled(text)? {
             (Code::PickUp, _) => Some(Destined::PickUp(PickUp::Group, text.into())),
             (Code::PickUpOf, whom) => Some(Destined::PickUp(PickUp::From(whom.into()), text.into())),
-            _ => None,
+            (code, behind) => Some(Destined::Feature(Feature::of(config, code, behind)?, text.into())),
         }
     }
 }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::feature::Feature;
 use super::plan::{Next, RoutePlan, Slot, Step, StepIx};
 use super::reason::{Failed, Reason};
 use super::situation::{Availability, Presence};
@@ -68,6 +69,8 @@ pub enum Ending {
     Voicemail(VoicemailIx, Arc<str>),
     /// A prompt.
     Announcement(Arc<str>),
+    /// What a dialled code is for.
+    Feature(Feature),
 }
 
 impl Ending {
@@ -76,7 +79,8 @@ impl Ending {
         match self {
             Ending::Refuse(refusal) => refusal.status(),
             Ending::RanOut { status, .. } => *status,
-            Ending::Voicemail(..) | Ending::Announcement(_) => 480,
+            Ending::Feature(Feature::NotAllowed) => 403,
+            Ending::Voicemail(..) | Ending::Announcement(_) | Ending::Feature(_) => 480,
         }
     }
 }
@@ -339,7 +343,12 @@ impl Walk {
                     self.leave(last, now, out, change);
                 }
                 Some(
-                    Step::Dial(_) | Step::Greet { .. } | Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_),
+                    Step::Dial(_)
+                    | Step::Greet { .. }
+                    | Step::Voicemail(..)
+                    | Step::Announcement(_)
+                    | Step::Feature(_)
+                    | Step::Refuse(_),
                 )
                 | None => return,
             }
@@ -418,7 +427,9 @@ impl Walk {
         let next = match step {
             Step::Ring(ring) => ring.next,
             Step::Dial(dial) => dial.next,
-            Step::Greet { .. } | Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => return,
+            Step::Greet { .. } | Step::Voicemail(..) | Step::Announcement(_) | Step::Feature(_) | Step::Refuse(_) => {
+                return;
+            }
         };
         out.push(Order::Because(Reason::Is(step.who(), last.failed)));
         self.turns.clear();
@@ -433,9 +444,11 @@ impl Walk {
             let (destination, next) = match step {
                 Step::Ring(ring) => (Some(&ring.destination), ring.next),
                 Step::Dial(dial) => (dial.destination.as_ref(), dial.next),
-                Step::Greet { .. } | Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => {
-                    (None, Next::default())
-                }
+                Step::Greet { .. }
+                | Step::Voicemail(..)
+                | Step::Announcement(_)
+                | Step::Feature(_)
+                | Step::Refuse(_) => (None, Next::default()),
             };
             let before = self.entered.iter().find(|entered| Some(&entered.destination) == destination);
             let Some(failed) = before.map(|before| before.failed) else {
@@ -486,6 +499,7 @@ impl Walk {
             Step::Announcement(name) => {
                 change.ending = Some(Ending::Announcement(name.clone()));
             }
+            Step::Feature(feature) => change.ending = Some(Ending::Feature(feature.clone())),
             Step::Refuse(refusal) => change.ending = Some(Ending::Refuse(*refusal)),
         }
         if change.ending.is_some() {
@@ -556,7 +570,7 @@ fn patience(step: &Step) -> Option<Duration> {
     match step {
         Step::Ring(ring) => Some(ring.patience),
         Step::Dial(dial) => dial.patience,
-        Step::Greet { .. } | Step::Voicemail(..) | Step::Announcement(_) | Step::Refuse(_) => None,
+        Step::Greet { .. } | Step::Voicemail(..) | Step::Announcement(_) | Step::Feature(_) | Step::Refuse(_) => None,
     }
 }
 

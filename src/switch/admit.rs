@@ -504,8 +504,9 @@ fn dialled_party(dialled: &Destined, config: &crate::config::Config) -> Party {
             }
         }
         Destined::Number(number) => Party { number: Some(*number), text: number.to_string(), ..Party::default() },
-        Destined::Emergency(text) | Destined::Unreadable(text) | Destined::PickUp(_, text) => {
-            Party { text: text.to_string(), ..Party::default() }
-        }
+        Destined::Emergency(text)
+        | Destined::Unreadable(text)
+        | Destined::PickUp(_, text)
+        | Destined::Feature(_, text) => Party { text: text.to_string(), ..Party::default() },
     }
 }

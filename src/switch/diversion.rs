@@ -21,6 +21,9 @@ impl House<'_> {
         if let Destined::Emergency(number) = &dialled {
             return Err(vec![Reason::Emergency(number.clone())]);
         }
+        if let Destined::Feature(feature, _) = &dialled {
+            return Err(vec![Reason::Feature(feature.to_string().into())]);
+        }
         let caller = Caller::inside(&config, by);
         let plan = self.decide_here(&config, Origin::Extension(by), &caller, &dialled, decide);
         if plan.refusal().is_some() {

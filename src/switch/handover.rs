@@ -19,6 +19,10 @@ impl House<'_> {
         let config = line.config.clone();
         let caller = Caller::inside(&config, by);
         let dialled = Destined::from_inside(&config, to);
+        // Nobody dials a code for somebody else.
+        if let Destined::Feature(..) = dialled {
+            return Err(403);
+        }
         let plan = self.decide_here(&config, Origin::Extension(by), &caller, &dialled, decide);
         if let Some(refusal) = plan.refusal() {
             return Err(refusal.status());

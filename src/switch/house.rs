@@ -126,6 +126,11 @@ impl Legs for House<'_> {
         self.switch.tape_notes_fact(tape);
     }
 
+    fn set(&mut self, extension: ExtensionIx, setting: &crate::ivr::Setting) -> bool {
+        let number = self.switch.lines.get(self.line).map(|line| line.config.extension(extension).number.clone());
+        number.is_some_and(|number| self.switch.set(&number, setting))
+    }
+
     fn entered(&mut self, group: GroupIx) {
         let Some(line) = self.switch.lines.get(self.line) else { return };
         let config = line.config.clone();

@@ -12,6 +12,7 @@
 mod admit;
 mod answers;
 mod diversion;
+mod features;
 mod forwards;
 mod handover;
 mod house;

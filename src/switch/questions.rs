@@ -203,7 +203,12 @@ impl Switch {
             .collect()
     }
 
-    fn override_hours(&mut self, name: &str, open: Option<bool>, until: Option<Timestamp>) -> Result<Value, String> {
+    pub(super) fn override_hours(
+        &mut self,
+        name: &str,
+        open: Option<bool>,
+        until: Option<Timestamp>,
+    ) -> Result<Value, String> {
         let config = self.means.config.clone();
         let known: Vec<&str> = config.schedules().map(|(_, schedule)| &*schedule.name).collect();
         let Some(ix) = config.schedule_by_name(name) else {
@@ -219,7 +224,7 @@ impl Switch {
         Ok(json!({ "schedule": schedule, "override": state }))
     }
 
-    fn send_away(&mut self, number: &str, away: bool, until: Option<Timestamp>) -> Result<Value, String> {
+    pub(super) fn send_away(&mut self, number: &str, away: bool, until: Option<Timestamp>) -> Result<Value, String> {
         let config = self.means.config.clone();
         let Some(ix) = config.extension_by_number(number) else {
             return Err(format!("there is no extension {number:?}"));

@@ -16,8 +16,8 @@ use super::{Call, Stage};
 use crate::anchor::{TakeKey, Taken, Until};
 use crate::clock::{Duration, Instant};
 use crate::fact::{CallFact, EndedBy, MissedCause, RecordingOf};
-use crate::ivr::{Conversation, Heard, Wish};
-use crate::route::Ending;
+use crate::ivr::{self, Conversation, Heard, Setting, Wish};
+use crate::route::{Ending, Feature};
 use crate::sound::{Sound, Tone};
 
 /// How long the file of a recording may take to be whole after it was ended.
@@ -108,7 +108,32 @@ impl Call {
                 let announcement = crate::ivr::Announcement::new(sounds);
                 Some((format!("announcement:{name}").into(), Conversation::Announcement(announcement), self.answers))
             }
+            Ending::Feature(feature) => {
+                // Who may not is told so, and not answered.
+                let answer = *feature != Feature::NotAllowed;
+                Some((format!("feature:{feature}").into(), Conversation::Feature(self.about(feature)), answer))
+            }
             Ending::Refuse(_) | Ending::RanOut { .. } => None,
+        }
+    }
+
+    /// What is said to whom has dialled a code.
+    fn about(&self, feature: &Feature) -> ivr::Feature {
+        let say = |prompt| ivr::Feature::say(vec![Sound::prompt(prompt)]);
+        match feature {
+            Feature::Forward(when, None) => ivr::Feature::ask_forward(*when),
+            Feature::Forward(when, to) => ivr::Feature::set(Setting::Forward(*when, to.clone())),
+            Feature::ForwardOff(when) => ivr::Feature::set(Setting::Forward(*when, None)),
+            Feature::Away(away) => ivr::Feature::set(Setting::Away(*away)),
+            Feature::Hours(open) => ivr::Feature::set(Setting::Hours(*open)),
+            Feature::Echo => ivr::Feature::echo(),
+            Feature::OwnNumber => {
+                let own = self.caller.extension.map(|extension| self.config.extension(extension).number.clone());
+                let own = own.map(Sound::Digits);
+                ivr::Feature::say([Sound::prompt("your-number-is")].into_iter().chain(own).collect())
+            }
+            Feature::Mailbox | Feature::AnyMailbox(_) => say("not-available"),
+            Feature::NotAllowed => say("not-allowed"),
         }
     }
 
@@ -217,7 +242,7 @@ impl Call {
         if serving.leaving.is_some() {
             return;
         }
-        let mut wishes = Vec::new();
+        let (mut wishes, mut set) = (Vec::new(), None);
         serving.conversation.hear(&heard, &mut wishes);
         for wish in wishes {
             match wish {
@@ -227,8 +252,14 @@ impl Call {
                 }
                 Wish::EndRecord => serving.take.into_iter().for_each(|take| legs.end_record(take)),
                 Wish::Wake(after) => serving.wake = Some(now + after),
+                Wish::Quiet => legs.order(self.caller.leg, LegOrder::Hush),
+                Wish::Echo => legs.bridge(self.caller.leg, self.caller.leg),
+                Wish::Set(setting) => set = Some(self.caller.extension.is_some_and(|own| legs.set(own, &setting))),
                 Wish::Done => return self.done_serving(EndedBy::Router, legs),
             }
+        }
+        if let Some(done) = set {
+            self.converse(Heard::Set(done), now, legs);
         }
     }
 

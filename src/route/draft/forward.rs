@@ -82,7 +82,9 @@ impl<'a> Draft<'a> {
             Destined::Did(did) => Ok(Err(self.forward_to_did(did, after, chain))),
             Destined::Number(number) => self.forward_outside(extension, number, ring_time, after, chain).map(Err),
             Destined::Emergency(text) => Err(Reason::Emergency(text)),
-            Destined::PickUp(..) | Destined::Unreadable(_) => Err(Reason::UnknownNumber(to.clone())),
+            Destined::PickUp(..) | Destined::Feature(..) | Destined::Unreadable(_) => {
+                Err(Reason::UnknownNumber(to.clone()))
+            }
         };
         match found {
             Ok(Ok(next)) => self.ring_along(next, ring_time, after, std::mem::take(chain)),
