@@ -41,7 +41,8 @@ pub enum MediaOrder {
         /// What its SDP says.
         peer: Peer,
     },
-    /// What comes in at one leaves at the other. An endpoint has at most one partner; an earlier bridge of either ends.
+    /// What comes in at one leaves at the other; where both are the same, its peer hears itself (an echo). An endpoint has at
+    /// most one partner; an earlier bridge of either ends.
     Bridge {
         /// One side.
         a: EndpointKey,

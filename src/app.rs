@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
 use crate::clock::Duration;
-use crate::config::{Config, Loaded, Problems, Severity};
+use crate::config::{Config, Language, Loaded, Problems, Severity};
 use crate::config_file;
 use crate::control::{Asked, Door, Reply, Request};
 use crate::diary::Diarist;
@@ -24,6 +24,8 @@ use crate::drive::{Clock, Drive, End, Letter, Post};
 use crate::fact::Fact;
 use crate::journal::{Journal, Pace, Report};
 use crate::key::Transport;
+use crate::media::library::Library;
+use crate::media::prompts;
 use crate::media::record;
 use crate::media::relay::Relay;
 use crate::net::resolve::Resolver;
@@ -89,7 +91,9 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     let post = Post::new(net.bell());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(machine)?;
     let media = post.clone();
-    let relay = Relay::start(directory.clone(), move |event| media.input(Input::Media(event))).map_err(machine)?;
+    let shipped = |language: Language, name: &str| prompts::shipped(language.code(), name);
+    let library = Library::open(&directory, config.site.language, shipped).map_err(machine)?;
+    let relay = Relay::start(library.clone(), move |event| media.input(Input::Media(event))).map_err(machine)?;
     let reports = post.clone();
     let journal = Journal::start(Diarist::new(writer), Pace::default(), move |report| tell(&reports, report));
     let journal = journal.map_err(machine)?;
@@ -107,6 +111,7 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
         resolver: resolver.clone(),
         config: configs,
         bell: bell.clone(),
+        library,
     };
     if recovered.unclean {
         tracing::warn!(
@@ -186,6 +191,7 @@ struct Office {
     directory: PathBuf,
     post: Post,
     resolver: Resolver,
+    library: Library,
     /// The config in force last; before it those that running calls may still hold, so that none is freed by the loop.
     config: Arc<Mutex<Vec<Arc<Config>>>>,
     /// Wakes whoever carries letters.
@@ -295,6 +301,7 @@ impl Office {
             Ok(Loaded { config, warnings }) => {
                 let config = Arc::new(config);
                 let restart = self.needs_restart(&config);
+                self.library.speak(config.site.language);
                 let names = ServerName::all(&config);
                 self.resolver.keep_only(move |name| names.contains(name));
                 self.config.lock().unwrap_or_else(PoisonError::into_inner).push(config.clone());

@@ -1,8 +1,10 @@
 //! The config file on disk: reads it, with the environment, password files and prompts it refers to.
 
+use std::io::BufReader;
 use std::path::Path;
 
 use crate::config::{Basics, Config, Loaded, Problems, Surroundings};
+use crate::media::wav::Wav;
 
 /// Reads and checks a config file.
 ///
@@ -58,6 +60,12 @@ impl Surroundings for Machine {
         path.is_file()
     }
 
+    fn unplayable(&self, path: &Path) -> Option<String> {
+        let opened = std::fs::File::open(path).map_err(|error| error.to_string());
+        let wav = opened.and_then(|file| Wav::open(BufReader::new(file)).map_err(|why| why.to_string()));
+        wav.err()
+    }
+
     #[cfg(unix)]
     fn others_can_read(&self, path: &Path) -> bool {
         use std::os::unix::fs::MetadataExt;
@@ -92,5 +100,6 @@ mod tests {
         assert_eq!(Machine.variable(""), None);
         assert_eq!(Machine.variable("A=B"), None);
         assert!(Machine.exists(&file) && Machine.text(&file).is_err());
+        assert_eq!(Machine.unplayable(&file).as_deref(), Some("it is no WAV file"));
     }
 }

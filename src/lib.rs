@@ -40,8 +40,8 @@
 //! | 8 | [`switch`] | the door: one input, one complete reaction |
 //! | 9 | [`trace`] | ladders on a whiteboard, played against the core |
 //! | | [`letter`] | which fact is told to whom outside |
-//! | 10 | [`config_file`] | the config on disk |
-//! | | [`media`] | the relay: packets and nothing else |
+//! | 10 | [`media`] | the voice: relayed, played, understood |
+//! | | [`config_file`] | the config on disk |
 //! | | [`net`] | UDP, TCP, names |
 //! | | [`store`] | SQLite: facts, calls, customers |
 //! | 11 | [`journal`] | facts to the disk in batches, off the loop |
@@ -132,8 +132,8 @@ pub mod trace;
 pub mod letter;
 
 // Floor 10, edges: sockets and disks begin here.
-pub mod config_file;
 pub mod media;
+pub mod config_file;
 pub mod net;
 pub mod store;
 

@@ -33,7 +33,7 @@ impl Sound {
 }
 
 /// A sound without words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tone {
     /// It rings at the other end: 425 Hz, 1 s of every 5 s (the cadence of Russia and Ukraine).
     Ringback,

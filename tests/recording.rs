@@ -10,7 +10,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use huntline::anchor::{EndpointKey, MediaEvent, MediaOrder, Peer, TakeKey, Taken, Until};
+use huntline::config::Language;
 use huntline::media::codec::{Decoder, Encoder, frame_samples, frame_ticks, rate};
+use huntline::media::library::Library;
 use huntline::media::record::mend;
 use huntline::media::record::shape::{HEADER, Shape};
 use huntline::media::relay::Relay;
@@ -36,7 +38,8 @@ struct Stage {
 impl Stage {
     fn new(test: u8, directory: &Path, codec: Codec) -> Stage {
         let (tell, events) = channel();
-        let relay = Relay::start(directory.to_owned(), move |event| drop(tell.send(event))).unwrap();
+        let library = Library::open(directory, Language::En, |_, _| None).unwrap();
+        let relay = Relay::start(library, move |event| drop(tell.send(event))).unwrap();
         let pid = std::process::id().to_be_bytes();
         let ip = Ipv4Addr::new(127, 128 | pid[2], pid[3], 200 + test);
         let phone = |endpoint: EndpointKey| {

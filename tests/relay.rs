@@ -8,6 +8,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use huntline::anchor::{Counters, EndpointKey, MediaEvent, MediaOrder, Peer};
+use huntline::config::Language;
+use huntline::media::library::Library;
 use huntline::media::relay::Relay;
 use huntline::sound::{Events, Formats};
 
@@ -16,6 +18,11 @@ const CALLEE: EndpointKey = EndpointKey { leg: 2, line: 0 };
 const OTHER: EndpointKey = EndpointKey { leg: 3, line: 0 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Nothing is played here (`tests/playing.rs` does).
+fn library() -> Library {
+    Library::open(&std::env::temp_dir(), Language::En, |_, _| None).unwrap()
+}
 
 /// A relay with addresses of its own: tests and processes do not meet.
 struct Stage {
@@ -27,7 +34,7 @@ struct Stage {
 impl Stage {
     fn new(test: u8) -> Stage {
         let (tell, events) = channel();
-        let relay = Relay::start(std::env::temp_dir(), move |event| drop(tell.send(event))).unwrap();
+        let relay = Relay::start(library(), move |event| drop(tell.send(event))).unwrap();
         let pid = std::process::id().to_be_bytes();
         let ip = Ipv4Addr::new(127, 128 | pid[2], pid[3], test).into();
         Stage { relay, events, ip }

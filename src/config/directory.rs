@@ -340,6 +340,11 @@ impl Directory {
         let path = self.prompts.join(file);
         if !spot.reader().around().exists(&path) {
             spot.warning(format!("{} is not there", path.display()), "until it is, the shipped prompt plays");
+        } else if let Some(why) = spot.reader().around().unplayable(&path) {
+            spot.warning(
+                format!("{} cannot be played: {why}", path.display()),
+                "until it can, the shipped prompt plays",
+            );
         }
     }
 

@@ -50,7 +50,7 @@ pub use outbound::{OutboundRule, OutboundRules};
 pub use problem::{Problem, Problems, Severity};
 pub use schedule::{Hours, HoursRule, Schedule};
 pub use secret::Secret;
-pub use site::{DigestAlgorithm, Media, MediaMode, Record, Sip, Site, Storage, Web};
+pub use site::{DigestAlgorithm, Language, Media, MediaMode, Record, Sip, Site, Storage, Web};
 pub use surroundings::{Nothing, Surroundings};
 pub use trunk::{DidFrom, IdentityHeader, Register, Trunk};
 pub use voicemail::Voicemail;

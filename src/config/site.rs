@@ -20,6 +20,8 @@ pub struct Site {
     pub name: Arc<str>,
     /// The zone of every schedule and of the local day. Default: UTC; needed as soon as there is a schedule.
     pub timezone: TimeZone,
+    /// What our prompts speak. Default: Russian where `numbering.country` is 7, Ukrainian where it is 380, else English.
+    pub language: Language,
     /// How dialled and received numbers are read. Default: only `+…` and `00…` are read.
     pub numbering: Numbering,
     /// Numbers that pass every cap and permission. Default: `112`.
@@ -33,9 +35,44 @@ impl Default for Site {
         Site {
             name: "Office".into(),
             timezone: TimeZone::UTC,
+            language: Language::En,
             numbering: Numbering::default(),
             emergency: vec!["112".into()],
             operator: Destinations::new(),
+        }
+    }
+}
+
+/// A language in which we ship prompts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Language {
+    /// English.
+    En,
+    /// Russian.
+    Ru,
+    /// Ukrainian.
+    Uk,
+}
+
+impl Language {
+    /// All of them.
+    pub const ALL: [Language; 3] = [Language::En, Language::Ru, Language::Uk];
+
+    /// Its code (ISO 639-1), as the config writes it.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Language::En => "en",
+            Language::Ru => "ru",
+            Language::Uk => "uk",
+        }
+    }
+
+    /// What is probably spoken where a country code is at home.
+    fn of_country(country: &str) -> Language {
+        match country {
+            "7" => Language::Ru,
+            "380" => Language::Uk,
+            _ => Language::En,
         }
     }
 }
@@ -165,6 +202,9 @@ impl Site {
         if let Some(fields) = fields.table("numbering") {
             site.numbering = numbering(fields);
         }
+        let languages = Language::ALL.map(|language| (language.code(), language));
+        let written = fields.get("language").and_then(|spot| spot.word(&languages));
+        site.language = written.unwrap_or_else(|| Language::of_country(&site.numbering.country));
         if let Some(spot) = fields.get("emergency") {
             site.emergency = spot.list().unwrap_or_default().iter().filter_map(emergency_number).collect();
         }

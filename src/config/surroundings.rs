@@ -10,6 +10,10 @@ pub trait Surroundings {
     fn text(&self, path: &Path) -> Result<String, String>;
     /// True where the file is there.
     fn exists(&self, path: &Path) -> bool;
+    /// Why a prompt's file that is there cannot be played; `None` where it can, and for whoever has no files.
+    fn unplayable(&self, _: &Path) -> Option<String> {
+        None
+    }
     /// True where others than owner and group can read it.
     fn others_can_read(&self, path: &Path) -> bool;
 }

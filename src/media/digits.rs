@@ -8,6 +8,11 @@ use super::rtp::Rtp;
 /// The keys in the order of their event codes (RFC 4733 §3.2).
 const KEYS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '*', '#', 'A', 'B', 'C', 'D'];
 
+/// The event code of a key; `None` for what is no key.
+pub fn code(digit: char) -> Option<u8> {
+    KEYS.iter().position(|key| *key == digit).map(|code| code as u8)
+}
+
 /// The longest duration that one timestamp can say. A key that is held longer goes on under the next timestamp
 /// (RFC 4733 §2.5.1.3).
 const LONGEST: u16 = u16::MAX;

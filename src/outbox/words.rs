@@ -1,6 +1,6 @@
 //! What a mail says, in the language of the office.
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::store::RecordingRow;
 
 /// Whether the message itself is in the mail.
@@ -120,12 +120,12 @@ impl Words {
     }
 }
 
-/// As the country of the office's numbers speaks.
+/// As the office's prompts speak.
 fn language(config: &Config) -> &'static Language {
-    match &*config.site.numbering.country {
-        "7" => &RUSSIAN,
-        "380" => &UKRAINIAN,
-        _ => &ENGLISH,
+    match config.site.language {
+        config::Language::Ru => &RUSSIAN,
+        config::Language::Uk => &UKRAINIAN,
+        config::Language::En => &ENGLISH,
     }
 }
 

@@ -17,6 +17,8 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use huntline::anchor::{EndpointKey, MediaEvent, MediaOrder, Peer};
+use huntline::config::Language;
+use huntline::media::library::Library;
 use huntline::media::relay::Relay;
 
 const SECONDS: u64 = 5;
@@ -38,6 +40,10 @@ fn main() {
     }
 }
 
+fn library() -> Library {
+    Library::open(&std::env::temp_dir(), Language::En, |_, _| None).expect("a library")
+}
+
 struct Phone {
     socket: UdpSocket,
     relay: SocketAddr,
@@ -45,7 +51,7 @@ struct Phone {
 
 fn measure(calls: usize) {
     let (tell, events) = channel();
-    let relay = Relay::start(std::env::temp_dir(), move |event| drop(tell.send(event))).expect("a relay");
+    let relay = Relay::start(library(), move |event| drop(tell.send(event))).expect("a relay");
     let ours = Ipv4Addr::new(127, 9, 0, 1);
     let key = |phone: usize| EndpointKey { leg: phone as u64, line: 0 };
     let phones: Arc<Vec<Phone>> = Arc::new(

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use mio::net::UdpSocket;
 use smallvec::SmallVec;
 
+use super::voice::Voice;
 use crate::anchor::{Counters, EndpointKey};
 use crate::clock::{Duration, Instant};
 use crate::media::digits::Keypad;
@@ -24,6 +25,8 @@ pub(super) struct Endpoint {
     /// What its peer and we have agreed to speak.
     pub(super) formats: Formats,
     pub(super) keypad: Keypad,
+    /// What we say to its peer; none before we first do.
+    pub(super) voice: Option<Box<Voice>>,
     pub(super) statistics: Statistics,
     /// The recordings that it is in.
     pub(super) taps: SmallVec<[Tap; 1]>,
@@ -57,6 +60,11 @@ impl Endpoint {
         let clock = known.map(|format| format.codec.clock()).or_else(|| static_clock(packet.kind));
         self.statistics.hear(&packet, clock, now);
         None
+    }
+
+    /// Its peer hears us, and its partner not.
+    pub(super) fn is_played_to(&self) -> bool {
+        self.voice.as_ref().is_some_and(|voice| voice.is_playing())
     }
 
     /// What passed in its life.

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -17,11 +16,13 @@ use smallvec::SmallVec;
 
 use super::endpoint::{Endpoint, Port};
 use crate::anchor::{Counters, EndpointKey, MediaEvent, MediaOrder, Peer, TakeKey, Until};
-use crate::clock::{Duration, Instant};
+use crate::clock::{Deadlines, Duration, Instant};
 use crate::media::digits::Keypad;
 use crate::media::latch::Latch;
+use crate::media::library::Library;
 use crate::media::record::Recorder;
 use crate::media::record::scribe::Folder;
+use crate::media::rtp::Rtp;
 use crate::media::stats::Statistics;
 use crate::media::stopwatch::Stopwatch;
 use crate::sound::Formats;
@@ -77,12 +78,15 @@ pub(super) struct Exchange {
     poll: Poll,
     ordered: mpsc::Receiver<Order>,
     awake: Arc<AtomicBool>,
-    listener: Listener,
-    endpoints: Slab<Endpoint>,
+    pub(super) listener: Listener,
+    pub(super) library: Library,
+    pub(super) endpoints: Slab<Endpoint>,
     /// Where each endpoint is in `endpoints`.
-    places: HashMap<EndpointKey, usize>,
+    pub(super) places: HashMap<EndpointKey, usize>,
     /// Ports that may have packets, each once.
     ready: VecDeque<(usize, usize)>,
+    /// When each voice of ours is due, by its place in `endpoints`.
+    pub(super) turns: Deadlines<usize>,
     /// Packets since the last tick.
     served: u64,
     buffer: Box<[u8]>,
@@ -93,7 +97,7 @@ pub(super) struct Exchange {
 impl Exchange {
     /// One with nothing in it, and what wakes it.
     pub(super) fn new(
-        directory: PathBuf,
+        library: Library,
         ordered: mpsc::Receiver<Order>,
         awake: Arc<AtomicBool>,
         listener: Listener,
@@ -101,15 +105,17 @@ impl Exchange {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?;
         let stopwatch = Stopwatch::start();
-        let recorder = Recorder::start(Folder(directory), stopwatch, listener.clone())?;
+        let recorder = Recorder::start(Folder(library.directory().to_owned()), stopwatch, listener.clone())?;
         let exchange = Exchange {
             poll,
             ordered,
             awake,
             listener,
+            library,
             endpoints: Slab::new(),
             places: HashMap::new(),
             ready: VecDeque::new(),
+            turns: Deadlines::default(),
             served: 0,
             buffer: vec![0; DATAGRAM].into_boxed_slice(),
             stopwatch,
@@ -126,7 +132,9 @@ impl Exchange {
         loop {
             let patience = match (self.ready.is_empty(), self.endpoints.is_empty()) {
                 (false, _) => Some(Duration::ZERO),
-                (true, false) => Some(LINGER),
+                (true, false) => {
+                    Some(self.turns.first().map_or(LINGER, |due| due.since(self.stopwatch.now()).min(LINGER)))
+                }
                 (true, true) => None,
             };
             if let Err(error) = self.poll.poll(&mut events, patience) {
@@ -146,6 +154,7 @@ impl Exchange {
                     Token(token) => self.mark_ready(token / 2, token % 2),
                 }
             }
+            self.take_turns(now);
             for _ in 0..self.ready.len() {
                 self.serve_next(now);
             }
@@ -212,7 +221,12 @@ impl Exchange {
                 (self.listener)(MediaEvent::Digit { endpoint: endpoint.key, digit });
             }
             let partner = endpoint.partner.and_then(|partner| self.endpoints.get(partner));
-            let Some(partner) = partner.map(|partner| &partner.ports[side]) else { continue };
+            let Some(partner) = partner else { continue };
+            // RFC 5761 §4: on a port that both share, RTCP passes all the same.
+            if side == 0 && partner.is_played_to() && Rtp::read(payload).is_some() {
+                continue;
+            }
+            let partner = &partner.ports[side];
             let sent = partner.latch.target().is_some_and(|target| partner.socket.send_to(payload, target).is_ok());
             let counters = &mut self.endpoints[place].counters;
             *(if sent { &mut counters.forwarded } else { &mut counters.unsent }) += 1;
@@ -247,18 +261,17 @@ impl Exchange {
             MediaOrder::Bridge { a, b } => self.bridge(a, b),
             MediaOrder::Unbridge { endpoint } => self.unbridge(endpoint),
             MediaOrder::Close { endpoint } => self.close(endpoint),
-            MediaOrder::Agree { endpoint, formats } => {
-                if let Some(endpoint) = self.find(endpoint) {
-                    endpoint.formats = formats;
-                }
-            }
+            MediaOrder::Agree { endpoint, formats } => self.agree(endpoint, formats),
+            MediaOrder::Play { endpoint, play, sounds, repeat } => self.play(endpoint, (play, sounds, repeat), now),
+            MediaOrder::Hush { endpoint } => self.hush(endpoint),
+            MediaOrder::Dial { endpoint, digit, length } => self.dial(endpoint, digit, length, now),
             MediaOrder::Record { take, left, right, file, until } => {
                 self.record(take, [Some(left), right], file, until, now)
             }
             MediaOrder::Pause { take, paused } => self.recorder.pause(take, paused),
             MediaOrder::EndRecord { take } => self.recorder.end(take, now),
-            // Being built.
-            MediaOrder::Open { .. } | MediaOrder::Play { .. } | MediaOrder::Hush { .. } | MediaOrder::Dial { .. } => {}
+            // Done by whoever gives it.
+            MediaOrder::Open { .. } => {}
         }
     }
 
@@ -280,6 +293,7 @@ impl Exchange {
             partner: None,
             formats: Formats::default(),
             keypad: Keypad::default(),
+            voice: None,
             statistics: Statistics::default(),
             taps: SmallVec::new(),
             counters: Counters::default(),
@@ -301,8 +315,10 @@ impl Exchange {
 
     fn bridge(&mut self, a: EndpointKey, b: EndpointKey) {
         let (Some(&place_a), Some(&place_b)) = (self.places.get(&a), self.places.get(&b)) else { return };
-        self.unbridge(a);
-        self.unbridge(b);
+        for key in [a, b] {
+            self.unbridge(key);
+            self.hush(key);
+        }
         self.endpoints[place_a].partner = Some(place_b);
         self.endpoints[place_b].partner = Some(place_a);
     }
@@ -319,6 +335,9 @@ impl Exchange {
         let Some(place) = self.places.remove(&key) else { return };
         let endpoint = self.endpoints.remove(place);
         self.ready.retain(|(ready, _)| *ready != place);
+        if let Some(turn) = endpoint.voice.as_ref().and_then(|voice| voice.turn) {
+            self.turns.cancel(turn);
+        }
         // A closed socket leaves the poll by itself.
         let (port, counters) = (endpoint.port, endpoint.counted());
         drop(endpoint);

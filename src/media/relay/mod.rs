@@ -10,12 +10,15 @@
 //! Several relays may run side by side, each with the endpoints of its own calls: an endpoint refers to nothing outside
 //! its relay. Only endpoints of one relay can be bridged.
 
+mod dialer;
 mod endpoint;
 mod exchange;
 mod pair;
+mod player;
+mod speaking;
+mod voice;
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -26,6 +29,7 @@ use mio::Waker;
 use self::exchange::{Exchange, Listener, Order};
 use self::pair::bind_pair;
 use crate::anchor::{MediaEvent, MediaOrder};
+use crate::media::library::Library;
 
 /// A running relay. Dropping it closes all its endpoints (without a word) and ends its thread.
 pub struct Relay {
@@ -38,16 +42,16 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Starts a relay that keeps recordings under `directory`. `listener` hears what becomes of packets and recordings,
-    /// mostly in the threads of the relay; it must not block.
+    /// Starts a relay that plays from `library` and keeps recordings in its folder. `listener` hears what becomes of packets
+    /// and recordings, mostly in the threads of the relay; it must not block.
     ///
     /// # Errors
     /// The system has no descriptor or thread left.
-    pub fn start(directory: PathBuf, listener: impl Fn(MediaEvent) + Send + Sync + 'static) -> io::Result<Relay> {
+    pub fn start(library: Library, listener: impl Fn(MediaEvent) + Send + Sync + 'static) -> io::Result<Relay> {
         let awake = Arc::new(AtomicBool::new(false));
         let (orders, ordered) = mpsc::channel();
         let listener: Listener = Arc::new(listener);
-        let (exchange, waker) = Exchange::new(directory, ordered, awake.clone(), listener.clone())?;
+        let (exchange, waker) = Exchange::new(library, ordered, awake.clone(), listener.clone())?;
         let thread = std::thread::Builder::new().name("relay".into()).spawn(move || exchange.run())?;
         Ok(Relay { orders, waker, awake, listener, thread: Some(thread) })
     }
@@ -66,8 +70,15 @@ impl Relay {
     }
 
     fn tell(&self, order: Order) {
-        // Who is bridged may speak at once, and new ports are not watched before the thread has looked.
-        let urgent = matches!(order, Order::Do(MediaOrder::Bridge { .. }) | Order::Stop);
+        // Who is bridged may speak at once, and new ports are not watched before the thread has looked. Who is to hear
+        // something, or no longer, does not wait either.
+        let urgent = match &order {
+            Order::Do(order) => matches!(
+                order,
+                MediaOrder::Bridge { .. } | MediaOrder::Play { .. } | MediaOrder::Hush { .. } | MediaOrder::Dial { .. }
+            ),
+            order => matches!(order, Order::Stop),
+        };
         // Both can fail only where the thread has ended, and then there is nobody left to tell.
         let _ = self.orders.send(order);
         if !self.awake.swap(true, Ordering::AcqRel) || urgent {
