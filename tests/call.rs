@@ -394,6 +394,14 @@ impl Legs for House {
         None
     }
 
+    fn wants_record(&self, _: LegKey, _: LegKey, _: Option<GroupIx>) -> bool {
+        false
+    }
+
+    fn follow(&mut self, _: TakeKey, _: LegKey, _: LegKey) {}
+
+    fn pause_record(&mut self, _: TakeKey, _: bool) {}
+
     fn end_record(&mut self, _: TakeKey) {}
 
     fn bridge(&mut self, one: LegKey, other: LegKey) {

@@ -278,6 +278,12 @@ pub trait Legs {
     /// Writes down what a leg's peer says, and on the right channel what another's does; `None` where their media does not
     /// pass us.
     fn record(&mut self, left: LegKey, right: Option<LegKey>, of: RecordingOf, until: Until) -> Option<TakeKey>;
+    /// Whether the config wants the talk of these two written down, who were rung for this group.
+    fn wants_record(&self, caller: LegKey, with: LegKey, group: Option<GroupIx>) -> bool;
+    /// The recording goes on with these two.
+    fn follow(&mut self, take: TakeKey, left: LegKey, right: LegKey);
+    /// Silence is written down for a while, or (`false`) no longer.
+    fn pause_record(&mut self, take: TakeKey, paused: bool);
     /// Enough is written down; what became of it is heard by `Call::hear_take`.
     fn end_record(&mut self, take: TakeKey);
     /// Joins the media of two legs, each with no one else.

@@ -17,6 +17,7 @@ mod confirm;
 mod divert;
 mod outside;
 mod pickup;
+mod record;
 mod serve;
 mod transfer;
 
@@ -28,11 +29,12 @@ use super::alphabet::{LegEvent, LegOrder, Legs, Refused, Session, StopReason, Wh
 use super::handed::{Meeting, News, Transfer};
 use super::party::{Branch, Failures, Party, Tally};
 use super::served::{Hosting, Serving};
+use crate::anchor::TakeKey;
 use crate::clock::{Duration, Instant, Timestamp};
-use crate::config::{Config, Destination, ExtensionIx};
+use crate::config::{Config, Destination, ExtensionIx, Talk};
 use crate::fact::{CallFact, Ended, EndedBy, MissedCause, Offered, Rung};
 use crate::key::{CallId, LegKey};
-use crate::route::{Direction, Ending, Failed, Order, Reason, RingPlan, RoutePlan, Step, Walk};
+use crate::route::{Direction, Ending, Failed, Order, Reason, RingPlan, RoutePlan, Step, StepIx, Walk};
 use crate::sound::{Sound, Tone};
 
 /// A call in progress. It keeps the configuration under which it began.
@@ -55,6 +57,14 @@ pub struct Call {
     hosting: Option<Hosting>,
     /// The caller's trunk cuts early media: whoever is to hear us is answered.
     answers: bool,
+    /// The talk is written down.
+    take: Option<TakeKey>,
+    /// … but not for now.
+    paused: bool,
+    /// The last step that rang a group.
+    group_step: Option<StepIx>,
+    /// The caller is to hear first that the talk is recorded.
+    announces: bool,
     /// The caller has heard nothing yet; when that becomes too long.
     quiet: Option<Instant>,
     /// Who wants to hold the other one, or to talk on, and has no answer yet.
@@ -114,6 +124,8 @@ impl Call {
         let extension = employee.and_then(|number| config.extension_by_number(number));
         let trunk = offered.trunk.as_ref().and_then(|trunk| config.trunk_by_name(trunk));
         let answers = trunk.is_some_and(|trunk| config.trunk(trunk).answer);
+        let talk = Talk { outside: true, did: plan.did, trunk, ..Talk::default() };
+        let announces = offered.direction == Direction::Inbound && config.media.announce && config.records(&talk);
         let customer_calls = offered.direction == Direction::Inbound && offered.from.extension.is_none();
         let mut call = Call {
             id,
@@ -130,6 +142,10 @@ impl Call {
             early: None,
             hosting: None,
             answers,
+            take: None,
+            paused: false,
+            group_step: None,
+            announces,
             quiet: None,
             wish: None,
             rang: false,
@@ -428,6 +444,7 @@ impl Call {
         self.walk.answered();
         self.stage = Stage::Talking { with, since: legs.wall(), held: [false; 2] };
         legs.note(CallFact::Answered { leg: with.number, human: true });
+        self.record_talk(legs);
         self.stop_branches(|_| true, StopReason::CompletedElsewhere, legs);
         if let Some(extension) = with.extension {
             legs.taken(extension, with.leg);
@@ -492,6 +509,7 @@ impl Call {
                 Order::Ring(extension) => {
                     // What its devices said when they rang before counts no more.
                     self.tally.retain(|(of, _)| *of != extension);
+                    self.announce(legs);
                     let before = rung.len();
                     for (leg, ring) in legs.ring(extension) {
                         self.branches.push(Branch::new(leg, ring.leg, Some(extension)));
@@ -527,6 +545,7 @@ impl Call {
                     if let Some(Step::Ring(RingPlan { destination: Destination::Group(group), .. })) =
                         self.plan.step(step)
                     {
+                        self.group_step = Some(step);
                         legs.entered(*group);
                     }
                 }
@@ -735,6 +754,7 @@ impl Call {
 
     fn over(&mut self, by: EndedBy, status: u16, missed: Option<MissedCause>, legs: &mut dyn Legs) {
         self.stop_talking(legs);
+        self.end_recording(legs);
         let talk_ms = u64::try_from(self.talked.as_millis()).unwrap_or(u64::MAX);
         self.stage = Stage::Over;
         self.meeting = None;

@@ -27,6 +27,8 @@ pub struct Line {
     pub config: Arc<Config>,
     /// Who called, for the record.
     pub from: Party,
+    /// Its media passes us, also where `media.mode` is direct.
+    pub anchored: bool,
     /// What the caller asked for.
     pub offer: Offer,
     /// What is offered instead for one whom a transfer left.

@@ -52,6 +52,11 @@ impl From<BadSdp> for Unfit {
 }
 
 impl Anchor {
+    /// `anchored`: its media passes us whatever the config says.
+    pub fn new(anchored: bool) -> Anchor {
+        Anchor { hosted: anchored, ..Anchor::default() }
+    }
+
     /// How many m= lines have a port of ours.
     pub fn lines(&self) -> usize {
         self.ports.len()
@@ -172,6 +177,13 @@ impl Anchor {
         }
         let (line, formats) = session::agreed(self.told()?, self.heard()?)?;
         formats.send.map(|_| line as u8)
+    }
+
+    /// The first line of sound that passes us.
+    pub fn audio(&self) -> Option<u8> {
+        let said = Sdp::read(self.heard().or(self.told())?).ok()?;
+        let line = said.media.iter().take(self.ports.len()).position(|media| media.kind == b"audio")?;
+        u8::try_from(line).ok()
     }
 
     /// Where both sides have said something, the relay learns what that comes to.

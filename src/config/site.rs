@@ -153,6 +153,9 @@ pub struct Media {
     pub ports: (u16, u16),
     /// What is recorded where a DID, group, trunk or extension does not say otherwise. Default: nothing.
     pub record: Record,
+    /// True: callers hear that the talk is recorded before anybody answers, where the DID, the trunk or this says that it
+    /// is. Default: false.
+    pub announce: bool,
     /// How long recordings are kept. Default: for ever.
     pub keep: Option<Duration>,
     /// Where more of the disk is in use than this, in percent (50 to 99), the oldest recordings are erased before their time;
@@ -162,7 +165,14 @@ pub struct Media {
 
 impl Default for Media {
     fn default() -> Self {
-        Media { mode: MediaMode::Relay, ports: (20000, 29999), record: Record::None, keep: None, disk_share: None }
+        Media {
+            mode: MediaMode::Relay,
+            ports: (20000, 29999),
+            record: Record::None,
+            announce: false,
+            keep: None,
+            disk_share: None,
+        }
     }
 }
 
@@ -349,6 +359,7 @@ impl Media {
             media.ports = ports;
         }
         media.record = Record::read(&fields).unwrap_or_default();
+        media.announce = fields.get("announce").and_then(|spot| spot.flag()).unwrap_or(false);
         let keep = |spot: Spot<'_>| spot.duration(Duration::from_secs(DAY), Duration::from_secs(36_500 * DAY));
         media.keep = fields.get("keep").and_then(keep);
         media.disk_share = fields.get("disk_share").and_then(|spot| percent(&spot));

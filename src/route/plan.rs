@@ -74,6 +74,11 @@ impl RoutePlan {
         self.considered.iter().any(|considered| considered.rule == Rule::Hours && closed(&considered.found))
     }
 
+    /// True where the caller hears a greeting, now or later.
+    pub fn greets(&self) -> bool {
+        self.greeting.is_some() || self.steps.iter().any(|step| matches!(step, Step::Greet { .. }))
+    }
+
     /// The refusal, where the decision is to refuse at once.
     pub fn refusal(&self) -> Option<RefuseAs> {
         match self.step(self.start?)? {

@@ -15,7 +15,7 @@ use crate::fact::{Alarm, Fact, KnownCustomer, Offered, Party};
 use crate::key::{CallId, CallKey, Flow};
 use crate::refusal::Refusal;
 use crate::registrar::{BindingChange, Moved};
-use crate::route::{Caller, Destined, Origin, Reason, RoutePlan, Situation, decide};
+use crate::route::{Caller, Destined, Direction, Origin, Reason, RoutePlan, Situation, decide};
 use crate::session_timer::{Habits, Said, SessionTimer};
 use crate::sip::{HeaderName, Message, Method, Status};
 use crate::state::Counter;
@@ -297,6 +297,7 @@ impl Switch {
         let display = offered.customer.as_ref().map_or(asker.display, |customer| customer.name.clone());
         let mut ladder = Ladder::new(self.means.now.mono);
         ladder.add_leg(peer.name().clone());
+        let anchored = plan.greets() || config.may_record(plan.direction != Direction::Internal);
         let tape = self.tape_begins();
         if let Some(tape) = self.tapes.get_mut(tape) {
             tape.call = Some(id);
@@ -306,6 +307,7 @@ impl Switch {
             call: None,
             config: config.clone(),
             from: offered.from.clone(),
+            anchored,
             offer: Offer {
                 direction: plan.direction,
                 caller: asker.caller,
@@ -327,7 +329,7 @@ impl Switch {
             watched: Default::default(),
         });
         let caller = self.legs.reserve();
-        let place = Place { key: caller, call: line, number: 0 };
+        let place = Place { key: caller, call: line, number: 0, anchored };
         let leg = Leg::offered(place, peer.clone(), flow, server, message.clone(), &mut self.means);
         let leg = leg.and_then(|mut leg| {
             let expected = session_of(&message).map_or(Ok(()), |session| leg.expect(&session, &mut self.means));

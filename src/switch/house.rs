@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::tables::{Held, HeldAnswer, Switch};
 use crate::anchor::{PlayKey, TakeKey, Until};
 use crate::call::{
-    Invitation, Leg, LegOrder, Legs, Line, MobileOf, Named, Peer, Replaced, Session, TrunkUnfit, Ways, bridge,
+    Invitation, Leg, LegOrder, Legs, Line, MobileOf, Named, Peer, Place, Replaced, Session, TrunkUnfit, Ways, bridge,
 };
 use crate::clock::{Duration, Timestamp};
 use crate::config::{DeviceRule, DidIx, ExtensionIx, ForwardWhen, GroupIx, IdentityHeader, Order, TrunkIx};
@@ -106,6 +106,18 @@ impl Legs for House<'_> {
 
     fn record(&mut self, left: LegKey, right: Option<LegKey>, of: RecordingOf, until: Until) -> Option<TakeKey> {
         self.begin_take(left, right, of, until)
+    }
+
+    fn wants_record(&self, caller: LegKey, with: LegKey, group: Option<GroupIx>) -> bool {
+        self.is_recorded(caller, with, group)
+    }
+
+    fn follow(&mut self, take: TakeKey, left: LegKey, right: LegKey) {
+        self.take_follows(take, left, right);
+    }
+
+    fn pause_record(&mut self, take: TakeKey, paused: bool) {
+        self.pause_take(take, paused);
     }
 
     fn end_record(&mut self, take: TakeKey) {
@@ -343,14 +355,16 @@ impl House<'_> {
     }
 
     fn invite(&mut self, peer: Peer, whom: Whom, invitation: Invitation) -> Option<(LegKey, Rung)> {
-        let number = self.switch.lines.get(self.line)?.legs;
+        let line = self.switch.lines.get(self.line)?;
+        let (number, anchored) = (line.legs, line.anchored);
         let device: Arc<str> = invitation.target.as_str().into();
         let label = match &whom {
             Whom::Extension(extension) => extension.clone(),
             Whom::Trunk { trunk, .. } => trunk.clone(),
         };
         let key = self.switch.legs.reserve();
-        match Leg::invited(key, self.line, number, peer, invitation, &mut self.switch.means) {
+        let place = Place { key, call: self.line, number, anchored };
+        match Leg::invited(place, peer, invitation, &mut self.switch.means) {
             Ok(leg) => {
                 self.switch.index(key, &leg);
                 self.switch.legs.fill(key, leg);

@@ -107,9 +107,9 @@ impl Switch {
         if line.call.as_ref().is_some_and(|call| call.is_up()) && !crossing.is_complete() {
             return Err(Refusal::not_acceptable_here());
         }
-        let (number, peer) = (line.legs, Peer::Extension(by.clone()));
+        let (number, peer, anchored) = (line.legs, Peer::Extension(by.clone()), line.anchored);
         let (leg, opened) = (self.legs.reserve(), self.means.opened.len());
-        let place = Place { key: leg, call: key, number };
+        let place = Place { key: leg, call: key, number, anchored };
         let made = Leg::offered(place, peer.clone(), flow, server, invite.clone(), &mut self.means);
         let made = made.and_then(|mut made| {
             let expected = offer.map_or(Ok(()), |offer| made.expect(&offer, &mut self.means));

@@ -6,7 +6,8 @@ use super::house::House;
 use super::tables::{Running, Switch};
 use super::tapes::dialog_of;
 use crate::anchor::{MediaOrder, TakeKey, Taken, Until};
-use crate::call::Legs;
+use crate::call::{Leg, Legs, Peer};
+use crate::config::{GroupIx, Talk};
 use crate::effect::Effect;
 use crate::fact::{Alarm, CallFact, Fact, Recorded, RecordingOf};
 use crate::key::LegKey;
@@ -21,7 +22,7 @@ impl House<'_> {
         until: Until,
     ) -> Option<TakeKey> {
         let switch = &mut *self.switch;
-        let endpoint = |leg: LegKey| switch.legs.get(leg)?.spoken();
+        let endpoint = |leg: LegKey| switch.legs.get(leg)?.voice();
         let speaker = left;
         let (left, right) = (endpoint(left)?, right.map(endpoint));
         // Where one side's media does not pass us there is nothing to be written of it.
@@ -54,6 +55,42 @@ impl House<'_> {
         self.note(CallFact::Recording { file: file.clone(), of });
         self.switch.means.effects.push(Effect::Media(MediaOrder::Record { take, left, right, file, until }));
         Some(take)
+    }
+}
+
+/// A running recording of a talk.
+impl House<'_> {
+    /// See [`Legs::wants_record`].
+    pub(super) fn is_recorded(&self, caller: LegKey, with: LegKey, group: Option<GroupIx>) -> bool {
+        let switch = &*self.switch;
+        let Some(line) = switch.lines.get(self.line) else { return false };
+        let config = &line.config;
+        let peers = [with, caller].map(|leg| switch.legs.get(leg).map(Leg::employee));
+        let extensions = peers.map(|number| config.extension_by_number(number??));
+        let trunk = [caller, with].into_iter().find_map(|leg| match switch.legs.get(leg)?.peer() {
+            Peer::Trunk(trunk) => config.trunk_by_name(trunk),
+            Peer::Extension(_) => None,
+        });
+        let did = line.did.as_ref().and_then(|did| config.dids().find(|(_, of)| of.number.to_string() == **did));
+        let did = did.map(|(ix, _)| ix);
+        config.records(&Talk { outside: trunk.is_some(), extensions, group, did, trunk })
+    }
+
+    /// See [`Legs::follow`].
+    pub(super) fn take_follows(&mut self, take: TakeKey, left: LegKey, right: LegKey) {
+        let endpoint = |leg: LegKey| self.switch.legs.get(leg)?.voice();
+        let (Some(left), right) = (endpoint(left), endpoint(right)) else { return };
+        let Some(running) = self.switch.takes.running.get(&take) else { return };
+        let (file, until) = (running.file.clone(), Until::default());
+        self.switch.means.effects.push(Effect::Media(MediaOrder::Record { take, left, right, file, until }));
+    }
+
+    /// See [`Legs::pause_record`].
+    pub(super) fn pause_take(&mut self, take: TakeKey, paused: bool) {
+        let Some(running) = self.switch.takes.running.get(&take) else { return };
+        let file = running.file.clone();
+        self.note(CallFact::RecordingPaused { file, paused });
+        self.switch.means.effects.push(Effect::Media(MediaOrder::Pause { take, paused }));
     }
 }
 

@@ -54,6 +54,12 @@ impl Leg {
         self.anchor.spoken().map(|line| endpoint(self.key, line.into()))
     }
 
+    /// The line on which its peer is heard, whatever it speaks; `None` where that does not pass us.
+    pub fn voice(&self) -> Option<EndpointKey> {
+        let line = self.anchor.spoken().or_else(|| self.anchor.audio());
+        line.map(|line| endpoint(self.key, line.into()))
+    }
+
     /// Its media passes us already, and the peer can hear us.
     fn is_ours(&self) -> bool {
         self.anchor.spoken().is_some()

@@ -83,6 +83,8 @@ pub struct Place {
     pub call: CallKey,
     /// Its number within the call; that of the one who began it is 0.
     pub number: u16,
+    /// Its media passes us, also where `media.mode` is direct.
+    pub anchored: bool,
 }
 
 /// One side of a call.
@@ -229,12 +231,13 @@ impl Leg {
         request: Message,
         means: &mut Means,
     ) -> Result<Leg, Refusal> {
-        let Place { key, call, number } = place;
+        let Place { key, call, number, anchored } = place;
         let tag = means.entropy.tag();
         let dialog = Dialog::from_request(&request, flow, tag, &contact(&flow, means))?;
         means.open(call, peer.name(), peer.is_trunk(), flow, request.call_id());
         let state = State::Offered { invite, request: Box::new(request) };
         let mut leg = Leg::new(key, call, number, peer, flow, tag, state);
+        leg.anchor = Anchor::new(anchored);
         leg.dialog = Some(dialog);
         if let State::Offered { request, .. } = &leg.state {
             leg.refresh.read_allow(request);
@@ -251,18 +254,13 @@ impl Leg {
     ///
     /// # Errors
     /// Where the session cannot pass (no port, unreadable): 488 or 500, as if the peer had said so.
-    pub fn invited(
-        key: LegKey,
-        call: CallKey,
-        number: u16,
-        peer: Peer,
-        invitation: Invitation,
-        means: &mut Means,
-    ) -> Result<Leg, Refusal> {
+    pub fn invited(place: Place, peer: Peer, invitation: Invitation, means: &mut Means) -> Result<Leg, Refusal> {
+        let Place { key, call, number, anchored } = place;
         let (tag, call_id) = (means.entropy.tag(), means.entropy.sip_call_id());
         let (flow, mut invitation) = (invitation.flow, invitation);
         let mut leg = Leg::new(key, call, number, peer, flow, tag, State::Gone);
         leg.invited = true;
+        leg.anchor = Anchor::new(anchored);
         if let Some(mobile) = &invitation.mobile {
             (leg.mobile_of, leg.unconfirmed) = (Some(mobile.employee.clone()), mobile.confirm);
             if mobile.confirm {

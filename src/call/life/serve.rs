@@ -27,14 +27,31 @@ const FILING: Duration = Duration::from_secs(2);
 impl Call {
     /// A greeting is due: the caller hears it, and ringing after it.
     pub(super) fn greet(&mut self, prompt: &Arc<str>, legs: &mut dyn Legs) {
-        if self.is_up || self.early.is_some() {
-            return;
-        }
         let name = prompt.strip_suffix(".wav").unwrap_or(prompt);
-        legs.note(CallFact::Served { leg: self.caller.number, by: format!("greeting:{name}").into() });
-        let sounds = vec![Sound::Prompt(name.into(), "hello")];
-        self.hosting = Some(Hosting { ready: false, greeting: None, sounds });
-        legs.order(self.caller.leg, LegOrder::Host { answer: self.answers });
+        let recorded = std::mem::take(&mut self.announces).then(|| Sound::prompt("recorded"));
+        let sounds = recorded.into_iter().chain([Sound::Prompt(name.into(), "hello")]).collect();
+        self.say(&format!("greeting:{name}"), sounds, legs);
+    }
+
+    /// Where no greeting says it, the caller hears in any case that the talk is recorded.
+    pub(super) fn announce(&mut self, legs: &mut dyn Legs) {
+        if std::mem::take(&mut self.announces) {
+            self.say("recorded", vec![Sound::prompt("recorded")], legs);
+        }
+    }
+
+    /// The caller hears these while phones ring. Nothing is said to one who waits after a talk, or who hears a phone's own.
+    fn say(&mut self, by: &str, sounds: Vec<Sound>, legs: &mut dyn Legs) {
+        match &mut self.hosting {
+            Some(hosting) if hosting.ready => hosting.greeting = Some(legs.play(self.caller.leg, &sounds, false)),
+            Some(hosting) => hosting.sounds.extend(sounds),
+            None if self.is_up || self.early.is_some() => return,
+            None => {
+                self.hosting = Some(Hosting { ready: false, greeting: None, sounds });
+                legs.order(self.caller.leg, LegOrder::Host { answer: self.answers });
+            }
+        }
+        legs.note(CallFact::Served { leg: self.caller.number, by: by.into() });
     }
 
     /// Whoever waits hears music, until somebody takes over.

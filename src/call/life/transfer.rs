@@ -82,6 +82,7 @@ impl Call {
         (self.tally, self.failures) = (SmallVec::new(), Failures::default());
         // They came through during the hours.
         self.after_hours = false;
+        self.group_step = None;
         (self.hosting, self.quiet) = (None, None);
         if self.is_up {
             self.wait_with_music(legs);
@@ -103,6 +104,7 @@ impl Call {
                 legs.note(CallFact::Returned { leg: by.number, status });
                 self.stage = Stage::Talking { with: by, since: legs.wall(), held: [false; 2] };
                 legs.bridge(self.caller.leg, by.leg);
+                self.record_talk(legs);
                 legs.order(by.leg, LegOrder::TransferNews(status));
                 self.news = Some(News { to: by.leg, status, at: now });
             }
@@ -282,6 +284,7 @@ impl Call {
                 self.stage = Stage::Talking { with: newcomer, since: legs.wall(), held: [false; 2] };
                 legs.note(CallFact::Answered { leg: newcomer.number, human: true });
                 legs.bridge(left.leg, newcomer.leg);
+                self.record_talk(legs);
                 legs.introduce(newcomer.leg, left.leg);
                 legs.introduce(left.leg, newcomer.leg);
                 let session = legs.session(left.leg);
