@@ -55,6 +55,8 @@ pub struct Call {
     early: Option<LegKey>,
     /// What the caller hears from ourselves while phones ring.
     hosting: Option<Hosting>,
+    /// A greeting that is due as soon as somebody is rung, or the router takes the call itself.
+    greeting: Option<Arc<str>>,
     /// The caller's trunk cuts early media: whoever is to hear us is answered.
     answers: bool,
     /// The talk is written down.
@@ -141,6 +143,7 @@ impl Call {
             stopped: SmallVec::new(),
             early: None,
             hosting: None,
+            greeting: None,
             answers,
             take: None,
             paused: false,
@@ -441,6 +444,7 @@ impl Call {
         legs.bridge(self.caller.leg, with.leg);
         self.is_up = true;
         self.hosting = None;
+        self.greeting = None;
         self.walk.answered();
         self.stage = Stage::Talking { with, since: legs.wall(), held: [false; 2] };
         legs.note(CallFact::Answered { leg: with.number, human: true });
@@ -509,7 +513,10 @@ impl Call {
                 Order::Ring(extension) => {
                     // What its devices said when they rang before counts no more.
                     self.tally.retain(|(of, _)| *of != extension);
-                    self.announce(legs);
+                    // A greeting that is due says it.
+                    if self.greeting.is_none() {
+                        self.announce(legs);
+                    }
                     let before = rung.len();
                     for (leg, ring) in legs.ring(extension) {
                         self.branches.push(Branch::new(leg, ring.leg, Some(extension)));
@@ -531,16 +538,16 @@ impl Call {
                     {
                         legs.forwarded(by, when, matches!(entered, Step::Dial(_)));
                     }
-                    let greeting = self.plan.greeting.clone().filter(|(at, _)| *at == step);
-                    if let Some((_, prompt)) = greeting {
-                        self.greet(&prompt, legs);
-                    }
-                    if let Some(Step::Greet { prompt, .. }) = self.plan.step(step) {
-                        let prompt = prompt.clone();
-                        self.greet(&prompt, legs);
-                        if self.hosting.is_none() {
-                            self.walk.greeted(now, legs.presence(), &mut orders);
+                    match self.plan.step(step) {
+                        Some(Step::Greet { prompt, first: true, .. }) => {
+                            let prompt = prompt.clone();
+                            self.greet(&prompt, legs);
+                            if self.hosting.is_none() {
+                                self.walk.greeted(now, legs.presence(), &mut orders);
+                            }
                         }
+                        Some(Step::Greet { prompt, first: false, .. }) => self.greeting = Some(prompt.clone()),
+                        _ => {}
                     }
                     if let Some(Step::Ring(RingPlan { destination: Destination::Group(group), .. })) =
                         self.plan.step(step)
@@ -574,6 +581,13 @@ impl Call {
             at += 1;
         }
         flush(&mut rung, &mut because, legs);
+        // Nobody is greeted who is refused in the next moment.
+        if self.is_ringing()
+            && !self.branches.is_empty()
+            && let Some(prompt) = self.greeting.take()
+        {
+            self.greet(&prompt, legs);
+        }
     }
 
     fn finish(&mut self, ending: &Ending, now: Instant, legs: &mut dyn Legs) {

@@ -89,7 +89,6 @@ pub(super) struct Draft<'a> {
     places: Vec<(Destination, After, Forwarded, StepIx)>,
     /// Steps whose `next` is still to be made.
     open: VecDeque<(StepIx, Own, After)>,
-    greeting: Option<(StepIx, Arc<str>)>,
     known: Option<&'a Known>,
     /// Where the DID's plan begins; made once. The inner `None`: nowhere.
     plan: Option<Option<StepIx>>,
@@ -109,7 +108,6 @@ impl<'a> Draft<'a> {
             steps: Vec::new(),
             places: Vec::new(),
             open: VecDeque::new(),
-            greeting: None,
             known: None,
             plan: None,
             operator: None,
@@ -161,7 +159,10 @@ impl<'a> Draft<'a> {
             }
         }
         // Who is absent where the call begins is a reason; further on it is a detail of the plan.
-        let first = start.and_then(|start| self.steps.get(start.index()));
+        let first = match start.and_then(|start| self.steps.get(start.index())) {
+            Some(Step::Greet { next, .. }) => self.steps.get(next.index()),
+            first => first,
+        };
         let forwarded = first.map(|step| step.forwarded().because.clone()).unwrap_or_default();
         let stands_in = match first {
             Some(Step::Ring(RingPlan { destination: Destination::Extension(extension), .. })) => {
@@ -177,7 +178,6 @@ impl<'a> Draft<'a> {
             because: self.because,
             considered: self.considered,
             did: self.did,
-            greeting: self.greeting,
         }
     }
 
@@ -249,11 +249,7 @@ impl<'a> Draft<'a> {
             self.note(Rule::Plan, Reason::Greets(prompt.clone()));
         }
         let start = match (start, greeting) {
-            (Some(next), Some((prompt, true))) => self.push(Step::Greet { prompt, next }).or(start),
-            (Some(next), Some((prompt, false))) => {
-                self.greeting = Some((next, prompt));
-                start
-            }
+            (Some(next), Some((prompt, first))) => self.push(Step::Greet { prompt, first, next }).or(start),
             (start, _) => start,
         };
         self.plan = Some(start);

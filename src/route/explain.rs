@@ -102,13 +102,11 @@ fn happening(situation: &Situation<'_>, walk: &Walk, order: Order) -> Vec<Happen
     let number = |extension: ExtensionIx| config.extension(extension).number.clone();
     match order {
         Order::Enter(step) => {
-            let plan = walk.plan();
-            let beside = plan.greeting.as_ref().filter(|(at, _)| *at == step).map(|(_, prompt)| prompt.clone());
-            let first = match plan.step(step) {
+            let prompt = match walk.plan().step(step) {
                 Some(Step::Greet { prompt, .. }) => Some(prompt.clone()),
                 _ => None,
             };
-            first.or(beside).map(Happening::Greets).into_iter().collect()
+            prompt.map(Happening::Greets).into_iter().collect()
         }
         Order::Because(reason) => vec![Happening::Because(reason)],
         Order::Stop(extension, _) => vec![Happening::Stops(number(extension))],

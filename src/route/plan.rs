@@ -53,14 +53,20 @@ pub struct RoutePlan {
     pub considered: Vec<Considered>,
     /// The DID that was called, or is meant (`default_did`).
     pub did: Option<DidIx>,
-    /// The prompt to play while phones ring, and the step with which it begins.
-    pub greeting: Option<(StepIx, Arc<str>)>,
 }
 
 impl RoutePlan {
     /// One step.
     pub fn step(&self, step: StepIx) -> Option<&Step> {
         self.steps.get(step.index())
+    }
+
+    /// The step with which a plan begins that begins with this one: past a greeting.
+    pub fn past_greetings(&self, step: StepIx) -> StepIx {
+        match self.step(step) {
+            Some(Step::Greet { next, .. }) => *next,
+            _ => step,
+        }
     }
 
     /// True where the caller is on the block list: such a call is never missed.
@@ -76,7 +82,7 @@ impl RoutePlan {
 
     /// True where the caller hears a greeting, now or later.
     pub fn greets(&self) -> bool {
-        self.greeting.is_some() || self.steps.iter().any(|step| matches!(step, Step::Greet { .. }))
+        self.steps.iter().any(|step| matches!(step, Step::Greet { .. }))
     }
 
     /// The refusal, where the decision is to refuse at once.
@@ -136,11 +142,13 @@ pub enum Step {
     Ring(RingPlan),
     /// Somebody outside is called through a trunk.
     Dial(DialPlan),
-    /// A greeting is played, and only after it comes the next step.
+    /// A greeting is played.
     Greet {
         /// The prompt.
         prompt: Arc<str>,
-        /// What comes after it.
+        /// Only after it comes the next step; else it is heard while that one rings.
+        first: bool,
+        /// What comes after it, or with it.
         next: StepIx,
     },
     /// A voicemail box takes the call.

@@ -177,7 +177,7 @@ impl Walk {
 
     /// True while a greeting is played before anything else.
     pub fn greets(&self) -> bool {
-        matches!(self.step(), Some(Step::Greet { .. }))
+        matches!(self.step(), Some(Step::Greet { first: true, .. }))
     }
 
     /// Who rings now, in the order in which they began.
@@ -440,8 +440,14 @@ impl Walk {
     /// as it did then.
     fn enter(&mut self, mut to: Option<StepIx>, now: Instant, out: &mut Vec<Order>, change: &mut Change) {
         let plan = self.plan.clone();
+        let mut greeting = None;
         while let Some((ix, step)) = to.and_then(|ix| Some((ix, plan.step(ix)?))) {
             let (destination, next) = match step {
+                Step::Greet { first: false, next, .. } => {
+                    greeting = Some(ix);
+                    to = Some(*next);
+                    continue;
+                }
                 Step::Ring(ring) => (Some(&ring.destination), ring.next),
                 Step::Dial(dial) => (dial.destination.as_ref(), dial.next),
                 Step::Greet { .. }
@@ -452,7 +458,7 @@ impl Walk {
             };
             let before = self.entered.iter().find(|entered| Some(&entered.destination) == destination);
             let Some(failed) = before.map(|before| before.failed) else {
-                return self.take(ix, step, destination, now, out, change);
+                return self.take(ix, step, destination, greeting, now, out, change);
             };
             out.push(Order::Because(Reason::AlreadyTried(step.to_string().into())));
             if self.passed.contains(&ix) {
@@ -471,17 +477,19 @@ impl Walk {
         ix: StepIx,
         step: &Step,
         destination: Option<&Destination>,
+        greeting: Option<StepIx>,
         now: Instant,
         out: &mut Vec<Order>,
         change: &mut Change,
     ) {
         // Where the plan begins, the decision has told it.
-        if self.plan.start != Some(ix) {
+        if self.plan.start.map(|start| self.plan.past_greetings(start)) != Some(ix) {
             out.extend(step.forwarded().because.iter().cloned().map(Order::Because));
         }
         if !self.entered.is_empty() {
             out.push(Order::Because(Reason::FallsTo(step.who())));
         }
+        out.extend(greeting.map(Order::Enter));
         out.push(Order::Enter(ix));
         if let Some(destination) = destination.cloned() {
             self.entered.push(Entered { destination, step: ix, failed: Failed::Unreachable });

@@ -29,7 +29,7 @@ impl Call {
     pub(super) fn greet(&mut self, prompt: &Arc<str>, legs: &mut dyn Legs) {
         let name = prompt.strip_suffix(".wav").unwrap_or(prompt);
         let recorded = std::mem::take(&mut self.announces).then(|| Sound::prompt("recorded"));
-        let sounds = recorded.into_iter().chain([Sound::Prompt(name.into(), "hello")]).collect();
+        let sounds = recorded.into_iter().chain([greeting_of(prompt)]).collect();
         self.say(&format!("greeting:{name}"), sounds, legs);
     }
 
@@ -107,21 +107,22 @@ impl Call {
 
 /// Where the plan ends in a conversation.
 impl Call {
-    /// What the plan ends in, as a conversation; `None`: a refusal.
-    pub(super) fn conversation(&self, ending: &Ending) -> Option<(Arc<str>, Conversation, bool)> {
+    /// What the plan ends in, as a conversation; `None`: a refusal. A greeting that is still due is said first.
+    pub(super) fn conversation(&mut self, ending: &Ending) -> Option<(Arc<str>, Conversation, bool)> {
+        let due = self.greeting.take().map(|prompt| greeting_of(&prompt));
         match ending {
             Ending::Voicemail(ix, name) => {
                 let config = self.config.voicemail(*ix);
                 let greeting = config.greeting.as_deref().unwrap_or(name);
                 let greeting = greeting.strip_suffix(".wav").unwrap_or(greeting);
-                let greeting = vec![Sound::Prompt(greeting.into(), "voicemail")];
+                let greeting = due.into_iter().chain([Sound::Prompt(greeting.into(), "voicemail")]).collect();
                 let until = Until { longest: Some(config.longest), silence: Some(config.silence) };
                 let voicemail = crate::ivr::Voicemail::new(name.clone(), greeting, until);
                 Some((format!("voicemail:{name}").into(), Conversation::Voicemail(voicemail), true))
             }
             Ending::Announcement(name) => {
                 let prompt = name.strip_suffix(".wav").unwrap_or(name);
-                let sounds = vec![Sound::Prompt(prompt.into(), "unavailable")];
+                let sounds = due.into_iter().chain([Sound::Prompt(prompt.into(), "unavailable")]).collect();
                 let announcement = crate::ivr::Announcement::new(sounds);
                 Some((format!("announcement:{name}").into(), Conversation::Announcement(announcement), self.answers))
             }
@@ -324,4 +325,9 @@ impl Call {
         };
         self.over(by, status, Some(missed), legs);
     }
+}
+
+/// The admin's prompt, or the shipped greeting.
+fn greeting_of(prompt: &str) -> Sound {
+    Sound::Prompt(prompt.strip_suffix(".wav").unwrap_or(prompt).into(), "hello")
 }
