@@ -19,9 +19,15 @@ pub struct Day {
     pub registered: Vec<usize>,
     /// By person and phone: what it does with the calls that reach it.
     pub habits: Vec<[Vec<Habit>; 2]>,
+    /// How long each of [`SOUNDS`] lasts.
+    pub sounds: Vec<u64>,
     /// By time.
     pub lines: Vec<(u64, Line)>,
 }
+
+/// What the router says.
+pub const SOUNDS: [&str; 11] =
+    ["hello0", "hello1", "hello2", "night0", "night1", "night2", "box", "closed", "busy", "beep", "goodbye"];
 
 /// What a phone does with an INVITE.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +79,19 @@ pub struct Placed {
     /// How long a talk lasts, and who ends it.
     pub talk: u64,
     pub caller_hangs_up: bool,
+    pub message: Message,
+}
+
+/// What a caller does with a voicemail box, if not hanging up meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// `#` so long after a sound began.
+    pub skips: Option<u64>,
+    /// A second of speech is spoken so long after the recording began, if it goes on for so long.
+    pub speaks: Option<u64>,
+    /// It ends after so long: with `#`, or because nothing more is said.
+    pub ends: u64,
+    pub hash: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +148,7 @@ impl Day {
                 [some(), some()]
             })
             .collect();
+        let sounds = SOUNDS.iter().map(|name| times.about(0, if *name == "beep" { 0 } else { 9 })).collect();
         let registering: Vec<usize> = (0..PEOPLE).filter(registers).collect();
         let mut lines = Vec::new();
         let mut at = 0;
@@ -138,7 +158,13 @@ impl Day {
             at += if times.choices.once_in(3) { times.about(10, 40) } else { times.about(0, 6) };
             lines.push((at, Line::draw(&mut times, &registering)));
         }
-        Day { customers, registered, habits, lines }
+        Day { customers, registered, habits, sounds, lines }
+    }
+
+    /// How long these last, one after the other. Ringing goes on for ever.
+    pub fn lasts(&self, sounds: &[String]) -> u64 {
+        let place = |sound: &String| SOUNDS.iter().position(|known| known == sound).expect("a sound that is known");
+        sounds.iter().map(|sound| self.sounds[place(sound)]).sum()
     }
 
     /// What this phone does with its nth INVITE of this call.
@@ -222,6 +248,13 @@ impl Line {
     fn call(times: &mut Times<'_>, from: Caller, to: Called) -> Line {
         let patience = if times.choices.once_in(5) { times.about(0, 10) } else { times.about(20, 120) };
         let talk = times.about(1, 40);
-        Line::Call(Placed { from, to, patience, talk, caller_hangs_up: times.choices.once_in(2) })
+        let caller_hangs_up = times.choices.once_in(2);
+        let message = Message {
+            skips: times.choices.once_in(3).then(|| times.about(1, 6)),
+            speaks: (!times.choices.once_in(3)).then(|| times.about(1, 8)),
+            ends: times.about(1, 15),
+            hash: times.choices.once_in(2),
+        };
+        Line::Call(Placed { from, to, patience, talk, caller_hangs_up, message })
     }
 }

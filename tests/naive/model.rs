@@ -9,11 +9,13 @@ use std::collections::BTreeSet;
 
 use super::Seen;
 use super::day::{BEGINS, Called, Caller, Day, Habit, Line, Placed};
-use super::office::{Office, Order, PEOPLE, Strategy, To};
+use super::office::{ANNOUNCEMENTS, Office, Order, PEOPLE, Strategy, To, greeting_of};
 
 const SECOND: u64 = 1_000_000;
 /// RFC 3261: an INVITE on which nothing at all is heard is given up after 64·T1.
 const SILENCE: u64 = 32 * SECOND;
+/// Nobody listens to nothing for longer, once phones are rung.
+const QUIET: u64 = SECOND;
 /// Ring time where nothing is said.
 const RING: u64 = 30;
 
@@ -73,6 +75,16 @@ enum What {
     Silence(usize),
     GivesUp(usize),
     TalkEnds(usize),
+    /// The caller has heard nothing for too long.
+    Quiet(usize),
+    /// What this call's caller hears is over, if it is still the one of this number.
+    Heard(usize, usize),
+    /// `#`, while they hear the sound of this number.
+    Presses(usize, usize),
+    /// A second of speech is in the message.
+    Talks(usize),
+    /// The message is at its end.
+    MessageEnds(usize),
 }
 
 /// One INVITE to one phone.
@@ -120,6 +132,19 @@ struct Call {
     passed: Vec<Place>,
     outcome: (Reason, Option<u16>),
     ringback: bool,
+    quiet: Option<u64>,
+    /// A greeting that nobody has heard yet.
+    greeting: Option<&'static str>,
+    /// It comes first, and this after it.
+    after_greeting: Option<Vec<To>>,
+    /// The caller hears us.
+    hosted: bool,
+    /// The caller has been answered, by us or by a person.
+    is_up: bool,
+    /// How many sounds there were.
+    sounds: usize,
+    /// The number of the greeting, if it has not been heard to its end.
+    greets: Option<usize>,
     // For the cause of a miss.
     any_in_vain: bool,
     any_declined: bool,
@@ -131,7 +156,17 @@ struct Call {
 enum Stage {
     Ringing,
     Talking { leg: usize },
+    Announcement,
+    Voicemail(Voicemail),
     Over,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Voicemail {
+    Greeting,
+    Beep,
+    Message { spoke: bool },
+    Goodbye { spoke: bool },
 }
 
 struct Model<'a> {
@@ -200,7 +235,9 @@ impl Model<'_> {
         events.retain(|event| self.matters(event));
         self.events = events;
         let Some(at) = self.events.iter().map(|event| event.at).min() else { return Some(None) };
-        let place = self.events.iter().position(|event| event.at == at)?;
+        let now = || self.events.iter().enumerate().filter(|(_, event)| event.at == at);
+        let quiet = now().find(|(_, event)| matches!(event.what, What::Quiet(_)));
+        let (place, _) = quiet.or_else(|| now().next())?;
         let event = self.events.remove(place);
         let tied = self.events.iter().any(|other| other.at == at && !self.may_tie(&event, other));
         (!tied).then_some(Some(event))
@@ -217,7 +254,15 @@ impl Model<'_> {
             }
             What::Silence(leg) => !self.legs[leg].spoke && !self.legs[leg].done && !self.legs[leg].stopped,
             What::Speaks(leg) | What::Acts(leg) => !self.legs[leg].done,
-            What::GivesUp(call) => self.calls[call].stage == Stage::Ringing,
+            What::GivesUp(call) => !matches!(self.calls[call].stage, Stage::Talking { .. } | Stage::Over),
+            What::Quiet(call) => self.calls[call].stage == Stage::Ringing && self.calls[call].quiet == Some(event.at),
+            What::Heard(call, sound) | What::Presses(call, sound) => {
+                let heard = !matches!(self.calls[call].stage, Stage::Talking { .. } | Stage::Over);
+                heard && self.calls[call].sounds == sound
+            }
+            What::Talks(call) | What::MessageEnds(call) => {
+                matches!(self.calls[call].stage, Stage::Voicemail(Voicemail::Message { .. }))
+            }
             What::Line(_) | What::TalkEnds(_) => true,
         }
     }
@@ -225,7 +270,7 @@ impl Model<'_> {
     /// Two looks at one call, or two phones of one call that stay silent, may come in any order.
     fn may_tie(&self, one: &Event, other: &Event) -> bool {
         match (one.what, other.what) {
-            (What::Look(one), What::Look(other)) => one == other,
+            (What::Look(one) | What::Quiet(one), What::Look(other) | What::Quiet(other)) => one == other,
             (What::Silence(one), What::Silence(other)) => self.legs[one].call == self.legs[other].call,
             _ => false,
         }
@@ -265,8 +310,21 @@ impl Model<'_> {
                 self.legs[leg].done = true;
                 self.phone_fails(leg, Reason::Unreachable, 408);
             }
-            What::GivesUp(call) => self.finish(call, 487, Some("abandoned")),
+            What::GivesUp(call) => self.gives_up(call),
             What::TalkEnds(call) => self.talk_ends(call),
+            What::Quiet(call) => {
+                self.rule("rings after a second");
+                self.rings_back(call);
+            }
+            What::Heard(call, sound) => self.heard(call, sound),
+            What::Presses(call, _) => {
+                if self.calls[call].stage == Stage::Voicemail(Voicemail::Greeting) {
+                    self.rule("skips the greeting");
+                    self.beeps(call);
+                }
+            }
+            What::Talks(call) => self.calls[call].stage = Stage::Voicemail(Voicemail::Message { spoke: true }),
+            What::MessageEnds(call) => self.message_ends(call),
         }
     }
 }
@@ -317,6 +375,13 @@ impl Model<'_> {
             passed: Vec::new(),
             outcome: (Reason::Unreachable, None),
             ringback: false,
+            quiet: None,
+            greeting: None,
+            after_greeting: None,
+            hosted: false,
+            is_up: false,
+            sounds: 0,
+            greets: None,
             any_in_vain: false,
             any_declined: false,
             any_busy: false,
@@ -380,7 +445,7 @@ impl Model<'_> {
         let known = self.office.dids[did].known.as_ref().expect("a known customer");
         self.rule(["busy", "no answer", "unreachable", "away", "left", "outside hours"][reason]);
         match (known.only, known.reasons[reason].as_slice()) {
-            (Some(status), _) => self.enter(call, vec![To::Refuse(status)], Last::Operator),
+            (Some(only), _) => self.enter(call, vec![only], Last::Operator),
             (None, [] | [To::Plan]) => self.enter_plan(call),
             (None, list) => self.enter(call, list.to_vec(), Last::Operator),
         }
@@ -396,7 +461,24 @@ impl Model<'_> {
             // Where nothing is said for the closed hours: the operator.
             (false, _) => did.closed.clone(),
         };
-        self.enter(call, list, Last::Operator);
+        let hours = usize::from(!self.calls[call].did_open);
+        let number = self.calls[call].did.expect("a DID");
+        match did.greetings[hours] {
+            Some(true) => {
+                self.rule("greeting first");
+                let entry = &mut self.calls[call];
+                (entry.after_greeting, entry.ends) = (Some(list), u64::MAX);
+                entry.waiting.clear();
+                entry.ringing.clear();
+                entry.failed.clear();
+                self.greet(call, greeting_of(number, hours));
+            }
+            Some(false) => {
+                self.calls[call].greeting = Some(greeting_of(number, hours));
+                self.enter(call, list, Last::Operator);
+            }
+            None => self.enter(call, list, Last::Operator),
+        }
     }
 
     fn is_open(&self, schedule: usize) -> bool {
@@ -484,6 +566,8 @@ impl Model<'_> {
         let place = Place { to: *to, rest: rest.to_vec(), last, way };
         match *to {
             To::Refuse(status) => self.refuse(call, status),
+            To::Box => self.serve(call, "box", Stage::Voicemail(Voicemail::Greeting), true),
+            To::Says(which) => self.serve(call, ANNOUNCEMENTS[which], Stage::Announcement, false),
             To::Plan | To::Responsible => unreachable!("not drawn here"),
             To::Operator if rest.is_empty() => self.enter(call, Vec::new(), Last::Operator),
             To::Operator => {
@@ -576,6 +660,9 @@ impl Model<'_> {
     /// Turns end and start as the time says.
     fn go_on(&mut self, call: usize) {
         let now = self.now;
+        if self.calls[call].after_greeting.is_some() {
+            return;
+        }
         let entry = &mut self.calls[call];
         let over: Vec<usize> =
             entry.ringing.iter().filter(|(_, until)| *until <= now).map(|(person, _)| *person).collect();
@@ -632,6 +719,11 @@ impl Model<'_> {
 
     fn ring(&mut self, call: usize, person: usize) {
         self.calls[call].said[person].clear();
+        let entry = &mut self.calls[call];
+        if !entry.ringback && !entry.is_up && entry.quiet.is_none() {
+            entry.quiet = Some(self.now + QUIET);
+            self.later(self.now + QUIET, What::Quiet(call));
+        }
         for phone in self.phones(person) {
             self.invite(call, person, phone);
         }
@@ -744,9 +836,14 @@ impl Model<'_> {
     fn refuse(&mut self, call: usize, status: u16) {
         let rings = (0..PEOPLE).any(|person| self.rings(call, person));
         self.calls[call].any_in_vain |= rings;
+        let cause = self.cause(call);
+        self.finish(call, status, Some(cause));
+    }
+
+    fn cause(&self, call: usize) -> &'static str {
         let entry = &self.calls[call];
         // Silent: which cause is told where there are several.
-        let cause = if entry.any_in_vain {
+        if entry.any_in_vain {
             "no_answer"
         } else if !entry.did_open && entry.did.is_some() {
             "after_hours"
@@ -758,12 +855,11 @@ impl Model<'_> {
             "none_reachable"
         } else {
             "rejected"
-        };
-        self.finish(call, status, Some(cause));
+        }
     }
 
     fn finish(&mut self, call: usize, status: u16, missed: Option<&'static str>) {
-        self.see(Seen::Hears { call, status });
+        self.is_told(call, status);
         self.over(call, missed);
         self.stop_all(call);
         self.caller_is_free(call);
@@ -787,6 +883,179 @@ impl Model<'_> {
                 self.calls[call].any_in_vain = true;
             }
         }
+        // While phones ring they are greeted.
+        if (0..PEOPLE).any(|person| self.rings(call, person))
+            && let Some(greeting) = self.calls[call].greeting.take()
+        {
+            self.rule("greeting");
+            self.greet(call, greeting);
+        }
+    }
+}
+
+/// What callers hear from us.
+impl Model<'_> {
+    /// It rings, for the caller. Who hears us hears that from us.
+    fn rings_back(&mut self, call: usize) {
+        let entry = &mut self.calls[call];
+        entry.quiet = None;
+        if !std::mem::replace(&mut entry.ringback, true) && !entry.hosted {
+            self.see(Seen::Ringback { call });
+        }
+    }
+
+    /// Whoever is to hear us is answered, where their trunk would cut it otherwise.
+    fn is_cut(&self, call: usize) -> bool {
+        self.office.answer && matches!(self.calls[call].placed.from, Caller::Outside(_))
+    }
+
+    /// The caller hears us from now on.
+    fn host(&mut self, call: usize, answer: bool) {
+        let entry = &mut self.calls[call];
+        let hosted = std::mem::replace(&mut entry.hosted, true);
+        if entry.is_up {
+            return;
+        }
+        entry.is_up = answer;
+        match (answer, hosted) {
+            (true, _) => self.see(Seen::Hears { call, status: 200 }),
+            (false, false) => self.see(Seen::Early { call }),
+            (false, true) => {}
+        }
+    }
+
+    fn greet(&mut self, call: usize, greeting: &'static str) {
+        if self.is_cut(call) {
+            self.rule("answered for a greeting");
+        }
+        self.host(call, self.is_cut(call));
+        self.says(call, &[greeting]);
+        self.calls[call].greets = Some(self.calls[call].sounds);
+    }
+
+    fn says(&mut self, call: usize, sounds: &[&'static str]) {
+        let what: Vec<String> = sounds.iter().map(|sound| (*sound).to_owned()).collect();
+        self.calls[call].sounds += 1;
+        let sound = self.calls[call].sounds;
+        if what != ["ringback"] {
+            self.later(self.now + self.day.lasts(&what), What::Heard(call, sound));
+            if let Some(after) = self.calls[call].placed.message.skips {
+                self.later(self.now + after, What::Presses(call, sound));
+            }
+        }
+        self.see(Seen::Says { call, what });
+    }
+
+    /// A sound is over.
+    fn heard(&mut self, call: usize, sound: usize) {
+        match self.calls[call].stage {
+            Stage::Ringing if self.calls[call].greets == Some(sound) => {
+                self.says(call, &["ringback"]);
+                if let Some(list) = self.calls[call].after_greeting.take() {
+                    self.enter(call, list, Last::Operator);
+                }
+                self.tidy(call);
+            }
+            Stage::Announcement => self.served(call, 480, false),
+            Stage::Voicemail(Voicemail::Greeting) => self.beeps(call),
+            Stage::Voicemail(Voicemail::Beep) => {
+                self.see(Seen::Takes { call });
+                self.calls[call].stage = Stage::Voicemail(Voicemail::Message { spoke: false });
+                let message = self.calls[call].placed.message;
+                if let Some(after) = message.speaks {
+                    self.later(self.now + after, What::Talks(call));
+                }
+                self.later(self.now + message.ends, What::MessageEnds(call));
+            }
+            Stage::Voicemail(Voicemail::Goodbye { spoke }) => self.served(call, 200, spoke),
+            _ => {}
+        }
+    }
+
+    fn beeps(&mut self, call: usize) {
+        self.calls[call].stage = Stage::Voicemail(Voicemail::Beep);
+        self.says(call, &["beep"]);
+    }
+
+    fn message_ends(&mut self, call: usize) {
+        let Stage::Voicemail(Voicemail::Message { spoke }) = self.calls[call].stage else { return };
+        self.rule(if self.calls[call].placed.message.hash {
+            "a message ends with #"
+        } else {
+            "a message ends in silence"
+        });
+        self.rule(if spoke { "a message" } else { "an empty message" });
+        self.calls[call].stage = Stage::Voicemail(Voicemail::Goodbye { spoke });
+        self.says(call, &["goodbye"]);
+    }
+
+    /// Nobody is rung any more; the router takes the caller. A greeting that nobody has heard comes before.
+    fn serve(&mut self, call: usize, sound: &'static str, stage: Stage, answer: bool) {
+        let rings = (0..PEOPLE).any(|person| self.rings(call, person));
+        self.calls[call].any_in_vain |= rings;
+        self.stop_all(call);
+        let due = self.calls[call].greeting.take();
+        if due.is_some() {
+            self.rule("a greeting before the router takes the call");
+        }
+        self.rule(if answer { "voicemail" } else { "announcement" });
+        self.calls[call].stage = stage;
+        self.host(call, answer || self.is_cut(call));
+        self.says(call, &[due.as_slice(), &[sound]].concat());
+    }
+
+    /// The caller has enough, and nobody has answered.
+    fn gives_up(&mut self, call: usize) {
+        let is_up = self.calls[call].is_up;
+        if !is_up {
+            self.see(Seen::Hears { call, status: 487 });
+        }
+        let cause = match self.calls[call].stage {
+            Stage::Ringing => "abandoned",
+            Stage::Voicemail(Voicemail::Message { spoke } | Voicemail::Goodbye { spoke }) => {
+                self.rule("hangs up in a message");
+                self.cause_served(call, spoke, false)
+            }
+            Stage::Voicemail(_) => {
+                self.rule("hangs up before the beep");
+                self.cause_served(call, false, false)
+            }
+            _ => {
+                self.rule("hangs up in an announcement");
+                self.cause_served(call, false, true)
+            }
+        };
+        self.over(call, Some(cause));
+        self.stop_all(call);
+        self.caller_is_free(call);
+    }
+
+    /// Nothing is left to be said.
+    fn served(&mut self, call: usize, status: u16, spoke: bool) {
+        let says = self.calls[call].stage == Stage::Announcement;
+        let cause = self.cause_served(call, spoke, says);
+        self.finish(call, status, Some(cause));
+    }
+
+    fn cause_served(&self, call: usize, spoke: bool, says: bool) -> &'static str {
+        let entry = &self.calls[call];
+        let closed = !entry.did_open && entry.did.is_some();
+        let failed = entry.any_in_vain || entry.any_declined || entry.any_busy || entry.any_unreachable;
+        match (spoke, says) {
+            (true, _) => "voicemail_left",
+            (false, true) if !closed => "announcement_only",
+            // Silent: nobody was rung, and nothing was said.
+            (false, false) if !closed && !failed => "abandoned",
+            (false, _) => self.cause(call),
+        }
+    }
+
+    /// The end, as the caller hears it.
+    fn is_told(&mut self, call: usize, status: u16) {
+        match self.calls[call].is_up {
+            true => self.see(Seen::Released { call }),
+            false => self.see(Seen::Hears { call, status }),
+        }
     }
 }
 
@@ -798,7 +1067,7 @@ impl Model<'_> {
             Stage::Over => false,
             _ if call.placed.from == Caller::Person(person) => true,
             Stage::Talking { leg } => self.legs[leg].person == person,
-            Stage::Ringing => false,
+            Stage::Ringing | Stage::Announcement | Stage::Voicemail(_) => false,
         });
         busy && !self.office.people[person].call_waiting
     }
@@ -877,8 +1146,8 @@ impl Model<'_> {
             self.rule("a CANCEL waits");
             self.legs[leg].done = true;
             self.see(Seen::Stops { call, person, phone });
-        } else if rings && !std::mem::replace(&mut self.calls[call].ringback, true) {
-            self.see(Seen::Ringback { call });
+        } else if rings {
+            self.rings_back(call);
         }
     }
 
@@ -943,7 +1212,10 @@ impl Model<'_> {
     fn answered(&mut self, leg: usize) {
         let Leg { call, person, phone, .. } = self.legs[leg];
         self.see(Seen::Answers { call, person, phone });
-        self.see(Seen::Hears { call, status: 200 });
+        match std::mem::replace(&mut self.calls[call].is_up, true) {
+            true => self.rule("meets the one who heard a greeting"),
+            false => self.see(Seen::Hears { call, status: 200 }),
+        }
         self.calls[call].stage = Stage::Talking { leg };
         self.stop_all(call);
         self.later(self.now + self.calls[call].placed.talk, What::TalkEnds(call));

@@ -24,6 +24,10 @@ pub enum To {
     Plan,
     /// With this status.
     Refuse(u16),
+    /// The one voicemail box.
+    Box,
+    /// One of two announcements.
+    Says(usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +51,8 @@ pub struct Office {
     /// Empty: nobody.
     pub operator: Vec<To>,
     pub trunk_limit: Option<usize>,
+    /// The trunk cuts early media.
+    pub answer: bool,
     pub schedules: Vec<(u32, u32)>,
     pub people: Vec<Person>,
     pub groups: Vec<Group>,
@@ -86,6 +92,8 @@ pub struct Did {
     pub closed: Vec<To>,
     pub limit: Option<usize>,
     pub known: Option<Known>,
+    /// What greets callers in open and in closed hours, and whether it comes before anybody rings.
+    pub greetings: [Option<bool>; 2],
 }
 
 #[derive(Clone, Debug)]
@@ -94,13 +102,15 @@ pub struct Known {
     pub to: To,
     pub ring: u64,
     pub within_hours: bool,
-    /// The status of `responsible_only`.
-    pub only: Option<u16>,
+    /// `responsible_only`.
+    pub only: Option<To>,
     /// busy, no_answer, unreachable, away, left, outside_hours; empty: nothing said.
     pub reasons: [Vec<To>; 6],
 }
 
 const REASONS: [&str; 6] = ["busy", "no_answer", "unreachable", "away", "left", "outside_hours"];
+/// Shipped ones.
+pub const ANNOUNCEMENTS: [&str; 2] = ["closed", "busy"];
 const REFUSALS: [(u16, &str); 5] =
     [(486, "busy"), (480, "unavailable"), (603, "declined"), (404, "not_found"), (403, "forbidden")];
 
@@ -110,6 +120,7 @@ impl Office {
         let operator = Some(choices.below(PEOPLE + 1)).filter(|person| *person < PEOPLE);
         let must_end = operator.is_none();
         let trunk_limit = choices.once_in(5).then(|| 1 + choices.below(3));
+        let answer = choices.once_in(4);
         // Around ten in the morning, when the day begins.
         let hours = [(540, 1080), (600, 1080), (540, 601), (1200, 240), (1200, 601)];
         let schedules = vec![choices.of(&hours), choices.of(&hours)];
@@ -117,7 +128,7 @@ impl Office {
         let groups = (0..GROUPS).map(|group| Group::draw(choices, group, must_end)).collect();
         let dids = (0..DIDS.len()).map(|did| Did::draw(choices, did, must_end)).collect();
         let operator = operator.map(To::Person).into_iter().collect();
-        Office { operator, trunk_limit, schedules, people, groups, dids }
+        Office { operator, trunk_limit, answer, schedules, people, groups, dids }
     }
 
     /// As an admin writes it.
@@ -132,6 +143,10 @@ impl Office {
         if let Some(limit) = self.trunk_limit {
             let _ = writeln!(text, "max_calls = {limit}");
         }
+        if self.answer {
+            text.push_str("answer = true\n");
+        }
+        text.push_str("[[voicemail]]\nname = \"box\"\n");
         for (at, (from, to)) in self.schedules.iter().enumerate() {
             let time = |minutes: u32| format!("{:02}:{:02}", minutes / 60, minutes % 60);
             let _ =
@@ -244,7 +259,18 @@ impl Did {
         let closed = if schedule.is_some() { list(choices, None, 1, must_end) } else { Vec::new() };
         let known = (!choices.once_in(4)).then(|| Known::draw(choices, must_end));
         let limit = choices.once_in(6).then(|| 1 + choices.below(2));
-        Did { schedule, open: if personal.is_some() { Vec::new() } else { open }, personal, closed, limit, known }
+        let greets = |choices: &mut Choices| choices.once_in(3).then(|| choices.once_in(2));
+        let greetings =
+            [greets(choices).filter(|_| personal.is_none()), greets(choices).filter(|_| !closed.is_empty())];
+        Did {
+            greetings,
+            schedule,
+            open: if personal.is_some() { Vec::new() } else { open },
+            personal,
+            closed,
+            limit,
+            known,
+        }
     }
 
     fn write(&self, at: usize, text: &mut String) {
@@ -252,13 +278,13 @@ impl Did {
         if let Some(owner) = self.personal {
             let _ = writeln!(text, "personal = \"{}\"", 10 + owner);
         } else {
-            let _ = writeln!(text, "open = {{ to = {} }}", written(&self.open));
+            let _ = writeln!(text, "open = {{ to = {}{} }}", written(&self.open), self.greeting(at, 0));
         }
         if let Some(schedule) = self.schedule {
             let _ = writeln!(text, "schedule = \"s{schedule}\"");
         }
         if !self.closed.is_empty() {
-            let _ = writeln!(text, "closed = {{ to = {} }}", written(&self.closed));
+            let _ = writeln!(text, "closed = {{ to = {}{} }}", written(&self.closed), self.greeting(at, 1));
         }
         if let Some(limit) = self.limit {
             let _ = writeln!(text, "max_calls = {limit}");
@@ -267,6 +293,20 @@ impl Did {
             known.write(text);
         }
     }
+}
+
+impl Did {
+    fn greeting(&self, at: usize, hours: usize) -> String {
+        match self.greetings[hours] {
+            None => String::new(),
+            Some(first) => format!(", greeting = \"{}.wav\", greeting_first = {first}", greeting_of(at, hours)),
+        }
+    }
+}
+
+/// The prompt that greets the callers of a DID in open (0) or closed (1) hours.
+pub fn greeting_of(did: usize, hours: usize) -> &'static str {
+    [["hello0", "night0"], ["hello1", "night1"], ["hello2", "night2"]][did][hours]
 }
 
 impl Known {
@@ -285,15 +325,15 @@ impl Known {
             reasons,
             ring: 1 + choices.below(20) as u64,
             within_hours: choices.once_in(2),
-            only: choices.once_in(6).then(|| choices.of(&[486, 480])),
+            only: choices.once_in(6).then(|| choices.of(&[To::Refuse(486), To::Refuse(480), To::Says(1), To::Box])),
         }
     }
 
     fn write(&self, text: &mut String) {
         let when = if self.within_hours { "within-hours" } else { "before-hours" };
         let _ = write!(text, "known = {{ to = {}, ring = \"{}s\", when = \"{when}\"", written(&[self.to]), self.ring);
-        if let Some(status) = self.only {
-            let only = written(&[To::Refuse(status)]);
+        if let Some(only) = self.only {
+            let only = written(&[only]);
             let _ = write!(text, ", responsible_only = {}", only.trim_matches(['[', ']']));
         } else {
             for (reason, to) in REASONS.iter().zip(&self.reasons).filter(|(_, to)| !to.is_empty()) {
@@ -313,7 +353,8 @@ fn list(choices: &mut Choices, after: Option<To>, longest: usize, must_end: bool
     list.sort();
     list.dedup();
     if must_end || choices.once_in(4) {
-        list.push(To::Refuse(choices.of(&REFUSALS).0));
+        let refusal = To::Refuse(choices.of(&REFUSALS).0);
+        list.push(choices.of(&[refusal, refusal, To::Box, To::Box, To::Says(0), To::Says(1)]));
     } else if longest > 0 && after.is_none_or(|after| after == To::Responsible) && choices.once_in(6) {
         list.push(To::Operator);
     }
@@ -334,6 +375,8 @@ fn written(list: &[To]) -> String {
         To::Person(person) => format!("\"extension:{}\"", 10 + person),
         To::Operator => "\"operator\"".to_owned(),
         To::Plan => "\"plan\"".to_owned(),
+        To::Box => "\"voicemail:box\"".to_owned(),
+        To::Says(which) => format!("\"announcement:{}\"", ANNOUNCEMENTS[*which]),
         To::Refuse(status) => format!("\"refuse:{}\"", refusal(status)),
     };
     format!("[{}]", list.iter().map(one).collect::<Vec<_>>().join(", "))

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use huntline::anchor::{EndpointKey, MediaEvent, MediaOrder};
+use huntline::anchor::{EndpointKey, MediaEvent, MediaOrder, PlayKey, TakeKey, Taken};
 use huntline::clock::{Duration, Instant, Now};
 use huntline::config::{Config, ForwardWhen, Nothing};
 use huntline::customer::{CustomerIndex, Entry, Kind};
@@ -18,7 +18,9 @@ use huntline::fact::{CallFact, Fact, MissedCause, Whom};
 use huntline::key::{CallId, Flow, Transport};
 use huntline::registrar::Bound;
 use huntline::sip::digest::{Answerer, Asker, Tried};
+use huntline::sip::sdp::Sdp;
 use huntline::sip::{HeaderName, Message, Method};
+use huntline::sound::{Sound, Tone};
 use huntline::switch::{Input, Question, Switch};
 
 use super::day::{BEGINS, Called, Caller, Day, Habit, Line, Placed};
@@ -60,6 +62,8 @@ pub fn play(config: &Arc<Config>, day: &Day) -> Played {
         end += 7_000_000;
     }
     assert!(stage.is_at_rest(), "left over: {:?}", stage.switch.census());
+    assert!(stage.takes.is_empty(), "still being written down: {:?}", stage.takes);
+    stage.tells_what_was_said();
     Played { seen: stage.seen, steps: stage.steps, seconds: end / 1_000_000 }
 }
 
@@ -73,6 +77,16 @@ enum Job {
     Acts(usize),
     GivesUp(usize),
     TalkEnds(usize),
+    /// A sound is over.
+    Heard(EndpointKey, PlayKey),
+    /// A sound has begun, and its hearer may press a key.
+    Hears(EndpointKey, PlayKey),
+    Presses(EndpointKey, PlayKey),
+    /// A second of speech.
+    Talks(TakeKey),
+    /// What is to be said has been.
+    Falls(TakeKey),
+    Recorded(TakeKey, bool),
 }
 
 /// An INVITE at a phone.
@@ -100,6 +114,18 @@ struct Calling {
     target: String,
     status: u16,
     ringback: bool,
+    early: bool,
+    /// Somebody has answered who is a person.
+    talks: bool,
+    /// Nothing is left to be hung up.
+    over: bool,
+}
+
+/// A message being spoken.
+#[derive(Debug)]
+struct Take {
+    of: EndpointKey,
+    spoke: bool,
 }
 
 struct Stage<'a> {
@@ -120,6 +146,13 @@ struct Stage<'a> {
     legs: BTreeMap<(usize, u16), (usize, usize)>,
     accounts: BTreeMap<SocketAddr, Answerer>,
     ports: BTreeMap<EndpointKey, u16>,
+    /// Whose endpoints these are, as callers were told.
+    callers: BTreeMap<EndpointKey, usize>,
+    /// What each endpoint's peer hears now.
+    plays: BTreeMap<EndpointKey, PlayKey>,
+    /// All that was ever played.
+    said: Vec<(u64, EndpointKey, Vec<String>)>,
+    takes: BTreeMap<TakeKey, Take>,
     /// What each phone asked for when it registered last.
     registering: BTreeMap<SocketAddr, u32>,
     entropy: Entropy,
@@ -146,6 +179,10 @@ impl<'a> Stage<'a> {
             legs: BTreeMap::new(),
             accounts: BTreeMap::new(),
             ports: BTreeMap::new(),
+            callers: BTreeMap::new(),
+            plays: BTreeMap::new(),
+            said: Vec::new(),
+            takes: BTreeMap::new(),
             registering: BTreeMap::new(),
             entropy: Entropy::seeded([9; 32], 0),
         };
@@ -247,7 +284,110 @@ impl<'a> Stage<'a> {
             Job::Acts(at) => self.acts(at),
             Job::GivesUp(call) => self.gives_up(call),
             Job::TalkEnds(call) => self.talk_ends(call),
+            Job::Heard(endpoint, play) => {
+                if self.plays.get(&endpoint) == Some(&play) {
+                    self.plays.remove(&endpoint);
+                    self.input(Input::Media(MediaEvent::Played { endpoint, play }));
+                }
+            }
+            Job::Hears(endpoint, play) => match self.callers.get(&endpoint) {
+                Some(call) => {
+                    if let Some(after) = self.calls[*call].placed.message.skips {
+                        self.later(after, Job::Presses(endpoint, play));
+                    }
+                }
+                // The message that tells the port is under way, and takes no time.
+                None if self.ports.contains_key(&endpoint) => self.later(0, Job::Hears(endpoint, play)),
+                None => {}
+            },
+            Job::Presses(endpoint, play) => {
+                if self.plays.get(&endpoint) == Some(&play) {
+                    self.input(Input::Media(MediaEvent::Digit { endpoint, digit: '#' }));
+                }
+            }
+            Job::Talks(take) => {
+                if let Some(taken) = self.takes.get_mut(&take) {
+                    taken.spoke = true;
+                    self.input(Input::Media(MediaEvent::Spoke { take }));
+                }
+            }
+            Job::Falls(take) => self.falls_silent(take),
+            Job::Recorded(take, spoke) => {
+                let speech = Duration::from_millis(if spoke { 1_000 } else { 999 });
+                let taken = Taken { length: Duration::from_secs(9), speech, ..Taken::default() };
+                self.input(Input::Media(MediaEvent::Recorded { take, taken }));
+            }
         }
+    }
+
+    fn falls_silent(&mut self, take: TakeKey) {
+        let Some(Take { of, spoke }) = self.takes.get(&take) else { return };
+        let (endpoint, spoke) = (*of, *spoke);
+        if self.calls[self.callers[&endpoint]].placed.message.hash {
+            return self.input(Input::Media(MediaEvent::Digit { endpoint, digit: '#' }));
+        }
+        self.takes.remove(&take);
+        self.later(0, Job::Recorded(take, spoke));
+    }
+
+    /// What the edge would do.
+    fn obeys(&mut self, order: MediaOrder) {
+        match order {
+            MediaOrder::Open { endpoint, local } => _ = self.ports.insert(endpoint, local.port()),
+            MediaOrder::Close { endpoint } => {
+                self.plays.remove(&endpoint);
+                if let Some(port) = self.ports.remove(&endpoint) {
+                    self.later(0, Job::Closed(endpoint, port));
+                }
+            }
+            MediaOrder::Bridge { a, b } => {
+                self.plays.remove(&a);
+                self.plays.remove(&b);
+            }
+            MediaOrder::Hush { endpoint } => _ = self.plays.remove(&endpoint),
+            MediaOrder::Play { endpoint, play, sounds, repeat } => {
+                let names: Vec<String> = sounds.iter().map(name).collect();
+                self.plays.insert(endpoint, play);
+                if !repeat {
+                    self.later(self.day.lasts(&names), Job::Heard(endpoint, play));
+                    self.later(0, Job::Hears(endpoint, play));
+                }
+                self.said.push((self.now.mono.as_micros() - START, endpoint, names));
+            }
+            MediaOrder::Record { take, left, right: None, .. } => {
+                let call = self.callers[&left];
+                let placed = self.calls[call].placed;
+                self.see(Seen::Takes { call });
+                self.takes.insert(take, Take { of: left, spoke: false });
+                if let Some(after) = placed.message.speaks {
+                    self.later(after, Job::Talks(take));
+                }
+                self.later(placed.message.ends, Job::Falls(take));
+            }
+            MediaOrder::EndRecord { take } => {
+                if let Some(Take { spoke, .. }) = self.takes.remove(&take) {
+                    self.later(0, Job::Recorded(take, spoke));
+                }
+            }
+            MediaOrder::Expect { .. } | MediaOrder::Agree { .. } | MediaOrder::Unbridge { .. } => {}
+            order => panic!("nothing of the kind happens on such a day: {order:?}"),
+        }
+    }
+
+    /// Who has heard what, now that all endpoints are known.
+    fn tells_what_was_said(&mut self) {
+        for (at, endpoint, what) in std::mem::take(&mut self.said) {
+            let call = self.callers[&endpoint];
+            self.seen.push((at, Seen::Says { call, what }));
+        }
+    }
+
+    /// A caller is told where to send what they say.
+    fn is_told(&mut self, call: usize, message: &Message) {
+        let Some(Ok(sdp)) = message.sdp().map(Sdp::read) else { return };
+        let port = sdp.media.first().map(|media| media.port);
+        let endpoint = self.ports.iter().find(|(_, known)| Some(**known) == port).map(|(endpoint, _)| *endpoint);
+        self.callers.extend(endpoint.map(|endpoint| (endpoint, call)));
     }
 
     fn line(&mut self, line: Line) {
@@ -293,12 +433,7 @@ impl<'a> Stage<'a> {
                     }
                     self.later(0, Job::Journaled(noted.number));
                 }
-                Effect::Media(MediaOrder::Open { endpoint, local }) => _ = self.ports.insert(endpoint, local.port()),
-                Effect::Media(MediaOrder::Close { endpoint }) => {
-                    if let Some(port) = self.ports.remove(&endpoint) {
-                        self.later(0, Job::Closed(endpoint, port));
-                    }
-                }
+                Effect::Media(order) => self.obeys(order),
                 Effect::Resolve(name) => {
                     let addresses = name.literal().into_iter().collect();
                     self.switch.handle(Input::Resolved { name, addresses }, self.now, &mut self.effects);
@@ -332,6 +467,9 @@ impl Stage<'_> {
             CallFact::Answered { leg, .. } => {
                 let (person, phone) = self.legs[&(call, leg)];
                 self.see(Seen::Answers { call, person, phone });
+                self.calls[call].talks = true;
+                let talk = self.calls[call].placed.talk;
+                self.later(talk, Job::TalkEnds(call));
             }
             CallFact::Ended(ended) => self.see(Seen::Over { call, missed: ended.missed.map(cause) }),
             _ => {}
@@ -362,6 +500,9 @@ impl Stage<'_> {
             invited: format!("sip:{target}@{US}"),
             status: 0,
             ringback: false,
+            early: false,
+            talks: false,
+            over: false,
         });
         self.invite(call);
         self.later(placed.patience, Job::GivesUp(call));
@@ -374,8 +515,15 @@ impl Stage<'_> {
     }
 
     fn gives_up(&mut self, call: usize) {
-        if self.calls[call].status == 0 {
-            self.steps += 1;
+        let Calling { status, talks, over, .. } = self.calls[call];
+        if talks || over {
+            return;
+        }
+        self.steps += 1;
+        if status / 100 == 2 {
+            self.calls[call].over = true;
+            self.request(call, "BYE", &format!("{call}-bye"), "");
+        } else {
             let branch = format!("{call}-{}", self.calls[call].cseq);
             self.request(call, "CANCEL", &branch, "");
         }
@@ -416,13 +564,28 @@ impl Stage<'_> {
     /// A response, or a request within the dialog, reaches a caller.
     fn caller_hears(&mut self, call: usize, message: &Message) {
         let Some(status) = message.status().map(|status| status.code()) else {
-            if message.method() == Method::Bye {
-                self.see(Seen::Released { call });
+            let flow = self.calls[call].flow;
+            match message.method() {
+                Method::Bye => {
+                    self.calls[call].over = true;
+                    self.see(Seen::Released { call });
+                }
+                // Whoever has heard us meets whoever has answered.
+                Method::Invite => {
+                    self.is_told(call, message);
+                    return self.respond(flow, message, 200, &sdp(flow.remote), "");
+                }
+                Method::Ack => return,
+                _ => {}
             }
-            return self.respond(self.calls[call].flow, message, 200, "", "");
+            return self.respond(flow, message, 200, "", "");
         };
         if message.method() != Method::Invite {
             return;
+        }
+        self.is_told(call, message);
+        if status == 183 && !std::mem::replace(&mut self.calls[call].early, true) {
+            self.see(Seen::Early { call });
         }
         if status == 180 && !std::mem::replace(&mut self.calls[call].ringback, true) {
             self.see(Seen::Ringback { call });
@@ -451,10 +614,7 @@ impl Stage<'_> {
             return self.invite(call);
         }
         self.see(Seen::Hears { call, status });
-        if status < 300 {
-            let talk = self.calls[call].placed.talk;
-            self.later(talk, Job::TalkEnds(call));
-        }
+        self.calls[call].over = status >= 300;
     }
 }
 
@@ -520,6 +680,9 @@ impl Stage<'_> {
             }
             _ if !message.is_request() => {}
             (Method::Invite, None) => self.rings(flow, message),
+            (Method::Invite, Some(_)) if message.to_tag().is_some() => {
+                self.respond(flow, message, 200, &sdp(flow.remote), "");
+            }
             (Method::Cancel, Some(at)) => {
                 let Ringing { call, person, phone, cancelled, ref invite, .. } = self.rung[at];
                 let invite = invite.clone();
@@ -613,6 +776,15 @@ impl Stage<'_> {
 fn whose(remote: SocketAddr) -> (usize, usize) {
     let found = (0..PEOPLE).flat_map(|person| [(person, 0), (person, 1)]);
     found.into_iter().find(|(person, at)| phone(*person, *at) == remote).expect("a phone of ours")
+}
+
+fn name(sound: &Sound) -> String {
+    match sound {
+        Sound::Prompt(name, _) => name.to_string(),
+        Sound::Tone(Tone::Ringback) => "ringback".into(),
+        Sound::Tone(Tone::Beep) => "beep".into(),
+        sound => panic!("nobody says {sound:?} on such a day"),
+    }
 }
 
 fn flow(remote: SocketAddr) -> Flow {
