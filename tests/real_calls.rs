@@ -13,7 +13,7 @@ use real::phone::Phone;
 use real::provider;
 use real::wire::{Ending, Ring, Seen, Sip};
 use real::witness::{SOON, accepts, assert_at_once, assert_hear, assert_hears};
-use real::{pickup, tone, transfers};
+use real::{mobiles, pickup, tone, transfers};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 use toml_edit::{Array, DocumentMut, value};
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
 }
 
 fn stories() -> impl Iterator<Item = &'static (&'static str, Story)> {
-    STORIES.iter().chain(transfers::STORIES).chain(pickup::STORIES)
+    STORIES.iter().chain(transfers::STORIES).chain(pickup::STORIES).chain(mobiles::STORIES)
 }
 
 /// Kamailio, which is known to work, stands in for the router: what is then seen and heard must be right.

@@ -11,6 +11,7 @@
 
 pub mod lamp;
 pub mod linphone;
+pub mod mobiles;
 pub mod namespace;
 pub mod office;
 pub mod phone;

@@ -54,23 +54,40 @@ impl Phone {
         Phone::start(office, extension, &format!("change-me-{extension}"), voice_of(extension), true)
     }
 
+    /// A mobile behind a provider of its own: at this host of the subnet, called by this number, registered nowhere.
+    pub fn mobile(office: &Office, host: u8, number: &str, hertz: f64) -> Phone {
+        let account = format!("<sip:{number}@{};transport=udp>;regint=0\n", office.subnet.address(host));
+        Phone::open(office, &host.to_string(), hertz, String::new(), &account, "", None)
+    }
+
     fn start(office: &Office, extension: &str, password: &str, hertz: f64, voice_mail: bool) -> Phone {
-        let host: u8 = extension.parse().expect("the stories' extensions are hosts of the subnet");
-        let address = office.subnet.add(host);
-        let folder = office.folder.join(format!("phone-{extension}"));
-        std::fs::create_dir_all(&folder).unwrap();
-        tone::write_wav(&folder.join("voice.wav"), &tone::sine(hertz, 60));
-        let ports = office.subnet.speaks_from(host);
-        let mut config = config(&folder, &address, &office.subnet.interface(host), ports);
         let router = &office.router;
         let account =
             format!("<sip:{extension}@{router};transport=udp>;auth_user={extension};auth_pass={password};regint=600\n");
         // baresip 1.0 repeats its SUBSCRIBE without end where its first REGISTER succeeds within its first millisecond; so
         // a phone with this lamp gets its account a moment later.
         let (at_start, later) = if voice_mail { ("", account.trim_end()) } else { (account.as_str(), "") };
-        if voice_mail {
-            config += "module_app mwi.so\n";
-        }
+        let also = if voice_mail { "module_app mwi.so\n" } else { "" };
+        Phone::open(office, extension, hertz, also.into(), at_start, later, Some("200 OK"))
+    }
+
+    /// Starts baresip at a host of the subnet with these accounts, and waits until it says that it is ready.
+    fn open(
+        office: &Office,
+        extension: &str,
+        hertz: f64,
+        also: String,
+        at_start: &str,
+        later: &str,
+        ready: Option<&str>,
+    ) -> Phone {
+        let host: u8 = extension.parse().expect("the stories' extensions are hosts of the subnet");
+        let address = office.subnet.add(host);
+        let folder = office.folder.join(format!("phone-{extension}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        tone::write_wav(&folder.join("voice.wav"), &tone::sine(hertz, 60));
+        let ports = office.subnet.speaks_from(host);
+        let config = config(&folder, &address, &office.subnet.interface(host), ports) + &also;
         std::fs::write(folder.join("config"), config).unwrap();
         std::fs::write(folder.join("accounts"), at_start).unwrap();
         std::fs::write(folder.join("contacts"), "").unwrap();
@@ -79,10 +96,12 @@ impl Phone {
         let program = Process::start(&format!("baresip {extension}"), &mut command);
         program.says("ctrl_tcp: TCP socket listening", SOON);
         let mut control = TcpStream::connect((address.as_str(), CONTROL)).expect("baresip's control port");
-        if voice_mail {
+        if !later.is_empty() {
             tell(&mut control, "uanew", later);
         }
-        program.says("200 OK", SOON);
+        if let Some(ready) = ready {
+            program.says(ready, SOON);
+        }
         let (sender, events) = channel();
         let reader = control.try_clone().unwrap();
         std::thread::spawn(move || {
@@ -97,7 +116,7 @@ impl Phone {
             extension: extension.into(),
             address,
             hertz,
-            router: *router,
+            router: office.router,
             folder,
             _program: program,
             control,
@@ -160,6 +179,11 @@ impl Phone {
         // baresip writes what it is told into Refer-To as it stands.
         let uri = format!("sip:{number}@{}", self.router);
         self.command("transfer", &uri);
+    }
+
+    /// Presses a key in its call (RFC 4733).
+    pub fn press(&mut self, key: char) {
+        self.command("sndcode", &key.to_string());
     }
 
     /// Waits for the end of its call.

@@ -240,6 +240,11 @@ impl Sip {
 }
 
 impl Rtp {
+    /// Somebody speaks in it, or something sounds.
+    pub fn is_loud(&self) -> bool {
+        self.samples().iter().any(|sample| sample.unsigned_abs() > 1000)
+    }
+
     fn samples(&self) -> Vec<i16> {
         match self.payload_type {
             0 => self.payload.iter().map(|b| tone::from_ulaw(*b)).collect(),
