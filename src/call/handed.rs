@@ -23,6 +23,17 @@ pub(super) struct Transfer {
     pub(super) consulted: bool,
 }
 
+/// Who waits while an employee consults somebody.
+#[derive(Debug)]
+pub(super) struct Consult {
+    pub(super) left: Party,
+    pub(super) by: Party,
+    /// Whom, as it was dialled.
+    pub(super) to: Arc<str>,
+    /// The employee had been called: their talk counts when it is over, and not before.
+    pub(super) counts: bool,
+}
+
 /// A transfer that came to nothing, as the one who had asked for it was told.
 #[derive(Debug)]
 pub(super) struct News {

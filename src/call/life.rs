@@ -14,7 +14,9 @@
 //! early medium at a time, exactly one winner, and an end that says why.
 
 mod confirm;
+mod consult;
 mod divert;
+mod keys;
 mod outside;
 mod pickup;
 mod record;
@@ -26,10 +28,11 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::alphabet::{LegEvent, LegOrder, Legs, Refused, Session, StopReason, Why};
-use super::handed::{Meeting, News, Transfer};
+use super::handed::{Consult, Meeting, News, Transfer};
+use super::keys::Keys;
 use super::party::{Branch, Failures, Party, Tally};
 use super::served::{Hosting, Serving};
-use crate::anchor::TakeKey;
+use crate::anchor::{PlayKey, TakeKey};
 use crate::clock::{Duration, Instant, Timestamp};
 use crate::config::{Config, Destination, ExtensionIx, Talk};
 use crate::fact::{CallFact, Ended, EndedBy, MissedCause, Offered, Rung};
@@ -77,6 +80,12 @@ pub struct Call {
     transfer: Option<Box<Transfer>>,
     news: Option<News>,
     meeting: Option<Box<Meeting>>,
+    /// An employee consults somebody.
+    consult: Option<Box<Consult>>,
+    /// What employees who talk have pressed.
+    keys: SmallVec<[Keys; 1]>,
+    /// A word about keys that is being said, and to whom; afterwards two hear each other again.
+    said: Option<(LegKey, PlayKey)>,
     /// How long people talked before the talk of now.
     talked: Duration,
     /// Inbound, from a customer who is not blocked: ending without a talk is a miss.
@@ -157,6 +166,9 @@ impl Call {
             transfer: None,
             news: None,
             meeting: None,
+            consult: None,
+            keys: SmallVec::new(),
+            said: None,
             talked: Duration::ZERO,
         };
         offered.because.iter().for_each(|reason| call.failures.read(reason));
@@ -204,19 +216,25 @@ impl Call {
         match &self.stage {
             Stage::Ringing => {
                 let silent = self.branches.iter().filter_map(Branch::deadline);
-                silent.chain(self.walk.deadline()).chain(self.quiet).min()
+                silent.chain(self.walk.deadline()).chain(self.quiet).chain(self.keys_deadline()).min()
             }
             Stage::Serving(serving) => serving.wake,
-            Stage::Talking { .. } | Stage::Over => self.meeting.as_ref().and_then(|meeting| meeting.again()),
+            Stage::Talking { .. } | Stage::Over => {
+                let again = self.meeting.as_ref().and_then(|meeting| meeting.again());
+                again.into_iter().chain(self.keys_deadline()).min()
+            }
         }
     }
 
     /// A time that [`Call::deadline`] named has come.
     pub fn due(&mut self, now: Instant, legs: &mut dyn Legs) {
         match self.stage {
-            Stage::Ringing => {}
+            Stage::Ringing => self.keys_are_due(now, legs),
             Stage::Serving(_) => return self.served_is_due(now, legs),
-            Stage::Talking { .. } | Stage::Over => return self.meet_again(now, legs),
+            Stage::Talking { .. } | Stage::Over => {
+                self.meet_again(now, legs);
+                return self.keys_are_due(now, legs);
+            }
         }
         if self.quiet.take_if(|at| *at <= now).is_some() {
             self.ring_back(None, legs);
@@ -278,6 +296,7 @@ impl Call {
 
     /// One of the call's legs says something.
     pub fn hear(&mut self, leg: LegKey, event: LegEvent, now: Instant, legs: &mut dyn Legs) {
+        let Some(event) = self.hear_consult(leg, event, now, legs) else { return };
         match self.stage {
             Stage::Ringing if leg == self.caller.leg => self.hear_caller_while_ringing(event, now, legs),
             Stage::Ringing if self.is_transferrer(leg) => self.hear_transferrer(event, legs),
@@ -591,6 +610,9 @@ impl Call {
     }
 
     fn finish(&mut self, ending: &Ending, now: Instant, legs: &mut dyn Legs) {
+        if self.consult.is_some() {
+            return self.nobody_to_consult(legs);
+        }
         if let Some(conversation) = self.conversation(ending) {
             return self.begin_to_serve(ending, conversation, now, legs);
         }
@@ -655,6 +677,8 @@ impl Call {
     fn hear_talker(&mut self, who: Party, with: Party, event: LegEvent, now: Instant, legs: &mut dyn Legs) {
         let Some(event) = self.hear_meeting(who.leg, event, now, legs) else { return };
         let (leg, other) = (who.leg, with.leg);
+        let is_key = matches!(event, LegEvent::Digit(_) | LegEvent::Passed(_) | LegEvent::Played(_));
+        let key = is_key.then(|| event.clone());
         match event {
             LegEvent::Ended(_) if self.leaves_at_the_news(leg, now) => self.come_back(who, now, legs),
             LegEvent::Ended(why) => {
@@ -679,6 +703,9 @@ impl Call {
                 self.carry_across(leg, other, LegEvent::Reoffered { session, hold: true }, legs);
             }
             event => self.carry_across(leg, other, event, legs),
+        }
+        if let Some(key) = key {
+            self.hear_talk_key(who, with, &key, now, legs);
         }
     }
 
@@ -757,10 +784,16 @@ impl Call {
         }
     }
 
+    /// The talk of now is interrupted: its time counts for the record.
+    fn pause_talking(&mut self, legs: &mut dyn Legs) {
+        let Stage::Talking { since, .. } = self.stage else { return };
+        self.talked += Duration::try_from(legs.wall().duration_since(since)).unwrap_or_default();
+    }
+
     /// The talk of now is over, for the record and for the orders that count it.
     fn stop_talking(&mut self, legs: &mut dyn Legs) {
-        let Stage::Talking { with, since, .. } = self.stage else { return };
-        self.talked += Duration::try_from(legs.wall().duration_since(since)).unwrap_or_default();
+        self.pause_talking(legs);
+        let Stage::Talking { with, .. } = self.stage else { return };
         if let Some(extension) = with.extension {
             legs.talked(extension);
         }
@@ -772,6 +805,8 @@ impl Call {
         let talk_ms = u64::try_from(self.talked.as_millis()).unwrap_or(u64::MAX);
         self.stage = Stage::Over;
         self.meeting = None;
+        self.forget_keys();
+        self.release_waiter(legs);
         let missed = missed.filter(|_| self.can_be_missed);
         legs.note(CallFact::Ended(Ended { by, status, missed, talk_ms }));
     }

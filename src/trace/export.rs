@@ -84,8 +84,10 @@ impl Recorded {
             caveats.push("what it reached for rang elsewhere, and is not in this trace".into());
         }
         // Tapes of older versions end where the call became one with another.
-        let joins = |fact: &&CallFact| matches!(fact, CallFact::Transferred { attended: true, .. });
-        let joined = self.all().flat_map(|(_, facts)| facts).filter(joins).count();
+        // Who comes over is told at once; whom keys in a talk reached was rung before.
+        let joins =
+            |facts: &[CallFact]| matches!(facts, [CallFact::Transferred { attended: true, .. }, CallFact::Rung(_)]);
+        let joined: usize = self.all().map(|(_, facts)| facts.windows(2).filter(|facts| joins(facts)).count()).sum();
         let missing = self.also.iter().any(|(_, facts)| facts.is_empty());
         if joined > self.also.len() || self.also.len() != self.tape.also.len() || missing {
             caveats.push("it became one call with another, which is not in this trace".into());

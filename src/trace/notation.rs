@@ -429,7 +429,7 @@ impl Step {
                 }
                 peer => (true, peer, right.strip_prefix("us").ok_or("one side of a line is `us`")?),
             };
-            return Ok(Step::Voice { inward, peer: Peer::read(peer), what: what.trim().to_owned() });
+            return Ok(Step::Voice { inward, peer: Peer::read(peer), what: what.trim().replace('"', "") });
         }
         let (left, right) =
             line.split_once("->").ok_or("expected `PEER -> us …`, `us -> PEER …`, `+4s`, or `fact …`")?;

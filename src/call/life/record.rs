@@ -14,6 +14,10 @@ impl Call {
     /// Two talk: where one recording runs it goes on with these two, else it begins where the config wants one.
     pub(super) fn record_talk(&mut self, legs: &mut dyn Legs) {
         let Stage::Talking { with, .. } = self.stage else { return };
+        // What colleagues say while somebody waits is not the talk that is written down.
+        if self.consult.is_some() {
+            return;
+        }
         if self.take.is_some() || legs.wants_record(self.caller.leg, with.leg, self.rung_group()) {
             self.write_down(legs);
         }
@@ -76,6 +80,13 @@ impl Call {
             }
         }
         self.take.is_some() || !on
+    }
+
+    /// While an employee consults somebody nothing is written down.
+    pub(super) fn rest_recording(&mut self, rests: bool, legs: &mut dyn Legs) {
+        if let Some(take) = self.take.filter(|_| !self.paused) {
+            legs.pause_record(take, rests);
+        }
     }
 
     /// The call is over; its recording is made whole.

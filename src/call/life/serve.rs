@@ -56,8 +56,7 @@ impl Call {
 
     /// Whoever waits hears music, until somebody takes over.
     pub(super) fn wait_with_music(&mut self, legs: &mut dyn Legs) {
-        let sounds = vec![Sound::Tone(Tone::Music)];
-        legs.play(self.caller.leg, &sounds, true);
+        legs.play(self.caller.leg, &self.waiting_tone(), true);
         self.hosting = Some(Hosting { ready: true, greeting: None, sounds: Vec::new() });
     }
 

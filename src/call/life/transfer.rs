@@ -62,7 +62,15 @@ impl Call {
     }
 
     /// `who` leaves, `left` waits, and the plan is followed for them.
-    fn hand_on(&mut self, who: Party, left: Party, to: &str, plan: Arc<RoutePlan>, now: Instant, legs: &mut dyn Legs) {
+    pub(super) fn hand_on(
+        &mut self,
+        who: Party,
+        left: Party,
+        to: &str,
+        plan: Arc<RoutePlan>,
+        now: Instant,
+        legs: &mut dyn Legs,
+    ) {
         legs.order(who.leg, LegOrder::TransferNews(100));
         let because = plan.because.clone();
         legs.note(CallFact::Transferred { by: who.number, to: to.into(), attended: false, because });
@@ -73,11 +81,12 @@ impl Call {
         self.follow(plan, now, legs);
     }
 
-    fn follow(&mut self, plan: Arc<RoutePlan>, now: Instant, legs: &mut dyn Legs) {
+    pub(super) fn follow(&mut self, plan: Arc<RoutePlan>, now: Instant, legs: &mut dyn Legs) {
         let mut orders = Vec::new();
         self.walk = Walk::begin(plan.clone(), now, legs.presence(), &mut orders);
         self.plan = plan;
         self.stage = Stage::Ringing;
+        self.forget_keys();
         (self.early, self.stopped) = (None, Default::default());
         (self.tally, self.failures) = (SmallVec::new(), Failures::default());
         // They came through during the hours.
@@ -175,7 +184,14 @@ impl Call {
         self.meet(self.caller.leg, Some(session), None, 0, legs);
     }
 
-    fn meet(&mut self, asked: LegKey, session: Option<Session>, then: Option<LegKey>, tries: u8, legs: &mut dyn Legs) {
+    pub(super) fn meet(
+        &mut self,
+        asked: LegKey,
+        session: Option<Session>,
+        then: Option<LegKey>,
+        tries: u8,
+        legs: &mut dyn Legs,
+    ) {
         self.meeting = Some(Box::new(Meeting { asked, session: session.clone(), then, again: None, tries }));
         legs.order(asked, LegOrder::Reoffer(session));
     }
@@ -223,14 +239,17 @@ impl Call {
     /// True where `leg` is one of two who talk.
     pub fn is_talker(&self, leg: LegKey) -> bool {
         match self.stage {
-            Stage::Talking { with, .. } => [self.caller.leg, with.leg].contains(&leg) && self.meeting.is_none(),
+            Stage::Talking { with, .. } => {
+                let is_free = self.meeting.is_none() && self.consult.is_none();
+                [self.caller.leg, with.leg].contains(&leg) && is_free
+            }
             Stage::Ringing | Stage::Serving(_) | Stage::Over => false,
         }
     }
 
     /// True where `leg` waits for somebody to answer.
     pub fn is_waiting(&self, leg: LegKey) -> bool {
-        self.is_ringing() && self.caller.leg == leg && self.transfer.is_none()
+        self.is_ringing() && self.caller.leg == leg && self.transfer.is_none() && self.consult.is_none()
     }
 
     /// True for a call between colleagues.

@@ -55,7 +55,11 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Step::Message(spoken) => write!(f, "{spoken}"),
-            Step::Voice { inward: true, peer, what } => write!(f, "{peer} ~> us  {what}"),
+            // A hash after a blank begins a comment.
+            Step::Voice { inward: true, peer, what } => match what.strip_prefix("presses ") {
+                Some(keys) => write!(f, "{peer} ~> us  presses \"{keys}\""),
+                None => write!(f, "{peer} ~> us  {what}"),
+            },
             Step::Voice { inward: false, peer, what } => write!(f, "us ~> {peer}  {what}"),
             Step::Pass(time) => f.write_str(&span(*time)),
             Step::Between(from, until) => write!(f, "{}..{}", span(*from), &span(*until)[1..]),
