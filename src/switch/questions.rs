@@ -181,7 +181,7 @@ impl Switch {
     fn live_calls(&self) -> Vec<LiveCall> {
         let with = |key| {
             let legs = self.legs.iter().filter(move |(_, leg)| leg.call() == key && leg.number() != 0);
-            legs.map(|(_, leg)| leg.peer().name().clone()).collect()
+            legs.map(|(_, leg)| leg.employee().unwrap_or(leg.peer().name()).clone()).collect()
         };
         // A busy office has some dozens; a flood is not worth a long answer.
         let shown = self.lines.iter().take(200);

@@ -25,6 +25,7 @@ use crate::host::Host;
 use crate::hypothesis::Hypothesis;
 use crate::key::{CallId, Flow, Transport};
 use crate::registrar::Bound;
+use crate::route::mobiles;
 use crate::servers::ServerName;
 use crate::sip::{HeaderName, Message, Method};
 use crate::switch::{Input, Question, Switch};
@@ -366,18 +367,30 @@ impl Player {
             others.find(|other| other.password.is_some() && !speaks(&other.number) && *other.number != *extension);
         let other = other.ok_or_else(|| format!("nobody is there who could call {extension}"))?;
         let (one, mine) = (format!("{}.taken{number}", other.number), format!("{extension}.taken{number}"));
-        let lines = [
+        let mut lines = vec![
             format!("{one} -> us INVITE {extension} offer busy"),
             format!("us -> {one} 401"),
             format!("{one} -> us ACK"),
             format!("{one} -> us INVITE {extension} offer busy authorised"),
             format!("us -> {one} 100"),
             format!("us -> {mine} INVITE offer busy"),
+        ];
+        // Their mobiles ring as well, and are busy.
+        let rung = config.extension_by_number(extension).into_iter().flat_map(|rung| mobiles(&config, rung));
+        for (at, trunk) in rung.filter_map(|mobile| mobile.trunks.first().copied()).enumerate() {
+            let mobile = format!("trunk:#{}.taken{number}-{at}", trunk.index() + 1);
+            lines.extend([
+                format!("us -> {mobile} INVITE offer busy"),
+                format!("{mobile} -> us 486 INVITE"),
+                format!("us -> {mobile} ACK"),
+            ]);
+        }
+        lines.extend([
             format!("{mine} -> us 200 answer busy"),
             format!("us -> {mine} ACK"),
             format!("us -> {one} 200 answer busy"),
             format!("{one} -> us ACK"),
-        ];
+        ]);
         self.talks.push(Some(Talk { who: extension.to_owned(), one, other: mine }));
         self.play_hidden(&lines, overheard)
     }
