@@ -1,5 +1,7 @@
 //! What a peer hears from us ourselves, with real sockets on loopback: prompts, tones and keys, as RTP.
 
+#![allow(clippy::disallowed_methods)] // How soon and how evenly something is heard, only the machine's time tells.
+
 use std::f64::consts::TAU;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;

@@ -162,3 +162,69 @@ impl Player {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Language;
+    use crate::sound::Tone;
+
+    const MS: fn(u64) -> Instant = |ms| Instant::from_micros(ms * 1_000);
+
+    /// A player of these sounds that began at 1 ms, everything encoded already.
+    fn player(sounds: &[Sound], repeat: bool) -> Player {
+        let library = Library::open(&std::env::temp_dir(), Language::En, |_, _| None).unwrap();
+        let player = Player::new(PlayKey(1), sounds.into(), repeat, Codec::Pcma, &library, MS(1));
+        while !player.tracks.iter().all(|track| track.is_whole()) {
+            std::thread::yield_now();
+        }
+        player
+    }
+
+    /// When packets were to leave that are sent now, in ms, and whether each begins a talkspurt; and whether it is over.
+    fn at(player: &mut Player, ms: u64) -> (Vec<(u64, bool)>, bool) {
+        let mut sent = Vec::new();
+        let over = player.go_on(MS(ms), |frame| sent.push((frame.at.as_micros() / 1_000, frame.marker)));
+        (sent, over)
+    }
+
+    #[test]
+    fn packets_leave_by_a_timetable_and_it_is_over_when_the_last_ones_time_is() {
+        let mut player = player(&[Sound::Silence(Duration::from_millis(50))], false);
+        assert_eq!(at(&mut player, 4), (vec![], false));
+        assert_eq!(at(&mut player, 6), (vec![(5, true)], false));
+        assert_eq!(at(&mut player, 31), (vec![(25, false)], false));
+        assert_eq!(at(&mut player, 45), (vec![(45, false)], false));
+        assert_eq!(at(&mut player, 64), (vec![], false));
+        assert_eq!(at(&mut player, 65), (vec![], true));
+    }
+
+    #[test]
+    fn after_a_stall_two_packets_leave_at_once_and_the_rest_comes_later() {
+        let mut player = player(&[Sound::Silence(Duration::from_millis(200))], false);
+        assert_eq!(at(&mut player, 5).0.len(), 1);
+        assert_eq!(at(&mut player, 502), (vec![(25, false), (45, false)], false));
+        assert_eq!(player.due(), MS(505), "the timetable is the old one");
+        let mut left = 0;
+        for ms in (505..).step_by(20) {
+            let (sent, over) = at(&mut player, ms);
+            if over {
+                break;
+            }
+            assert_eq!(sent, [(ms, left == 0)], "silence lies before the first of the rest");
+            left += 1;
+        }
+        assert_eq!(left, 7, "nothing is left out");
+    }
+
+    #[test]
+    fn what_is_repeated_goes_round_without_a_gap_and_nothing_is_repeated_without_end() {
+        let mut busy = player(&[Sound::Tone(Tone::Busy), Sound::Silence(Duration::from_millis(20))], true);
+        for ms in (5..3_000).step_by(20) {
+            assert_eq!(at(&mut busy, ms), (vec![(ms, ms == 5)], false));
+        }
+        let mut nothing = player(&[Sound::Prompt("nowhere".into(), "nowhere")], true);
+        assert_eq!(at(&mut nothing, 5), (vec![], false));
+        assert!(nothing.due() > MS(5));
+    }
+}
