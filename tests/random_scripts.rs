@@ -36,6 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..WHO - 1, any::<u8>()).prop_map(|(who, to)| Step::Refer { who, to }),
         2 => (0..WHO - 1).prop_map(|who| Step::Join { who }),
         2 => (0..WHO - 1, any::<bool>()).prop_map(|(who, on)| Step::Hold { who, on }),
+        2 => any::<(u8, u8)>().prop_map(|(at, key)| Step::Press { at, key }),
         1 => any::<bool>().prop_map(|stalls| Step::Journal { stalls }),
         1 => Just(Step::Configure),
         1 => Just(Step::PortFails),
@@ -111,7 +112,8 @@ fn the_scripts_reach_what_they_are_about() {
         pass(),
         Answer { who: 4 },
     ];
-    assert_eq!(play(&talk, 1, Ending::Manners).calls(), (2, 2));
+    let talked = play(&talk, 1, Ending::Manners);
+    assert_eq!((talked.calls(), talked.voices.counts().talks), ((2, 2), 1));
     // One call with one record, though two phones send an INVITE for it; 15 watches 14 meanwhile.
     let lamp = || Step::Subscribe { who: 5, to: 2, expires: 180 };
     let pick_up =
@@ -126,6 +128,14 @@ fn the_scripts_reach_what_they_are_about() {
     assert_eq!(play(&asked(), 1, Ending::Manners).calls(), (1, 0));
     let taken = [asked(), vec![Step::Info { who: 1 }, pass()]].concat();
     assert_eq!(play(&taken, 1, Ending::Manners).calls(), (1, 1));
+    // Greeted, rung in vain, and asked for a message; by some luck there is one, by some it is empty.
+    let late = || Pass { ms: 60_000 };
+    let served = [Call { who: 0, to: 6, offer: true }, late(), late()];
+    let heard = (1..9).map(|luck| play(&served, luck, Ending::Manners).voices.counts());
+    let heard = heard.fold([0; 3], |sum, one| [sum[0] + one.played, sum[1] + one.messages, sum[2] + one.empty]);
+    assert!(heard[0] > 20 && heard[1] > 0 && heard[2] > 0, "{heard:?}");
+    // Where the port cannot be bound on which that is to be heard, the call does not wait for its end.
+    play(&[Call { who: 0, to: 6, offer: true }, pass(), Step::PortFails], 1, Ending::Manners);
     let modern = [
         Call { who: 0, to: 0, offer: true },
         pass(),

@@ -55,6 +55,8 @@ pub enum LegEvent {
     /// It cannot be: no codec of ours, or no media of ours at all. Where that was asked of us within a talk
     /// ([`LegEvent::Reoffered`]), the session that the peer offers.
     Unhosted(Option<Session>),
+    /// The port on which it was to hear us could not be bound: it hears nothing, and nothing that is played ends.
+    Unheard,
     /// The peer has heard all of this [`LegOrder::Play`].
     Played(PlayKey),
     /// The peer has pressed a key: an RTP event (RFC 4733).

@@ -325,7 +325,11 @@ impl Call {
                 let (by, status) = (self.ended_by(self.caller, &why), if self.is_up { 200 } else { 487 });
                 self.over(by, status, Some(MissedCause::Abandoned), legs);
             }
-            LegEvent::Hosted | LegEvent::Unhosted(None) | LegEvent::Played(_) | LegEvent::Acknowledged(_) => {
+            LegEvent::Hosted
+            | LegEvent::Unhosted(None)
+            | LegEvent::Unheard
+            | LegEvent::Played(_)
+            | LegEvent::Acknowledged(_) => {
                 self.hear_hosted(&event, now, legs);
             }
             LegEvent::Unhosted(Some(_)) => legs.order(self.caller.leg, LegOrder::RefuseReoffer(491)),
@@ -407,6 +411,7 @@ impl Call {
             | LegEvent::Acknowledged(_)
             | LegEvent::Hosted
             | LegEvent::Unhosted(_)
+            | LegEvent::Unheard
             | LegEvent::Played(_)
             | LegEvent::Digit(_)
             | LegEvent::TransferAsked(_)
@@ -747,6 +752,7 @@ impl Call {
             | LegEvent::Redirected(_)
             | LegEvent::Hosted
             | LegEvent::Unhosted(_)
+            | LegEvent::Unheard
             | LegEvent::Played(_)
             | LegEvent::Digit(_)
             | LegEvent::TransferAsked(_)

@@ -26,6 +26,8 @@ pub(super) struct Serving {
     pub(super) conversation: Conversation,
     /// What the caller hears is a reason of its own for a miss.
     pub(super) cause: Option<MissedCause>,
+    /// The caller had been answered before the router took the call.
+    pub(super) was_up: bool,
     /// With which status a caller is refused who was not answered.
     pub(super) status: u16,
     pub(super) play: Option<PlayKey>,

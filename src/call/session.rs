@@ -27,6 +27,8 @@ pub struct Anchor {
     /// What the peer has said of itself last.
     heard: Option<Session>,
     id: u64,
+    /// Lines whose port could not be bound.
+    failed: SmallVec<[u8; 1]>,
     /// We speak with the peer ourselves: its media passes us whatever the config says.
     hosted: bool,
 }
@@ -176,7 +178,19 @@ impl Anchor {
             return None;
         }
         let (line, formats) = session::agreed(self.told()?, self.heard()?)?;
-        formats.send.map(|_| line as u8)
+        formats.send.map(|_| line as u8).filter(|line| !self.failed.contains(line))
+    }
+
+    /// A port of its could not be bound.
+    pub fn has_failed(&self) -> bool {
+        !self.failed.is_empty()
+    }
+
+    /// The port of this line could not be bound: nothing passes there. True where the peer was to hear us on it.
+    pub fn fails(&mut self, line: u8) -> bool {
+        let spoken = self.spoken() == Some(line);
+        self.failed.push(line);
+        spoken
     }
 
     /// The first line of sound that passes us.

@@ -55,9 +55,12 @@ impl Switch {
 
     pub(super) fn media(&mut self, event: MediaEvent) {
         match event {
-            MediaEvent::Failed { local, why, .. } => {
+            MediaEvent::Failed { endpoint, local, why } => {
                 self.means.ports.quarantine(local.port(), self.means.now.mono);
                 self.means.note(Fact::Alarm(Alarm::MediaPort { port: local.port(), why: why.to_string() }));
+                let key = LegKey::from_bits(endpoint.leg);
+                let event = self.legs.get_mut(key).and_then(|leg| leg.port_fails(endpoint.line));
+                self.said.extend(event.map(|event| (key, event)));
             }
             MediaEvent::Closed { port, .. } => self.means.ports.give_back(port),
             MediaEvent::Played { endpoint, play } => self.leg_says(endpoint, LegEvent::Played(play)),

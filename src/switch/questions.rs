@@ -44,6 +44,8 @@ pub struct Census {
     pub standing_timers: usize,
     /// All other timers.
     pub call_timers: usize,
+    /// Recordings that run, or whose files are being made whole.
+    pub takes: usize,
     /// Facts noted, and how many of them are on disk.
     pub noted: u64,
     /// See `noted`.
@@ -100,6 +102,7 @@ impl Switch {
             customers: self.customers.len(),
             standing_timers,
             call_timers: self.means.deadlines.len() - standing_timers,
+            takes: self.takes.running.len(),
             noted: self.means.noted,
             journaled: self.journaled,
             refused_for_load: self.shed.total,

@@ -27,7 +27,7 @@ impl Leg {
             State::Offered { .. } => {
                 let offered = self.anchor.heard().cloned();
                 // Without an offer there is no early media: ours would be one, and nobody answers it before the 200.
-                if offered.is_none() && !answer {
+                if offered.is_none() && !answer || self.anchor.has_failed() {
                     return Some(LegEvent::Unhosted(None));
                 }
                 let flow = self.flow;
@@ -47,6 +47,11 @@ impl Leg {
             }),
             State::Inviting(_) | State::Leaving { .. } | State::Gone => None,
         }
+    }
+
+    /// A port of its could not be bound.
+    pub fn port_fails(&mut self, line: u8) -> Option<LegEvent> {
+        self.anchor.fails(line).then_some(LegEvent::Unheard)
     }
 
     /// The line on which its peer can be heard and spoken to by ourselves.

@@ -73,7 +73,8 @@ impl Call {
                 let sounds = std::mem::take(&mut hosting.sounds);
                 hosting.greeting = Some(legs.play(self.caller.leg, &sounds, false));
             }
-            LegEvent::Unhosted(_) if !hosting.ready => {
+            LegEvent::Unhosted(_) if hosting.ready => {}
+            LegEvent::Unhosted(_) | LegEvent::Unheard => {
                 self.hosting = None;
                 if self.rang {
                     legs.order(self.caller.leg, LegOrder::Ring(None));
@@ -169,6 +170,7 @@ impl Call {
             by,
             conversation,
             cause,
+            was_up: self.is_up,
             status: ending.status(),
             play: None,
             take: None,
@@ -192,8 +194,12 @@ impl Call {
         let begun = serving.begun;
         match event {
             LegEvent::Hosted | LegEvent::Acknowledged(Some(_)) if !begun => self.converse_from_here(now, legs),
-            LegEvent::Unhosted(None) if !begun => self.done_serving(EndedBy::Router, legs),
+            LegEvent::Unhosted(None) if !begun => {
+                self.is_up = serving.was_up;
+                self.done_serving(EndedBy::Router, legs);
+            }
             LegEvent::Unhosted(_) => legs.order(self.caller.leg, LegOrder::RefuseReoffer(488)),
+            LegEvent::Unheard if serving.leaving.is_none() => self.nobody_listens(now, legs),
             LegEvent::Played(play) if serving.play == Some(play) => self.converse(Heard::Played, now, legs),
             LegEvent::Digit(digit) => self.converse(Heard::Digit(digit), now, legs),
             LegEvent::Passed(passed) => {
@@ -295,16 +301,27 @@ impl Call {
     }
 
     fn done_serving(&mut self, by: EndedBy, legs: &mut dyn Legs) {
+        self.say_goodbye(legs);
         let Stage::Serving(serving) = &self.stage else { return };
         let status = if self.is_up { 200 } else { serving.status };
+        self.over_served(by, status, legs);
+    }
+
+    /// Nothing of ours reaches the caller, nor do they reach us.
+    fn nobody_listens(&mut self, now: Instant, legs: &mut dyn Legs) {
+        self.say_goodbye(legs);
+        self.caller_leaves(EndedBy::Router, now, legs);
+    }
+
+    fn say_goodbye(&mut self, legs: &mut dyn Legs) {
+        let Stage::Serving(serving) = &self.stage else { return };
         legs.order(
             self.caller.leg,
             match self.is_up {
                 true => LegOrder::End(Why::default()),
-                false => LegOrder::Refuse { status, reason: None },
+                false => LegOrder::Refuse { status: serving.status, reason: None },
             },
         );
-        self.over_served(by, status, legs);
     }
 
     /// The router ends a conversation from outside: an admin, a drain.

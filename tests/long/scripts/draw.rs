@@ -5,7 +5,7 @@ use huntline::entropy::Entropy;
 
 /// How often a step is drawn, by the number of its operation, and how many bytes follow it. More of what makes calls than of
 /// what ends them.
-const STEPS: [(u8, usize, usize); 19] = [
+const STEPS: [(u8, usize, usize); 20] = [
     (CALL, 10, 3),
     (RING, 10, 2),
     (ANSWER, 14, 1),
@@ -24,6 +24,7 @@ const STEPS: [(u8, usize, usize); 19] = [
     (REFER, 3, 2),
     (JOIN, 3, 1),
     (HOLD, 3, 2),
+    (PRESS, 3, 2),
     (PASS, 18, 2),
 ];
 const CALL: u8 = 0;
@@ -31,6 +32,7 @@ const RING: u8 = 1;
 const ANSWER: u8 = 2;
 const NETWORK: u8 = 11;
 const PASS: u8 = 17;
+const PRESS: u8 = 249;
 const REFER: u8 = 250;
 const JOIN: u8 = 251;
 const HOLD: u8 = 252;

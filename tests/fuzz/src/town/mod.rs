@@ -5,6 +5,7 @@
 
 mod peer;
 pub mod script;
+mod voices;
 mod witness;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use huntline::switch::{Input, Switch};
 
 use peer::Peer;
 use script::{PHONES, Step, WHO};
+use voices::Soon;
 pub use witness::Witness;
 
 const US: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
@@ -34,13 +36,14 @@ const DISK: Duration = Duration::from_millis(3);
 /// 64·T1 and a little.
 const REST: Duration = Duration::from_secs(33);
 const USERS: [&str; WHO as usize] = ["provider", "reserve", "10", "12", "14", "15", "16", "12", "stranger"];
-const DIDS: [&str; 6] = ["+493012340", "+493012341", "+493012342", "+493012344", "+493012346", "+49307777"];
+const DIDS: [&str; 7] =
+    ["+493012340", "+493012341", "+493012342", "+493012344", "+493012346", "+49307777", "+493012347"];
 const INSIDE: [&str; 8] = ["10", "12", "14", "15", "16", "+493055555", "112", "0301234"];
 
 /// The mobile of 12, whose owner must press 1.
 pub(crate) const ASKS: &str = "+491705555512";
 
-/// The office of most traces, two of its people with mobiles, and the same after an edit.
+/// The office of most traces, two of its people with mobiles, its callers greeted and written down, and the same after an edit.
 fn configs() -> &'static [Arc<Config>; 2] {
     static CONFIGS: OnceLock<[Arc<Config>; 2]> = OnceLock::new();
     CONFIGS.get_or_init(|| {
@@ -52,7 +55,22 @@ fn configs() -> &'static [Arc<Config>; 2] {
         };
         let mut text = mobile(mobile(text.into(), "12", true), "15", false);
         text.push_str("\n[[outbound]]\nmatch = \"+49170555551*\"\ntrunks = [\"reserve\", \"provider\"]\n");
+        let mut put = |before: &str, after: &str| {
+            assert!(text.contains(before), "{before}");
+            text = text.replacen(before, after, 1);
+        };
+        put("[media]\n", "[media]\nrecord = \"external\"\n");
+        put("identity_to = \"pai\"\n", "identity_to = \"pai\"\nanswer = true\n");
+        let then = "then     = \"refuse:unavailable\"";
+        put(then, "then = \"voicemail:sales\"");
+        put(then, "then = \"announcement:busy\"");
+        put(then, "then = [\"extension:14\", \"voicemail:12\"]");
+        put("password = \"secret-14\"\n", "password = \"secret-14\"\nbusy = \"voicemail:sales\"\n");
+        put("{ to = \"group:service\" }", "{ to = \"group:service\", greeting = \"hello.wav\" }");
+        put("\"group:sales\"] }", "\"group:sales\"], greeting = \"hello.wav\", greeting_first = true }");
         let edited = text
+            .replace("record = \"external\"", "record = \"all\"\nannounce = true")
+            .replace("identity_to = \"pai\"\nanswer = true", "identity_to = \"pai\"")
             .replace("strategy = \"ring-all\"", "strategy = \"sequential\"")
             .replace("password = \"secret-14\"", "password = \"secret-14\"\ncall_waiting = true")
             .replace("\"provider\", \"reserve\"", "\"reserve\", \"provider\"")
@@ -74,6 +92,7 @@ enum Packet {
     ToPeer(usize, Bytes),
     Journaled(u64),
     Closed(huntline::anchor::EndpointKey, u16),
+    Soon(Soon),
 }
 
 struct Town {
@@ -234,6 +253,12 @@ impl Town {
                 self.witness.breaks(address);
                 self.input(Input::FlowClosed(flow(address)));
             }
+            Step::Press { at, key } => {
+                if let Some(endpoint) = self.witness.open_at(at) {
+                    let digit = char::from(b"0123456789*#"[usize::from(key) % 12]);
+                    self.input(Input::Media(MediaEvent::Digit { endpoint, digit }));
+                }
+            }
             Step::Pass { ms } => self.pass(Duration::from_millis(ms.into())),
             Step::Raw { who, ref bytes } => self.arrive(place(who), Bytes::copy_from_slice(bytes)),
         }
@@ -243,7 +268,7 @@ impl Town {
         self.calls += 1;
         let (subject, now) = (format!("call-{}", self.calls), self.now.mono);
         let phone = (usize::from(PHONES)..usize::from(WHO) - 1).contains(&who);
-        let to = if phone { INSIDE[usize::from(to) % 8] } else { DIDS[usize::from(to) % 6] };
+        let to = if phone { INSIDE[usize::from(to) % 8] } else { DIDS[usize::from(to) % DIDS.len()] };
         let from = if phone { USERS[who].to_owned() } else { format!("+4917011122{:02}", self.calls % 100) };
         self.speak(who, |peer| peer.call(US, &from, to, &subject, offer, now));
     }
@@ -293,12 +318,8 @@ impl Town {
         self.under_way.insert((self.now.mono + delay, self.serial), packet);
     }
 
-    /// xorshift64: good enough for a bad network.
     fn roll(&mut self, below: u64) -> u64 {
-        self.chance ^= self.chance << 13;
-        self.chance ^= self.chance >> 7;
-        self.chance ^= self.chance << 17;
-        (self.chance >> 11) % below.max(1)
+        roll(&mut self.chance, below)
     }
 
     fn pass(&mut self, span: Duration) {
@@ -346,6 +367,16 @@ impl Town {
                 }
             }
             Packet::Journaled(number) => self.input(Input::Journaled(number)),
+            Packet::Soon(soon) => {
+                let chance = &mut self.chance;
+                let (event, next) = self.witness.voices.comes(soon, &mut |below| roll(chance, below));
+                if let Some((after, soon)) = next {
+                    self.put(after, Packet::Soon(soon));
+                }
+                if let Some(event) = event {
+                    self.input(Input::Media(event));
+                }
+            }
             Packet::Closed(endpoint, port) => {
                 self.witness.closed(port);
                 self.input(Input::Media(MediaEvent::Closed { endpoint, port, counters: Default::default() }));
@@ -388,6 +419,10 @@ impl Town {
                     }
                 }
                 Effect::Media(order) => {
+                    let chance = &mut self.chance;
+                    for (after, soon) in self.witness.sounds(&order, &mut |below| roll(chance, below)) {
+                        self.put(after, Packet::Soon(soon));
+                    }
                     let endpoint = match order {
                         huntline::anchor::MediaOrder::Close { endpoint } => Some(endpoint),
                         _ => None,
@@ -436,8 +471,10 @@ impl Town {
             peer.gone = ending == Ending::Silence;
         }
         self.step(&Step::Journal { stalls: false });
-        // Long enough for every plan to run out, and for every answer to be given up.
-        self.pass(Duration::from_secs(240));
+        // Long enough for every plan to run out, and for every answer to be given up; or an end in the middle of everything.
+        if ending == Ending::Manners || self.roll(3) > 0 {
+            self.pass(Duration::from_secs(240));
+        }
         if ending == Ending::Manners {
             self.witness.talks();
         }
@@ -460,8 +497,9 @@ impl Town {
             census.held,
             census.ports,
             census.call_timers,
+            census.takes,
         ];
-        assert_eq!(left, [0; 7], "left over: {census:?}");
+        assert_eq!(left, [0; 8], "left over: {census:?}");
         self.witness.rests();
     }
 }
@@ -475,6 +513,14 @@ pub fn finds_its_way(refusal: &Malformed) -> bool {
         Fault::TooManyVias | Fault::TooManyHeaders | Fault::TooLarge => true,
         _ => false,
     }
+}
+
+/// xorshift64: good enough for a bad network.
+fn roll(chance: &mut u64, below: u64) -> u64 {
+    *chance ^= *chance << 13;
+    *chance ^= *chance >> 7;
+    *chance ^= *chance << 17;
+    (*chance >> 11) % below.max(1)
 }
 
 fn flow(remote: SocketAddr) -> Flow {

@@ -56,6 +56,8 @@ pub enum Step {
     Join { who: u8 },
     /// A re-INVITE in the newest dialog that puts the other side on hold, or takes it back.
     Hold { who: u8, on: bool },
+    /// A key is pressed at one of the open endpoints.
+    Press { at: u8, key: u8 },
     /// Any bytes arrive from this peer.
     Raw { who: u8, bytes: Vec<u8> },
 }
@@ -73,6 +75,7 @@ pub fn read(mut data: &[u8]) -> Vec<Step> {
             first
         };
         steps.push(match op {
+            249 => Step::Press { at: byte(), key: byte() },
             250 => Step::Refer { who: byte() % WHO, to: byte() },
             251 => Step::Join { who: byte() % WHO },
             252 => Step::Hold { who: byte() % WHO, on: byte() % 2 == 0 },

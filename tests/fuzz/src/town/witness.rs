@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 
 use huntline::anchor::{EndpointKey, MediaOrder};
 use huntline::clock::{Duration, Instant};
-use huntline::fact::{CallFact, EndedBy, Fact};
+use huntline::fact::{CallFact, EndedBy, Fact, MissedCause};
 use huntline::key::CallId;
 use huntline::route::{Direction, Reason};
 use huntline::sip::{Message, Method};
 
 use super::ASKS;
+use super::voices::{Soon, Voices};
 
 /// 64·T1.
 const PATIENCE: Duration = Duration::from_secs(32);
@@ -23,6 +24,8 @@ pub struct Witness {
     ever: BTreeSet<EndpointKey>,
     failed: BTreeSet<EndpointKey>,
     lent: BTreeSet<u16>,
+    /// Who hears us, and what we write down.
+    pub voices: Voices,
     /// Who hears whom, both ways.
     bridged: BTreeMap<EndpointKey, EndpointKey>,
     /// Dialogs by Call-ID: whose call, whether they stand, and the port that the peer was told last.
@@ -60,6 +63,9 @@ struct Life {
     customer: bool,
     /// How often it was put on hold, handed on, given back, joined with another.
     moved: [usize; 4],
+    /// Legs that hold the other side.
+    holds: BTreeSet<u16>,
+    missed: Option<MissedCause>,
 }
 
 /// One side of a call, as its peer sees it.
@@ -243,6 +249,7 @@ impl Witness {
 
     /// A fact is noted.
     pub fn notes(&mut self, fact: &Fact) {
+        self.voices.notes(fact);
         let Fact::Call(id, fact) = fact else { return };
         let life = self.calls.get_mut(id);
         match (fact, life) {
@@ -257,8 +264,13 @@ impl Witness {
             (CallFact::Answered { .. }, Some(life)) => {
                 assert!(!life.answered && !life.ended, "{id} is answered twice, or after its end");
                 life.answered = true;
+                life.holds.clear();
             }
-            (CallFact::Held { held: true, .. }, Some(life)) => life.moved[0] += 1,
+            (CallFact::Held { leg, held: true }, Some(life)) => {
+                life.moved[0] += 1;
+                life.holds.insert(*leg);
+            }
+            (CallFact::Held { leg, held: false }, Some(life)) => _ = life.holds.remove(leg),
             (CallFact::Transferred { .. }, Some(life)) => (life.answered, life.moved[1]) = (false, life.moved[1] + 1),
             (CallFact::Returned { .. }, Some(life)) => (life.answered, life.moved[2]) = (true, life.moved[2] + 1),
             (CallFact::Merged { .. }, Some(life)) => life.moved[3] += 1,
@@ -269,6 +281,7 @@ impl Witness {
             }
             (CallFact::Ended(ended), Some(life)) => {
                 assert!(!std::mem::replace(&mut life.ended, true), "{id} ends twice");
+                life.missed = ended.missed;
                 if ended.by != EndedBy::Transfer {
                     let lost = life.customer && !life.answered;
                     assert_eq!(ended.missed.is_some(), lost, "{id} ends: {ended:?}");
@@ -320,6 +333,17 @@ impl Witness {
         None
     }
 
+    /// What the edge makes of an order about sounds, and when.
+    pub fn sounds(&mut self, order: &MediaOrder, chance: &mut dyn FnMut(u64) -> u64) -> Vec<(Duration, Soon)> {
+        let open = &self.open;
+        self.voices.obeys(order, |endpoint| open.contains_key(endpoint), chance)
+    }
+
+    /// One of the endpoints that are open.
+    pub fn open_at(&self, at: u8) -> Option<EndpointKey> {
+        self.open.keys().nth(usize::from(at) % self.open.len().max(1)).copied()
+    }
+
     fn part(&mut self, endpoint: &EndpointKey) {
         if let Some(other) = self.bridged.remove(endpoint) {
             self.bridged.remove(&other);
@@ -330,6 +354,7 @@ impl Witness {
     pub fn fails(&mut self) -> Option<(EndpointKey, u16)> {
         let (endpoint, port) = self.open.pop_last()?;
         self.failed.insert(endpoint);
+        self.voices.forget(&endpoint);
         self.lent.remove(&port);
         Some((endpoint, port))
     }
@@ -376,6 +401,10 @@ impl Witness {
             }
             return self.talks_after_transfers(standing.into_values().flatten().collect());
         }
+        let endpoints = standing.values().flatten().filter_map(|(_, endpoint)| *endpoint);
+        let played: Vec<EndpointKey> = endpoints.filter(|endpoint| self.voices.is_played_to(endpoint)).collect();
+        let held: usize = self.calls.values().filter(|life| !life.ended).map(|life| life.holds.len()).sum();
+        assert!(!self.failed.is_empty() || played.len() == held, "{held} are held, and {played:?} hear music");
         for (call, sides) in standing {
             let [(one, a), (other, b)] = sides[..] else { panic!("in {call} stand {sides:?}") };
             // A port that could not be bound is another story.
@@ -389,8 +418,10 @@ impl Witness {
     fn talks_after_transfers(&self, standing: Vec<(&str, Option<EndpointKey>)>) {
         assert!(standing.len().is_multiple_of(2), "somebody stands alone: {standing:?}");
         let there: BTreeSet<EndpointKey> = standing.iter().filter_map(|(_, endpoint)| *endpoint).collect();
+        let nobody_holds = self.calls.values().all(|life| life.ended || life.holds.is_empty());
         for (id, endpoint) in &standing {
             let Some(endpoint) = endpoint else { continue };
+            assert!(!nobody_holds || !self.voices.is_played_to(endpoint), "{id} talks, and hears us");
             let other = self.bridged.get(endpoint);
             let hears = other.is_some_and(|other| there.contains(other) || self.failed.contains(other));
             assert!(hears, "{id} hears {other:?}, who is none of {standing:?}");
@@ -401,7 +432,10 @@ impl Witness {
     pub fn rests(&self) {
         for (id, life) in &self.calls {
             assert!(life.ended, "{id} never ended");
+            let missed = life.missed.filter(|_| self.voices.messages().contains(id));
+            assert!(missed.is_none_or(|cause| cause == MissedCause::VoicemailLeft), "{id} left a message: {missed:?}");
         }
+        self.voices.rest();
         assert!(self.open.is_empty(), "ports stay open: {:?}", self.open);
         if self.lenient {
             return;
