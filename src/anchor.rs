@@ -161,7 +161,8 @@ pub struct Peer {
     /// Where its SIP comes from. A phone behind NAT sends its voice from the same public address, so this one is
     /// believed before any third.
     pub signalling: Option<IpAddr>,
-    /// Report [`MediaEvent::Silent`] after so long without a packet; `None` while the peer is on hold.
+    /// Report [`MediaEvent::Silent`] after so long without a packet, be it RTP or RTCP; `None` while it need not send any
+    /// (a hold).
     pub silence: Option<Duration>,
 }
 
@@ -215,8 +216,14 @@ pub enum MediaEvent {
         /// What became of it.
         taken: Taken,
     },
-    /// Nothing has come for as long as [`Peer::silence`] allows. Said once; the next packet arms it again.
+    /// Nothing has come for as long as [`Peer::silence`] allows, though it has a partner. Counted from the last packet,
+    /// [`MediaOrder::Expect`] or [`MediaOrder::Bridge`]; said once, until [`MediaEvent::HeardAgain`] or one of these orders.
     Silent {
+        /// Which endpoint.
+        endpoint: EndpointKey,
+    },
+    /// A packet has come after [`MediaEvent::Silent`].
+    HeardAgain {
         /// Which endpoint.
         endpoint: EndpointKey,
     },

@@ -123,7 +123,8 @@ pub enum Fact {
         /// Why.
         why: Arc<str>,
     },
-    /// What came in at one leg of a call in its life.
+    /// What came in at one leg of a call in its life: the voice of its first stream. Known when its ports are closed, so it
+    /// may follow the call's last fact.
     Streamed {
         /// The call.
         call: CallId,
@@ -533,6 +534,15 @@ pub enum Alarm {
         file: Arc<str>,
         /// What the last try met.
         why: String,
+    },
+    /// Nothing has come from one side of a talk for a while: that one is not heard.
+    OneWay {
+        /// The call.
+        call: CallId,
+        /// The number of the silent leg.
+        leg: u16,
+        /// For how long, in seconds.
+        for_seconds: u64,
     },
     /// A media port could not be bound.
     MediaPort {

@@ -336,8 +336,17 @@ fn a_silent_side_is_reported_once() {
     assert_eq!(stage.event(), MediaEvent::Silent { endpoint: CALLEE });
     callee.say(&rtp(2, 1), stage.local(CALLEE));
     assert_eq!(caller.hears().0, rtp(2, 1));
+    assert_eq!(stage.event(), MediaEvent::HeardAgain { endpoint: CALLEE });
     assert_eq!(stage.event(), MediaEvent::FirstPacket { endpoint: CALLEE });
     assert_eq!(stage.event(), MediaEvent::Silent { endpoint: CALLEE });
+    // Whoever is put through is listened to anew; who has no partner, not at all.
+    stage.bridge(CALLER, CALLEE);
+    assert_eq!(stage.event(), MediaEvent::Silent { endpoint: CALLEE });
+    stage.relay.order(MediaOrder::Unbridge { endpoint: CALLEE });
+    stage.expect_peer(CALLEE, Peer { rtp: Some(callee.address()), silence, ..Peer::default() });
+    std::thread::sleep(Duration::from_millis(600));
+    stage.settle();
+    assert!(stage.events.try_recv().is_err());
 }
 
 #[test]

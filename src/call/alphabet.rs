@@ -61,6 +61,8 @@ pub enum LegEvent {
     Played(PlayKey),
     /// The peer has pressed a key: an RTP event (RFC 4733).
     Digit(char),
+    /// Nothing has come from the peer for half of `media.silence`, though it talks; or (`false`) packets come again.
+    Silent(bool),
     /// The peer wants the one it talks with to talk with somebody else (REFER).
     TransferAsked(TransferAsked),
     /// The peer is gone: BYE, CANCEL, or lost.

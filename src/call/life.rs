@@ -21,6 +21,7 @@ mod outside;
 mod pickup;
 mod record;
 mod serve;
+mod silence;
 mod transfer;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use super::handed::{Consult, Meeting, News, Transfer};
 use super::keys::Keys;
 use super::party::{Branch, Failures, Party, Tally};
 use super::served::{Hosting, Serving};
+use super::silence::Silence;
 use crate::anchor::{PlayKey, TakeKey};
 use crate::clock::{Duration, Instant, Timestamp};
 use crate::config::{Config, Destination, ExtensionIx, Talk};
@@ -88,6 +90,7 @@ pub struct Call {
     said: Option<(LegKey, PlayKey)>,
     /// How long people talked before the talk of now.
     talked: Duration,
+    silence: Silence,
     /// Inbound, from a customer who is not blocked: ending without a talk is a miss.
     can_be_missed: bool,
     after_hours: bool,
@@ -170,6 +173,7 @@ impl Call {
             keys: SmallVec::new(),
             said: None,
             talked: Duration::ZERO,
+            silence: Silence::default(),
         };
         offered.because.iter().for_each(|reason| call.failures.read(reason));
         call.failures.full = offered
@@ -221,7 +225,7 @@ impl Call {
             Stage::Serving(serving) => serving.wake,
             Stage::Talking { .. } | Stage::Over => {
                 let again = self.meeting.as_ref().and_then(|meeting| meeting.again());
-                again.into_iter().chain(self.keys_deadline()).min()
+                again.into_iter().chain(self.keys_deadline()).chain(self.silence_is_due_at()).min()
             }
         }
     }
@@ -232,6 +236,9 @@ impl Call {
             Stage::Ringing => self.keys_are_due(now, legs),
             Stage::Serving(_) => return self.served_is_due(now, legs),
             Stage::Talking { .. } | Stage::Over => {
+                if self.silence_is_due(now, legs) {
+                    return;
+                }
                 self.meet_again(now, legs);
                 return self.keys_are_due(now, legs);
             }
@@ -355,6 +362,7 @@ impl Call {
             | LegEvent::Redirected(_)
             | LegEvent::ReofferWithdrawn
             | LegEvent::Digit(_)
+            | LegEvent::Silent(_)
             | LegEvent::Passed(_) => {}
         }
     }
@@ -414,6 +422,7 @@ impl Call {
             | LegEvent::Unheard
             | LegEvent::Played(_)
             | LegEvent::Digit(_)
+            | LegEvent::Silent(_)
             | LegEvent::TransferAsked(_)
             | LegEvent::Passed(_) => {}
         }
@@ -680,6 +689,7 @@ impl Call {
 
     /// In a talk, what one side says goes to the other.
     fn hear_talker(&mut self, who: Party, with: Party, event: LegEvent, now: Instant, legs: &mut dyn Legs) {
+        self.hear_silence(who.leg, &event, now);
         let Some(event) = self.hear_meeting(who.leg, event, now, legs) else { return };
         let (leg, other) = (who.leg, with.leg);
         let is_key = matches!(event, LegEvent::Digit(_) | LegEvent::Passed(_) | LegEvent::Played(_));
@@ -755,6 +765,7 @@ impl Call {
             | LegEvent::Unheard
             | LegEvent::Played(_)
             | LegEvent::Digit(_)
+            | LegEvent::Silent(_)
             | LegEvent::TransferAsked(_)
             | LegEvent::Ended(_) => {}
         }
@@ -767,6 +778,7 @@ impl Call {
             if leg == self.caller.leg { (self.caller.number, &mut held[0]) } else { (with.number, &mut held[1]) };
         let news = std::mem::replace(side, hold) != hold;
         if news {
+            self.silence.forget();
             legs.note(CallFact::Held { leg: number, held: hold });
         }
         news
@@ -798,6 +810,7 @@ impl Call {
 
     /// The talk of now is over, for the record and for the orders that count it.
     fn stop_talking(&mut self, legs: &mut dyn Legs) {
+        self.silence.forget();
         self.pause_talking(legs);
         let Stage::Talking { with, .. } = self.stage else { return };
         if let Some(extension) = with.extension {

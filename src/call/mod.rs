@@ -26,6 +26,7 @@ mod provisional;
 mod refresh;
 mod served;
 mod session;
+mod silence;
 mod streams;
 
 pub use alphabet::{

@@ -10,7 +10,7 @@ use crate::config::MediaMode;
 use crate::effect::Effect;
 use crate::key::{Flow, LegKey};
 use crate::sip::anew::with_lines_of;
-use crate::sip::sdp::{BadSdp, OurOrigin, Sdp};
+use crate::sip::sdp::{BadSdp, Direction, Media, OurOrigin, Sdp};
 use crate::sound::session;
 
 /// How many m= lines of one leg are anchored; a session with more is refused (488).
@@ -227,7 +227,10 @@ impl Anchor {
                 rtp: media.rtp_target(),
                 rtcp: media.rtcp_target(),
                 signalling: Some(flow.remote.ip()),
-                silence: None,
+                silence: may_fall_silent(media)
+                    .then_some(means.config.media.silence)
+                    .flatten()
+                    .map(|silence| silence / 2),
             };
             means.effects.push(Effect::Media(MediaOrder::Expect { endpoint: endpoint(leg, line), peer }));
         }
@@ -255,6 +258,11 @@ impl Anchor {
         }
         self.ports.clear();
     }
+}
+
+/// Whether its writer has to send all the time: then silence says that something is wrong.
+fn may_fall_silent(media: &Media<'_>) -> bool {
+    media.kind == b"audio" && media.direction == Direction::SendRecv && media.rtp_target().is_some()
 }
 
 /// Whether a session can pass at all, before anything follows it.

@@ -161,7 +161,13 @@ pub struct Media {
     /// Where more of the disk is in use than this, in percent (50 to 99), the oldest recordings are erased before their time;
     /// those of the last day stay. Default: nothing is erased for want of room.
     pub disk_share: Option<u8>,
+    /// After so long without a packet from either side a talk is over; half of it without one from one side is an alarm.
+    /// `None`: never. Default: 60 s.
+    pub silence: Option<Duration>,
 }
+
+/// What [`Media::silence`] is where nothing is said.
+const SILENCE: Duration = Duration::from_secs(60);
 
 impl Default for Media {
     fn default() -> Self {
@@ -172,6 +178,7 @@ impl Default for Media {
             announce: false,
             keep: None,
             disk_share: None,
+            silence: Some(SILENCE),
         }
     }
 }
@@ -363,6 +370,13 @@ impl Media {
         let keep = |spot: Spot<'_>| spot.duration(Duration::from_secs(DAY), Duration::from_secs(36_500 * DAY));
         media.keep = fields.get("keep").and_then(keep);
         media.disk_share = fields.get("disk_share").and_then(|spot| percent(&spot));
+        if let Some(spot) = fields.get("silence") {
+            media.silence = match spot.text() {
+                Some("off") => None,
+                Some(_) => spot.duration(Duration::from_secs(10), Duration::from_secs(3600)).or(media.silence),
+                None => media.silence,
+            };
+        }
         fields.finish();
         media
     }

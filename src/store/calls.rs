@@ -8,7 +8,7 @@ use super::recordings::{RecordingFilter, RecordingRow};
 use super::word::Word;
 use super::{Reader, StoreError, from_column, from_micros, to_column, to_micros};
 use crate::clock::Timestamp;
-use crate::fact::{CallFact, EndedBy, Fact, KnownCustomer, MissedCause, Party, Whom};
+use crate::fact::{CallFact, EndedBy, Fact, KnownCustomer, MissedCause, Party, Streamed, Whom};
 use crate::key::CallId;
 use crate::number::PhoneNumber;
 use crate::route::{Considered, Direction, Reason};
@@ -142,6 +142,20 @@ pub struct Turn {
     pub because: Vec<Reason>,
 }
 
+/// How well one leg was heard.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct StreamRow {
+    /// Its number within the call; the caller's is 0.
+    pub leg: u16,
+    /// Whose voice: the extension, or the number outside.
+    pub who: String,
+    /// What came in.
+    #[serde(flatten)]
+    pub streamed: Streamed,
+    /// Nothing came from this one, while the other side was heard: one-way audio, for so long a talk, in milliseconds.
+    pub unheard_ms: Option<u64>,
+}
+
 /// One call in full.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct CallDetail {
@@ -160,6 +174,8 @@ pub struct CallDetail {
     pub talkers: Vec<Talker>,
     /// What happened on the way.
     pub turns: Vec<Turn>,
+    /// How well each of those who were connected was heard.
+    pub streams: Vec<StreamRow>,
     /// The one who called has handed the call on: whoever talked with them talks on.
     #[serde(skip)]
     caller_left: bool,
@@ -170,6 +186,9 @@ pub struct CallDetail {
     /// The SIP ladder, a line for each message; empty until the last leg has said goodbye.
     pub ladder: String,
 }
+
+/// How long a talk must be, in milliseconds, to say that one side was not heard: a phone takes a moment to begin.
+const UNHEARD_MS: u64 = 2_000;
 
 const COLUMNS: &str = "id, began, direction, from_number, from_text, from_name, from_extension, anonymous, to_number, to_text, \
      to_name, to_extension, did, source, trunk, customer, customer_name, responsible, emergency, answered, answered_by, \
@@ -211,10 +230,13 @@ impl Reader {
             let facts = facts.query_map(params![id], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
             for fact in facts {
                 let (at, body) = fact?;
-                if let Ok(Fact::Call(_, step)) = serde_json::from_str(&body) {
-                    detail.fold(from_micros(at), step);
+                match serde_json::from_str(&body) {
+                    Ok(Fact::Call(_, step)) => detail.fold(from_micros(at), step),
+                    Ok(Fact::Streamed { leg, streamed, .. }) => detail.hear(leg, streamed),
+                    _ => {}
                 }
             }
+            detail.find_unheard();
             Ok(Some(detail))
         };
         read().map_err(self.failed("read a call"))
@@ -348,6 +370,7 @@ impl CallDetail {
             legs: Vec::new(),
             talkers: Vec::new(),
             turns: Vec::new(),
+            streams: Vec::new(),
             caller_left: false,
             merged_into: None,
             recordings,
@@ -424,6 +447,22 @@ impl CallDetail {
         }
     }
 
+    fn hear(&mut self, leg: u16, streamed: Streamed) {
+        let who = self.who(leg);
+        self.streams.push(StreamRow { leg, who, streamed, unheard_ms: None });
+        self.streams.sort_by_key(|row| row.leg);
+    }
+
+    /// Whoever talked and was not heard, while another one was.
+    fn find_unheard(&mut self) {
+        let talk_ms = self.row.talk_ms;
+        let answered = |leg: u16| leg == 0 || self.legs.iter().any(|row| row.leg == leg && row.answered.is_some());
+        let heard = self.streams.iter().any(|row| row.streamed.packets > 0);
+        for row in self.streams.iter_mut().filter(|row| row.streamed.packets == 0 && answered(row.leg)) {
+            row.unheard_ms = (heard && talk_ms >= UNHEARD_MS).then_some(talk_ms);
+        }
+    }
+
     /// Who is behind a leg: whom it rang, or the one who called.
     fn who(&self, leg: u16) -> String {
         let from = &self.row.from;
@@ -455,6 +494,20 @@ mod tests {
     use super::*;
     use crate::fact::{Ended, Offered, Rung};
     use crate::route::Failed;
+
+    #[test]
+    fn a_call_says_how_well_each_was_heard_and_who_was_not() {
+        let folder = Folder::new();
+        let streamed = Streamed { packets: 4_500, forwarded: 4_490, lost: 12, jitter_us: 3_100, foreign: 0 };
+        let mut facts = ordinary(call(0), 0);
+        facts.push((95, Fact::Streamed { call: call(0), leg: 2, streamed: Streamed::default() }));
+        facts.push((95, Fact::Streamed { call: call(0), leg: 0, streamed }));
+        folder.writer().append(&numbered(1, facts)).unwrap();
+        let detail = Reader::open(&folder.0).unwrap().call(call(0)).unwrap().unwrap();
+        let row = |leg, who: &str, streamed, unheard_ms| StreamRow { leg, who: who.into(), streamed, unheard_ms };
+        let caller = detail.row.from.number.unwrap().to_string();
+        assert_eq!(detail.streams, [row(0, &caller, streamed, None), row(2, "15", Streamed::default(), Some(90_000))]);
+    }
 
     #[test]
     fn a_call_in_full_tells_who_rang_who_talked_and_why() {
@@ -516,6 +569,7 @@ mod tests {
                     },
                 ],
                 talkers: vec![Talker { who: "15".into(), from: at(4), until: Some(at(94)) }],
+                streams: Vec::new(),
                 turns: vec![Turn {
                     at: at(0),
                     because: vec![Reason::Is("12".into(), Failed::Busy), Reason::FallsTo("group:sales".into())],

@@ -38,7 +38,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::clock::Timestamp;
 
-pub use calls::{CallDetail, CallFilter, CallRow, CallState, LegRow, Talker, Turn};
+pub use calls::{CallDetail, CallFilter, CallRow, CallState, LegRow, StreamRow, Talker, Turn};
 pub use customers::{CustomerRow, Imported};
 pub use outbox::{Outbox, OutboxRow, Outgoing};
 pub use recordings::{RecordingFilter, RecordingRow};

@@ -149,7 +149,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
 
 fn insert_fact(transaction: &Transaction<'_>, seq: i64, noted: &Noted, body: &str) -> rusqlite::Result<()> {
     let call = match &noted.fact {
-        Fact::Call(id, _) => Some(to_column(id.to_bits())),
+        Fact::Call(id, _) | Fact::Streamed { call: id, .. } => Some(to_column(id.to_bits())),
         _ => None,
     };
     transaction

@@ -62,10 +62,15 @@ impl Switch {
                 let event = self.legs.get_mut(key).and_then(|leg| leg.port_fails(endpoint.line));
                 self.said.extend(event.map(|event| (key, event)));
             }
-            MediaEvent::Closed { port, .. } => self.means.ports.give_back(port),
+            MediaEvent::Closed { endpoint, port, counters } => {
+                self.means.ports.give_back(port);
+                self.stream_closed(endpoint, &counters);
+            }
             MediaEvent::Played { endpoint, play } => self.leg_says(endpoint, LegEvent::Played(play)),
             MediaEvent::Digit { endpoint, digit } => self.leg_says(endpoint, LegEvent::Digit(digit)),
-            MediaEvent::FirstPacket { .. } | MediaEvent::Silent { .. } => {}
+            MediaEvent::FirstPacket { .. } => {}
+            MediaEvent::Silent { endpoint } => self.leg_says(endpoint, LegEvent::Silent(true)),
+            MediaEvent::HeardAgain { endpoint } => self.leg_says(endpoint, LegEvent::Silent(false)),
             MediaEvent::Spoke { take } => self.take_says(take, None),
             MediaEvent::Losing { take, why } => self.take_loses(take, why),
             MediaEvent::Recorded { take, taken } => self.take_says(take, Some(taken)),
@@ -78,6 +83,8 @@ impl Switch {
         let Some(leg) = self.legs.get(key) else { return };
         let what = match &event {
             LegEvent::Digit(digit) => format!("presses {digit}"),
+            LegEvent::Silent(true) => "says nothing".to_owned(),
+            LegEvent::Silent(false) => "is heard again".to_owned(),
             _ => "heard".to_owned(),
         };
         let (line, dialog) = (leg.call(), dialog_of(leg));

@@ -26,6 +26,7 @@ mod questions;
 mod receive;
 mod refused;
 mod replaces;
+mod streams;
 mod tables;
 mod takes;
 mod tapes;
@@ -258,6 +259,7 @@ impl Switch {
             return;
         }
         let Some(mut leg) = self.legs.remove(key) else { return };
+        self.stream_ends(key, &leg);
         leg.close(&mut self.means);
         self.unindex(key, &leg);
         if let Some(line) = self.lines.get_mut(leg.call()) {

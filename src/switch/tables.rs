@@ -62,6 +62,8 @@ pub struct Switch {
     pub(super) drained: bool,
     pub(super) shed: Shed,
     pub(super) tapes: Tapes,
+    /// Legs whose ports are being closed, the oldest first.
+    pub(super) streams: VecDeque<Stream>,
     pub(super) takes: Takes,
 }
 
@@ -86,6 +88,19 @@ pub(super) struct Running {
     pub(super) dialog: u64,
     /// Its end was ordered.
     pub(super) ended: bool,
+}
+
+/// A leg that is gone and whose ports are being closed.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) leg: LegKey,
+    pub(super) call: CallId,
+    /// The leg's number within the call.
+    pub(super) number: u16,
+    /// It was answered: silence is worth a fact too.
+    pub(super) talked: bool,
+    /// Since when it is gone.
+    pub(super) since: Instant,
 }
 
 /// An attended transfer that was accepted, until both calls are at rest.
@@ -197,6 +212,7 @@ impl Switch {
             drained: false,
             shed: Shed::default(),
             tapes: Tapes::default(),
+            streams: VecDeque::new(),
             takes: Takes::default(),
         }
     }

@@ -41,6 +41,10 @@ impl Diary {
             Fact::Blocked { number, blocked, .. } => {
                 format!("{number} {}", if *blocked { "blocked" } else { "unblocked" })
             }
+            Fact::Streamed { call, leg, streamed } => {
+                let story = self.calls.entry(*call).or_default();
+                format!("{} packets came from {}", streamed.packets, story.name(*leg))
+            }
             other => format!("{other:?}"),
         }
     }
@@ -135,6 +139,7 @@ fn tell_alarm(alarm: &Alarm) -> String {
         Alarm::TrunksExhausted { number } => format!("no trunk takes {number}"),
         Alarm::RecordingLoses { why, .. } => format!("a recording loses sound: {why}"),
         Alarm::Undelivered { to, why, .. } => format!("a mail to {to} was given up: {why}"),
+        Alarm::OneWay { for_seconds, .. } => format!("nothing heard from one side for {for_seconds} s"),
         Alarm::MediaPort { port, why } => format!("media port {port}: {why}"),
     }
 }

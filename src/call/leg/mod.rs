@@ -408,6 +408,16 @@ impl Leg {
         matches!(self.state, State::Gone)
     }
 
+    /// True where its media has passed, or may have passed, through ports of ours.
+    pub fn has_media(&self) -> bool {
+        self.anchor.lines() > 0
+    }
+
+    /// True where its INVITE was answered.
+    pub fn was_answered(&self) -> bool {
+        self.steps.iter().any(|step| step.method == Method::Invite && (200..300).contains(&step.status))
+    }
+
     /// Gives back what the leg holds, when it is forgotten.
     pub fn close(&mut self, means: &mut Means) {
         self.wake_after(None, means);

@@ -11,9 +11,10 @@ use crate::cli::table::table;
 use crate::cli::words::{length, result, span, standing, who};
 use crate::clock::Timestamp;
 use crate::config::Basics;
+use crate::fact::Streamed;
 use crate::key::CallId;
 use crate::route::sentence;
-use crate::store::{CallDetail, OnTape, Reader, RecordingRow};
+use crate::store::{CallDetail, OnTape, Reader, RecordingRow, StreamRow};
 use crate::trace::{Exported, export, read_office};
 
 /// Show one call in full: legs, talkers, reasons, and what was said on the wire.
@@ -118,6 +119,7 @@ impl CallDetail {
                 _ = writeln!(text, "  {}  {} to {until}", talker.who, self.after(talker.from));
             }
         }
+        self.media(&mut text);
         if !self.recordings.is_empty() {
             text.push_str("\nwritten down\n");
             let lines: Vec<Vec<String>> = self.recordings.iter().map(|row| self.recording(row)).collect();
@@ -226,6 +228,32 @@ impl CallDetail {
             })
             .collect();
         text.push_str(&table(&lines));
+    }
+
+    /// How well each was heard.
+    fn media(&self, text: &mut String) {
+        if self.streams.is_empty() {
+            return;
+        }
+        text.push_str("\nheard\n");
+        let line = |row: &StreamRow| {
+            let Streamed { packets, lost, jitter_us, foreign, .. } = row.streamed;
+            let share = 100.0 * lost as f64 / (packets + lost).max(1) as f64;
+            let strangers = (foreign > 0).then(|| format!("{foreign} packets of strangers dropped"));
+            vec![
+                format!("  {}", row.who),
+                format!("{packets} packets"),
+                format!("{lost} lost ({share:.1} %)"),
+                format!("jitter up to {:.1} ms", jitter_us as f64 / 1000.0),
+                strangers.unwrap_or_default(),
+            ]
+        };
+        text.push_str(&table(&self.streams.iter().map(line).collect::<Vec<_>>()));
+        for row in &self.streams {
+            if let Some(millis) = row.unheard_ms {
+                _ = writeln!(text, "  one-way audio: nothing came from {} in a talk of {}", row.who, span(millis));
+            }
+        }
     }
 
     fn recording(&self, row: &RecordingRow) -> Vec<String> {

@@ -210,7 +210,9 @@ impl Exchange {
             endpoint.counters.packets += 1;
             endpoint.counters.bytes += length as u64;
             endpoint.last_heard = now;
-            endpoint.silent = false;
+            if std::mem::take(&mut endpoint.silent) {
+                (self.listener)(MediaEvent::HeardAgain { endpoint: endpoint.key });
+            }
             if !std::mem::replace(&mut endpoint.heard, true) {
                 (self.listener)(MediaEvent::FirstPacket { endpoint: endpoint.key });
             }
@@ -258,7 +260,7 @@ impl Exchange {
     fn carry_out(&mut self, order: MediaOrder, now: Instant) {
         match order {
             MediaOrder::Expect { endpoint, peer } => self.expect(endpoint, peer, now),
-            MediaOrder::Bridge { a, b } => self.bridge(a, b),
+            MediaOrder::Bridge { a, b } => self.bridge(a, b, now),
             MediaOrder::Unbridge { endpoint } => self.unbridge(endpoint),
             MediaOrder::Close { endpoint } => self.close(endpoint),
             MediaOrder::Agree { endpoint, formats } => self.agree(endpoint, formats),
@@ -313,7 +315,7 @@ impl Exchange {
         endpoint.last_heard = now;
     }
 
-    fn bridge(&mut self, a: EndpointKey, b: EndpointKey) {
+    fn bridge(&mut self, a: EndpointKey, b: EndpointKey, now: Instant) {
         let (Some(&place_a), Some(&place_b)) = (self.places.get(&a), self.places.get(&b)) else { return };
         for key in [a, b] {
             self.unbridge(key);
@@ -321,6 +323,9 @@ impl Exchange {
         }
         self.endpoints[place_a].partner = Some(place_b);
         self.endpoints[place_b].partner = Some(place_a);
+        for place in [place_a, place_b] {
+            (self.endpoints[place].last_heard, self.endpoints[place].silent) = (now, false);
+        }
     }
 
     fn unbridge(&mut self, key: EndpointKey) {
@@ -365,7 +370,7 @@ impl Exchange {
 
     fn look_for_silence(&mut self, now: Instant) {
         for (_, endpoint) in &mut self.endpoints {
-            let patience = endpoint.silence.filter(|_| !endpoint.silent);
+            let patience = endpoint.silence.filter(|_| !endpoint.silent && endpoint.partner.is_some());
             if patience.is_some_and(|patience| now.since(endpoint.last_heard) >= patience) {
                 endpoint.silent = true;
                 (self.listener)(MediaEvent::Silent { endpoint: endpoint.key });

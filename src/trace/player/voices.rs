@@ -1,13 +1,14 @@
 //! What is heard in a trace: the lines with `~>`, between peers and our own voice.
 //!
 //! `us ~> provider  hello` expects that the prompt `hello` is played to the provider, `provider ~> us  heard` says that all of
-//! it has been, `14 ~> us  presses 1#` and `speaks` and `falls silent` are what a peer does with its keys and voice. A trace
+//! it has been, `14 ~> us  presses 1#` and `speaks` and `falls silent` are what a peer does with its keys and voice; so are `says nothing` (for half of `media.silence`) and `is heard again`;
+//! `sends 2500 packets` is what came from it when its ports are closed. A trace
 //! with one such line has all of them; without any, nobody listens.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
-use crate::anchor::{EndpointKey, MediaEvent, MediaOrder, PlayKey, TakeKey, Taken};
+use crate::anchor::{Counters, EndpointKey, MediaEvent, MediaOrder, PlayKey, TakeKey, Taken};
 use crate::clock::{Duration, Instant};
 use crate::sip::Message;
 use crate::sip::sdp::Sdp;
@@ -23,6 +24,8 @@ pub(super) struct Voices {
     played: VecDeque<(EndpointKey, String)>,
     last: BTreeMap<EndpointKey, PlayKey>,
     takes: BTreeMap<TakeKey, Writing>,
+    /// How many packets came from each, where a line says so.
+    packets: BTreeMap<EndpointKey, u64>,
 }
 
 struct Writing {
@@ -69,7 +72,9 @@ impl Voices {
             MediaOrder::Close { endpoint } => {
                 self.last.remove(endpoint);
                 let port = self.ports.remove(endpoint)?;
-                return Some(MediaEvent::Closed { endpoint: *endpoint, port, counters: Default::default() });
+                let packets = self.packets.remove(endpoint).unwrap_or_default();
+                let counters = Counters { packets, forwarded: packets, ..Counters::default() };
+                return Some(MediaEvent::Closed { endpoint: *endpoint, port, counters });
             }
             MediaOrder::Expect { .. }
             | MediaOrder::Unbridge { .. }
@@ -122,6 +127,13 @@ impl Voices {
                 let play = self.last.remove(&endpoint).ok_or("nothing is played to it")?;
                 Ok(vec![MediaEvent::Played { endpoint, play }])
             }
+            ["says", "nothing"] => Ok(vec![MediaEvent::Silent { endpoint }]),
+            ["sends", packets, "packets"] => {
+                let packets = packets.parse().map_err(|_| format!("{packets:?} is no number"))?;
+                self.packets.insert(endpoint, packets);
+                Ok(Vec::new())
+            }
+            ["is", "heard", "again"] => Ok(vec![MediaEvent::HeardAgain { endpoint }]),
             ["presses", keys] => Ok(keys.chars().map(|digit| MediaEvent::Digit { endpoint, digit }).collect()),
             ["speaks"] => {
                 let (take, writing) = self.writing(endpoint)?;
