@@ -40,7 +40,8 @@ impl Message {
         let mut parts = MultiPart::mixed().singlepart(SinglePart::plain(words.text));
         if enclosed == Enclosed::Yes {
             let sound = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-            let name = row.file.rsplit('/').next().unwrap_or(&row.file).to_owned();
+            // Short: a long one is written in pieces (RFC 2231 §3), which not every mail program puts together.
+            let name = row.began.to_zoned(config.site.timezone.clone()).strftime("%Y-%m-%d-%H%M.wav").to_string();
             let kind = ContentType::parse("audio/x-wav").map_err(|error| error.to_string())?;
             parts = parts.singlepart(Attachment::new(name).body(sound, kind));
         }

@@ -1,0 +1,99 @@
+//! What calls leave behind, with the real program: messages and recordings in the lists, what people say became of a
+//! message, the mail that tells of it, and all of it after the router was killed.
+
+#![allow(clippy::disallowed_methods)] // how long a real program takes is measured on a real clock
+
+mod caller;
+mod mail;
+mod office;
+
+use std::path::Path;
+
+use huntline::fact::{CallFact, Fact, RecordingOf};
+
+use office::{Office, call, dies_while_recording, in_sales, message, offered, recorded, until};
+
+#[test]
+fn recordings_and_messages_are_listed_with_their_calls() {
+    let office = Office::new("lists");
+    office.leave([
+        offered(0),
+        message(0, "voicemail/sales/a.wav", "sales", 60_000),
+        offered(600),
+        message(600, "voicemail/sales/b.wav", "sales", 900),
+        offered(1200),
+        recorded(1200, "recordings/c.wav", RecordingOf::Talk, 60_000),
+    ]);
+    assert_eq!(
+        office.says(&["voicemail"]),
+        "BOX      NEW  HEARD  EMPTY\nsales    1    0      1\nservice  0    0      0\n"
+    );
+    let messages = "BEGAN                BOX    FROM                    LENGTH  STATE       FILE
+2026-11-23 10:10:05  sales  +79161234567 Ada Byron  1:05    new, empty  voicemail/sales/b.wav
+2026-11-23 10:00:05  sales  +79161234567 Ada Byron  1:05    new         voicemail/sales/a.wav
+";
+    assert_eq!(office.says(&["voicemail", "list", "sales"]), messages);
+    assert_eq!(office.says(&["voicemail", "list"]), messages);
+    assert_eq!(office.says(&["voicemail", "list", "service"]), "no messages\n");
+    let talks = office.says(&["recordings", "--json"]);
+    let talks: serde_json::Value = serde_json::from_str(&talks).unwrap();
+    assert_eq!(
+        (&talks[0]["file"], &talks[0]["length_ms"], &talks[1]),
+        (&"recordings/c.wav".into(), &65_000.into(), &serde_json::Value::Null)
+    );
+    assert_eq!(office.says(&["recordings", "--to", "2026-11-23"]), "no recordings\n");
+    let calls = office.says(&["calls"]);
+    let marks: Vec<_> = calls.lines().skip(1).map(|line| line.rsplit(' ').next().unwrap()).collect();
+    assert_eq!(marks, ["recorded", "message", "message"], "{calls}");
+    let whole = office.says(&["calls", "show", &call(600).to_string()]);
+    let line = "\nwritten down\n  +5.000 s  message in sales  1:05  voicemail/sales/b.wav  new, empty\n";
+    assert!(whole.contains(line), "{whole}");
+    let (_, err, code) = office.run(&["voicemail", "path", "voicemail/sales/a.wav"]);
+    assert_eq!((err.contains("its file is not there"), code), (true, 1), "{err}");
+    std::fs::create_dir_all(office.data().join("voicemail/sales")).unwrap();
+    std::fs::write(office.data().join("voicemail/sales/a.wav"), "RIFF").unwrap();
+    let path = office.says(&["voicemail", "path", "voicemail/sales/a.wav"]);
+    assert_eq!(Path::new(path.trim_end()), office.data().join("voicemail/sales/a.wav"));
+    assert_eq!(office.run(&["voicemail", "heard", "voicemail/sales/a.wav"]).2, 3);
+}
+
+#[test]
+fn what_became_of_a_message_outlives_a_kill() {
+    let mut office = Office::new("marks");
+    office.leave([message(0, "a.wav", "sales", 9_000), message(60, "b.wav", "sales", 9_000)]);
+    std::fs::write(office.data().join("b.wav"), "sound").unwrap();
+    office.serve();
+    assert_eq!(office.says(&["voicemail", "heard", "a.wav"]), "a.wav was heard\n");
+    assert_eq!(office.says(&["voicemail", "delete", "b.wav"]), "b.wav is deleted\n");
+    let (_, err, code) = office.run(&["voicemail", "heard", "b.wav"]);
+    assert_eq!((err.as_str(), code), ("huntline: there is no message \"b.wav\"; `huntline voicemail` lists them\n", 1));
+    until(|| office.says(&["voicemail"]).contains("sales    0    1      0"));
+    office.kill();
+    office.serve();
+    assert_eq!(office.says(&["voicemail", "new", "a.wav"]), "a.wav is new again\n");
+    assert_eq!(office.run(&["voicemail", "new", "b.wav"]).2, 1);
+    until(|| office.says(&["voicemail", "list", "--gone"]).contains("deleted, gone: it was deleted  b.wav"));
+    assert!(!office.data().join("b.wav").exists());
+}
+
+#[test]
+fn what_was_being_written_when_the_router_was_killed_is_whole_after_its_restart() {
+    let mut office = Office::new("killed");
+    let left = dies_while_recording(&office, 0, "voicemail/sales/a.wav", in_sales(), 3);
+    let talk = dies_while_recording(&office, 60, "recordings/t.wav", RecordingOf::Talk, 2);
+    let never =
+        (65, Fact::Call(call(60), CallFact::Recording { file: "recordings/u.wav".into(), of: RecordingOf::Talk }));
+    office.leave(left.into_iter().chain(talk).chain([never]));
+    office.serve();
+    let listed = office.says(&["voicemail", "list"]);
+    assert!(listed.contains("0:03    new, cut off: the process died  voicemail/sales/a.wav"), "{listed}");
+    let calls = office.says(&["calls"]);
+    assert!(calls.contains("missed: voicemail left  ") && calls.contains("missed: system failure"), "{calls}");
+    let file = std::fs::read(office.data().join("voicemail/sales/a.wav")).unwrap();
+    assert_eq!(file[40..44], 48_000u32.to_le_bytes());
+    // Talks have time until the background comes to them.
+    until(|| office.says(&["recordings"]).contains("0:02    "));
+    until(|| office.says(&["recordings", "--gone"]).contains("gone: nothing was written"));
+    assert!(!office.says(&["recordings"]).contains("u.wav"));
+    office.says(&["voicemail", "delete", "voicemail/sales/a.wav"]);
+}
