@@ -423,7 +423,7 @@ fn say_hello(config: &Config, file: &Path) {
         None => "none may register: add an [[extension]] with a password".to_owned(),
     };
     let trunks = config.trunks().map(|(_, trunk)| format!("  trunk       {} at {}\n", trunk.name, trunk.server));
-    let not_yet = config.not_available_yet().into_iter().map(|what| format!("  not yet     {what}\n"));
+    let not_yet = config.not_available_yet().iter().map(|what| format!("  not yet     {what}\n"));
     let (version, office, file) = (env!("CARGO_PKG_VERSION"), &config.site.name, file.display());
     let hello = format!(
         "Huntline {version} serves {office} ({file})\n  listening   {}\n  phones      {phones}\n{}  \

@@ -103,7 +103,7 @@ pub struct Config {
     schedules: Vec<Schedule>,
     dids: Vec<Did>,
     outbound: OutboundRules,
-    announces: bool,
+    not_built: Vec<&'static str>,
     by: Lookups,
 }
 
@@ -270,22 +270,8 @@ impl Config {
     }
 
     /// What is configured but not built yet, each named once, for `serve` to say at start.
-    pub fn not_available_yet(&self) -> Vec<String> {
-        let records = |record: Option<Record>| record.unwrap_or_default() != Record::None;
-        let recorded = self.media.record != Record::None
-            || self.trunks.iter().any(|trunk| records(trunk.record))
-            || self.extensions.iter().any(|extension| records(extension.record))
-            || self.groups.iter().any(|group| records(group.record))
-            || self.dids.iter().any(|did| records(did.record));
-        let answers = || self.dids.iter().flat_map(|did| [&did.open, &did.closed]).flatten();
-        let greeted = answers().any(|answer| answer.greeting.is_some());
-        let things = [
-            (recorded, "recording (`record`): no talk is recorded"),
-            (greeted, "greetings (`greeting`): callers hear ringing at once"),
-            (!self.voicemails.is_empty(), "voicemail: a call that reaches it ends with 480"),
-            (self.announces, "announcements: a call that reaches one ends with 480"),
-        ];
-        things.into_iter().filter(|(used, _)| *used).map(|(_, what)| what.to_owned()).collect()
+    pub fn not_available_yet(&self) -> &[&'static str] {
+        &self.not_built
     }
 
     /// Reads a config: the only way to one. `file` is how the file is named in problems; relative paths count from its
@@ -333,6 +319,14 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
     let directory = directory;
     let sip = Sip::read(root.table("sip"));
     let media = Media::read(root.table("media"), &sip.listen, rows.extensions.len());
+    let not_built = [
+        (
+            "follow_up",
+            "follow-ups (`[follow_up]`): every miss is recorded with its cause, and nobody is reminded of it",
+        ),
+        ("web", "pages and API (`[web]`): nothing listens there"),
+    ];
+    let not_built = not_built.into_iter().filter(|(key, _)| root.get(key).is_some()).map(|(_, what)| what).collect();
     let web = Web::read(root.table("web"), &sip.listen);
     let trunks = each(&rows.trunks, |row, at| Trunk::read(row, directory.trunks.name(at as usize), &directory));
     let extensions = each(&rows.extensions, |row, at| Extension::read(row, ExtensionIx(at), &directory, &mut exits));
@@ -356,8 +350,6 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
     }
 
     let by = Lookups::of(&directory, &extensions, &dids);
-    let announces = exits.iter().flat_map(|exit| &exit.list).any(|to| matches!(to, Destination::Announcement(_)))
-        || dids.iter().any(|did| did.known.as_ref().is_some_and(|known| known.responsible_only.is_some()));
     let version = version_of(text);
     Config {
         version,
@@ -377,7 +369,7 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
         schedules,
         dids,
         outbound,
-        announces,
+        not_built,
         by,
     }
 }
