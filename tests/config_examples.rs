@@ -34,10 +34,10 @@ impl Surroundings for Workshop {
         }
     }
     fn exists(&self, path: &Path) -> bool {
-        ["there.wav", "broken.wav"].iter().any(|name| path == Path::new("office/data/prompts").join(name))
+        ["there.wav", "broken.wav", "closed.wav"].iter().any(|name| path == Path::new("office/data/prompts").join(name))
     }
     fn unplayable(&self, path: &Path) -> Option<String> {
-        path.ends_with("broken.wav").then(|| "it is no WAV file".into())
+        (path.ends_with("broken.wav") || path.ends_with("closed.wav")).then(|| "it is no WAV file".into())
     }
     fn others_can_read(&self, path: &Path) -> bool {
         path == Path::new("office/open-password") || path == Path::new("office/world-readable.toml")

@@ -323,22 +323,25 @@ impl Directory {
     /// A prompt by name: shipped, or a file among the prompts. A missing one is a warning, because the shipped plays.
     fn prompt(&self, spot: &Spot<'_>, name: &str) -> Option<Arc<str>> {
         let name = prompt_name(spot, name)?;
-        if !SHIPPED_PROMPTS.contains(&&*name) {
-            self.warn_of_missing(spot, &format!("{name}.wav"));
-        }
+        let shipped = SHIPPED_PROMPTS.contains(&without_ending(&name));
+        self.look_at_prompt(spot, &name, !shipped);
         Some(name)
     }
 
     /// A greeting: a file among the prompts, with its ending.
     pub(super) fn greeting(&self, spot: &Spot<'_>) -> Option<Arc<str>> {
         let name = prompt_name(spot, spot.text()?)?;
-        self.warn_of_missing(spot, &name);
+        self.look_at_prompt(spot, &name, true);
         Some(name)
     }
 
-    fn warn_of_missing(&self, spot: &Spot<'_>, file: &str) {
-        let path = self.prompts.join(file);
+    /// Warns of a prompt's file that is missing where it should be there, and of one that is there and broken.
+    fn look_at_prompt(&self, spot: &Spot<'_>, name: &str, wanted: bool) {
+        let path = self.prompts.join(format!("{}.wav", without_ending(name)));
         if !spot.reader().around().exists(&path) {
+            if !wanted {
+                return;
+            }
             spot.warning(format!("{} is not there", path.display()), "until it is, the shipped prompt plays");
         } else if let Some(why) = spot.reader().around().unplayable(&path) {
             spot.warning(
@@ -443,6 +446,11 @@ fn plan(spot: &Spot<'_>, origin: &Origin) -> Option<Destination> {
         return None;
     }
     Some(Destination::Plan)
+}
+
+/// A prompt's name without the ending of its file, which may be written or not.
+fn without_ending(name: &str) -> &str {
+    name.strip_suffix(".wav").unwrap_or(name)
 }
 
 /// A plain file name: prompts are looked for in one folder and nowhere else.

@@ -111,11 +111,7 @@ pub(super) fn prompt_file(directory: &Path, name: &str) -> Option<PathBuf> {
 
 /// A prompt's name without the ending of its file.
 pub(super) fn plain_name(name: &str) -> &str {
-    let ending = name.len().saturating_sub(4);
-    match name.get(ending..) {
-        Some(last) if last.eq_ignore_ascii_case(".wav") => &name[..ending],
-        _ => name,
-    }
+    name.strip_suffix(".wav").unwrap_or(name)
 }
 
 /// A file below `directory`, and nowhere else.

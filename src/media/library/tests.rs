@@ -164,6 +164,16 @@ fn prompts_speak_the_sites_language_and_english_where_it_lacks_one() {
 }
 
 #[test]
+fn the_config_knows_every_prompt_that_is_shipped_but_digits() {
+    let mut known = crate::config::destination::SHIPPED_PROMPTS.to_vec();
+    let names = crate::media::prompts::NAMES.iter().copied().filter(|name| !name.contains('/'));
+    let mut shipped: Vec<_> = names.chain(["music"]).collect();
+    known.sort_unstable();
+    shipped.sort_unstable();
+    assert_eq!(known, shipped);
+}
+
+#[test]
 fn a_number_is_its_digits_and_silence_has_its_length() {
     let folder = Folder::new("digits");
     let library = folder.library();
