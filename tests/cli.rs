@@ -467,6 +467,7 @@ fn without_a_router_orders_end_with_exit_code_3() {
         &["reload"],
         &["override", "office", "closed"],
         &["away", "201", "on"],
+        &["forward", "201", "always", "202"],
         &["block", "+79161234567"],
         &["explain", "--live", "--from", "+79161234567", "--to", "+74951234567"],
     ] {

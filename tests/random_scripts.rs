@@ -37,6 +37,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..WHO - 1).prop_map(|who| Step::Join { who }),
         2 => (0..WHO - 1, any::<bool>()).prop_map(|(who, on)| Step::Hold { who, on }),
         2 => any::<(u8, u8)>().prop_map(|(at, key)| Step::Press { at, key }),
+        3 => (any::<u8>(), any::<u8>()).prop_map(|(at, keys)| Step::Keys { at, keys }),
+        1 => (PHONES..WHO - 1, any::<u8>()).prop_map(|(who, code)| Step::Dial { who, code }),
         1 => any::<bool>().prop_map(|stalls| Step::Journal { stalls }),
         1 => Just(Step::Configure),
         1 => Just(Step::PortFails),
@@ -136,6 +138,16 @@ fn the_scripts_reach_what_they_are_about() {
     assert!(heard[0] > 20 && heard[1] > 0 && heard[2] > 0, "{heard:?}");
     // Where the port cannot be bound on which that is to be heard, the call does not wait for its end.
     play(&[Call { who: 0, to: 6, offer: true }, pass(), Step::PortFails], 1, Ending::Manners);
+    // 14 consults 16 by keys and hangs up: the customer talks with 16. The second port is that of 14.
+    let keys = |keys| Step::Keys { at: 1, keys };
+    let consult = [call(), pass(), Answer { who: 4 }, pass(), keys(4), pass(), Answer { who: 6 }, pass()];
+    let joined = play(&[&consult[..], &[HangUp { who: 4 }, pass()]].concat(), 1, Ending::Manners);
+    assert_eq!((joined.calls(), joined.moves()), ((1, 1), [1, 1, 0, 0]));
+    // By the same code the customer is taken back.
+    let back = play(&[&consult[..], &[keys(2), pass()]].concat(), 1, Ending::Manners);
+    assert_eq!((back.calls(), back.moves()), ((1, 1), [1, 0, 0, 0]));
+    // Who sets something by a code has talked with nobody.
+    assert_eq!(play(&[Step::Dial { who: 4, code: 6 }, pass()], 1, Ending::Manners).calls(), (1, 0));
     let modern = [
         Call { who: 0, to: 0, offer: true },
         pass(),

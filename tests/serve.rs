@@ -401,6 +401,43 @@ fn after_a_kill_the_phone_rings_without_registering_again() {
 }
 
 #[test]
+fn what_is_set_by_hand_is_shown_and_stands_after_a_kill() {
+    let mut router = Router::start("by-hand");
+    let say = |router: &Router, arguments: &[&str]| {
+        let Output { status, stdout, stderr } = router.command(arguments);
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (status.code().unwrap(), text(stdout) + &text(stderr))
+    };
+    let done = |text: &str| (0, text.to_owned());
+    let forward = say(&router, &["forward", "12", "no-answer", "(030) 12340"]);
+    assert_eq!(forward, done("12 forwards no-answer to 03012340\n"));
+    assert_eq!(say(&router, &["forward", "12", "busy", "+493012340"]), done("12 forwards busy to +493012340\n"));
+    assert_eq!(say(&router, &["forward", "12", "busy", "off"]), done("12 forwards busy no longer\n"));
+    let refused = [
+        ("12", "the forward of 12 goes round"),
+        ("+4930777", "no outbound rule for +4930777"),
+        ("112", "112 is an emergency number"),
+    ];
+    for (to, why) in refused {
+        assert_eq!(say(&router, &["forward", "12", "always", to]), (1, format!("huntline: {why}\n")));
+    }
+    assert_eq!(say(&router, &["away", "12", "on"]).0, 0);
+    router.signal("-KILL");
+    router.ended();
+    router.process = spawn(&router.file);
+    let (code, status) = say(&router, &["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    let by_hand = serde_json::json!({
+        "forwards": [{ "extension": "12", "when": "no-answer", "to": "03012340" }],
+        "away": [{ "extension": "12", "until": null }],
+        "overrides": [],
+    });
+    assert_eq!((code, &status["by_hand"]), (0, &by_hand));
+    let (_, explained) = say(&router, &["explain", "--from", "+4930777", "--to", "+493012340", "--live"]);
+    assert!(explained.contains("12 is away"), "{explained}");
+}
+
+#[test]
 fn a_router_that_is_to_end_refuses_new_calls_and_waits_for_the_one_in_progress() {
     let mut router = Router::start("drain");
     let phone = router.phone();

@@ -480,7 +480,10 @@ impl Call {
         self.greeting = None;
         self.walk.answered();
         self.stage = Stage::Talking { with, since: legs.wall(), held: [false; 2] };
-        legs.note(CallFact::Answered { leg: with.number, human: true });
+        // Whom an employee consults has not taken the call yet.
+        if self.consult.is_none() {
+            legs.note(CallFact::Answered { leg: with.number, human: true });
+        }
         self.record_talk(legs);
         self.stop_branches(|_| true, StopReason::CompletedElsewhere, legs);
         if let Some(extension) = with.extension {

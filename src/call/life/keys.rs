@@ -50,9 +50,11 @@ impl Call {
 
     /// It is.
     pub(super) fn keys_are_due(&mut self, now: Instant, legs: &mut dyn Legs) {
-        for at in 0..self.keys.len() {
-            let leg = self.keys[at].leg;
-            let pressed = self.keys[at].due(now);
+        let mut at = 0;
+        // What one has pressed may be the end of what the other has.
+        while let Some(keys) = self.keys.get_mut(at) {
+            let (leg, pressed) = (keys.leg, keys.due(now));
+            at += 1;
             if let (Some(pressed), Some((who, with))) = (pressed, self.talkers(leg)) {
                 self.pressed(who, with, pressed, now, legs);
             }

@@ -72,7 +72,7 @@ impl<'a> Draft<'a> {
         let destined = Destined::from_inside(situation.config, to);
         self.say(chain, Reason::Forwards { who: who.clone(), when, to: to.clone() });
         chain.passed.push(extension);
-        let before = std::mem::replace(&mut chain.forwarded.by, Some((extension, when)));
+        let before = chain.forwarded.by.replace((extension, when));
         let found = match destined {
             Destined::Extension(next) => {
                 let goes_round = chain.passed.contains(&next) || situation.caller.extension == Some(next);

@@ -5,22 +5,24 @@ use huntline::entropy::Entropy;
 
 /// How often a step is drawn, by the number of its operation, and how many bytes follow it. More of what makes calls than of
 /// what ends them.
-const STEPS: [(u8, usize, usize); 20] = [
+const STEPS: [(u8, usize, usize); 22] = [
     (CALL, 10, 3),
     (RING, 10, 2),
     (ANSWER, 14, 1),
-    (3, 6, 2),  // refuses
-    (4, 4, 1),  // hangs up
-    (5, 3, 1),  // cancels
-    (6, 7, 2),  // re-INVITE
-    (7, 2, 2),  // what it says to re-INVITEs
-    (8, 5, 1),  // INFO, UPDATE
-    (9, 2, 2),  // vanishes, comes back
-    (10, 3, 2), // registers
-    (12, 1, 1), // the disk stalls, goes on
-    (14, 1, 0), // another config
-    (15, 1, 0), // a port fails
-    (16, 1, 1), // a flow breaks
+    (3, 6, 2),   // refuses
+    (4, 4, 1),   // hangs up
+    (5, 3, 1),   // cancels
+    (6, 7, 2),   // re-INVITE
+    (7, 2, 2),   // what it says to re-INVITEs
+    (8, 5, 1),   // INFO, UPDATE
+    (9, 2, 2),   // vanishes, comes back
+    (10, 3, 2),  // registers
+    (12, 1, 1),  // the disk stalls, goes on
+    (14, 1, 0),  // another config
+    (15, 1, 0),  // a port fails
+    (16, 1, 1),  // a flow breaks
+    (248, 4, 2), // keys in a talk
+    (247, 1, 2), // a feature code
     (REFER, 3, 2),
     (JOIN, 3, 1),
     (HOLD, 3, 2),

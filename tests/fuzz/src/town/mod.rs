@@ -38,6 +38,11 @@ const REST: Duration = Duration::from_secs(33);
 const USERS: [&str; WHO as usize] = ["provider", "reserve", "10", "12", "14", "15", "16", "12", "stranger"];
 const DIDS: [&str; 7] =
     ["+493012340", "+493012341", "+493012342", "+493012344", "+493012346", "+49307777", "+493012347"];
+/// What is pressed in a talk, and what is dialled instead of a number.
+const KEYS: [&str; 12] =
+    ["##14#", "*214#", "*2", "##", "*216#", "*212", "##+493055555#", "*210#", "*1", "15", "#", "*2+493055555#"];
+const CODES: [&str; 12] =
+    ["*7214", "*9015", "*5212", "*73", "*91", "*72", "*78", "*79", "*27", "*28", "*43", "*72+493055555"];
 const INSIDE: [&str; 8] = ["10", "12", "14", "15", "16", "+493055555", "112", "0301234"];
 
 /// The mobile of 12, whose owner must press 1.
@@ -255,10 +260,14 @@ impl Town {
             }
             Step::Press { at, key } => {
                 if let Some(endpoint) = self.witness.open_at(at) {
+                    // Two of them may be a code by chance.
+                    self.witness.keyed |= key % 12 > 9;
                     let digit = char::from(b"0123456789*#"[usize::from(key) % 12]);
                     self.input(Input::Media(MediaEvent::Digit { endpoint, digit }));
                 }
             }
+            Step::Keys { at, keys } => self.press(at, keys),
+            Step::Dial { who, code } => self.dial(place(who), code),
             Step::Pass { ms } => self.pass(Duration::from_millis(ms.into())),
             Step::Raw { who, ref bytes } => self.arrive(place(who), Bytes::copy_from_slice(bytes)),
         }
@@ -271,6 +280,23 @@ impl Town {
         let to = if phone { INSIDE[usize::from(to) % 8] } else { DIDS[usize::from(to) % DIDS.len()] };
         let from = if phone { USERS[who].to_owned() } else { format!("+4917011122{:02}", self.calls % 100) };
         self.speak(who, |peer| peer.call(US, &from, to, &subject, offer, now));
+    }
+
+    fn press(&mut self, at: u8, keys: u8) {
+        let keys = KEYS[usize::from(keys) % KEYS.len()];
+        self.witness.keyed = true;
+        for digit in keys.chars() {
+            if let Some(endpoint) = self.witness.open_at(at) {
+                self.input(Input::Media(MediaEvent::Digit { endpoint, digit }));
+            }
+        }
+    }
+
+    fn dial(&mut self, who: usize, code: u8) {
+        self.calls += 1;
+        let (subject, now) = (format!("code-{}", self.calls), self.now.mono);
+        let code = CODES[usize::from(code) % CODES.len()];
+        self.speak(who, |peer| peer.call_with(US, code, &subject, true, "", now));
     }
 
     fn pick_up(&mut self, who: usize, from: usize, how: u8) {

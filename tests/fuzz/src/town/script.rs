@@ -58,6 +58,10 @@ pub enum Step {
     Hold { who: u8, on: bool },
     /// A key is pressed at one of the open endpoints.
     Press { at: u8, key: u8 },
+    /// Keys are pressed at one of the media ports that are open: a feature code in a talk, or a part of one.
+    Keys { at: u8, keys: u8 },
+    /// A phone dials a feature code.
+    Dial { who: u8, code: u8 },
     /// Any bytes arrive from this peer.
     Raw { who: u8, bytes: Vec<u8> },
 }
@@ -76,6 +80,8 @@ pub fn read(mut data: &[u8]) -> Vec<Step> {
         };
         steps.push(match op {
             249 => Step::Press { at: byte(), key: byte() },
+            248 => Step::Keys { at: byte(), keys: byte() },
+            247 => Step::Dial { who: byte() % WHO, code: byte() },
             250 => Step::Refer { who: byte() % WHO, to: byte() },
             251 => Step::Join { who: byte() % WHO },
             252 => Step::Hold { who: byte() % WHO, on: byte() % 2 == 0 },
