@@ -8,6 +8,7 @@ mod block;
 mod calls;
 mod check;
 mod contacts;
+mod demo;
 mod desk;
 mod explain;
 mod forward;
@@ -40,6 +41,7 @@ Exit codes:
   3  no router is running on the config's data directory
 
 Examples:
+  huntline demo
   huntline check
   huntline serve --config /etc/huntline/office.toml
   huntline explain --from '8 916 123-45-67' --to +74951234567 --at 'mon 09:00'
@@ -63,6 +65,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Demo(demo::Demo),
     Check(check::Check),
     Reload(reload::Reload),
     Explain(explain::Explain),
@@ -90,6 +93,7 @@ fn run(cli: Cli) -> ExitCode {
     let desk = Desk { file: cli.config, now };
     let done = match cli.command {
         Command::Serve(command) => command.run(&desk),
+        Command::Demo(command) => command.run(&desk),
         Command::Check(command) => command.run(&desk),
         Command::Reload(command) => command.run(&desk),
         Command::Explain(command) => command.run(&desk),
