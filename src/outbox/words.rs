@@ -86,11 +86,12 @@ impl Words {
             (Some(extension), _) => extension.to_string(),
             (None, Some(number)) => number.to_string(),
             (None, None) if row.from.text.is_empty() || row.from.anonymous => String::new(),
-            (None, None) => row.from.text.clone(),
+            (None, None) => row.from.text.replace(char::is_control, " "),
         };
         let who = match row.from.name.as_deref().filter(|name| !name.is_empty()) {
             _ if number.is_empty() => say.anonymous.to_owned(),
-            Some(name) => format!("{name} ({number})"),
+            // Who calls chooses this name: it must not begin a header of its own.
+            Some(name) => format!("{} ({number})", name.replace(char::is_control, " ")),
             None => number,
         };
         let when = row.began.to_zoned(config.site.timezone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string();
@@ -175,6 +176,9 @@ mod tests {
             words.text,
             "From: Ada Byron (+79161234567)\nCalled: +74951234567\nBox: sales\nWhen: 2026-11-23 10:00 MSK\nLength: 1:05\n"
         );
+        let forger = row(Party { number, name: Some("Ada\r\nBcc: all@office.example".into()), ..Party::default() });
+        let words = Words::of(&forger, &office("44"), Enclosed::Yes);
+        assert_eq!(words.subject, "Voice message from Ada  Bcc: all@office.example (+79161234567)");
         let unknown = row(Party { anonymous: true, text: "anonymous".into(), ..Party::default() });
         let words = Words::of(&unknown, &office("7"), Enclosed::TooLarge);
         assert_eq!(words.subject, "Голосовое сообщение: неизвестный абонент");

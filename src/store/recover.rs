@@ -70,7 +70,7 @@ impl Writer {
             .prepare("SELECT id FROM call WHERE ended IS NULL ORDER BY id")?
             .query_map([], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?;
-        let (mut facts, unfinished) = self.close_messages(mend)?;
+        let (mut facts, unfinished) = self.close_messages(mend, unclean)?;
         for id in open {
             let steps = self.steps(id)?;
             let id = CallId::from_bits(from_column(id));
@@ -86,10 +86,10 @@ impl Writer {
     }
 
     /// Closes what was being left as a message, and names what is to be closed later.
-    fn close_messages(&self, mend: Mend<'_>) -> rusqlite::Result<(Vec<Fact>, Vec<Unfinished>)> {
+    fn close_messages(&self, mend: Mend<'_>, died: bool) -> rusqlite::Result<(Vec<Fact>, Vec<Unfinished>)> {
         let directory: Arc<Path> = self.path.parent().unwrap_or(Path::new("")).into();
         let (mut facts, mut later, mut bytes) = (Vec::new(), Vec::new(), 0);
-        for recording in unfinished(&self.connection)? {
+        for recording in unfinished(&self.connection, died)? {
             bytes += if recording.is_message() { recording.size(&directory) } else { 0 };
             match recording.is_message() && bytes <= AT_ONCE {
                 true => facts.extend(recording.close(&directory, mend)),
@@ -349,6 +349,18 @@ mod tests {
         let seen: Vec<_> = rows.iter().map(|row| (&*row.file, row.length_ms, row.erased.is_some())).collect();
         assert_eq!(seen, [("u.wav", 0, true), ("t.wav", 60_000, false)]);
         assert_eq!(folder.writer().recover(at(2000), &nothing).unwrap().unfinished, []);
+    }
+
+    #[test]
+    fn a_recording_that_an_orderly_end_cut_off_does_not_speak_of_death() {
+        let folder = Folder::new();
+        died_after(&folder, 5, |_| {});
+        let ends = [(5, began("a.wav", to_sales())), (9, Fact::Stopped)];
+        folder.writer().append(&numbered(7, ends)).unwrap();
+        let mended = Mended { length: Duration::from_secs(3), speech: Duration::from_secs(2) };
+        folder.writer().recover(at(1000), &|_| Ok(mended)).unwrap();
+        let rows = Reader::open(&folder.0).unwrap().recordings(&RecordingFilter::default()).unwrap();
+        assert_eq!(rows[0].failed.as_deref(), Some("the router was ended"));
     }
 
     #[test]

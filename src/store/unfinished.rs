@@ -28,6 +28,8 @@ pub struct Unfinished {
     of: RecordingOf,
     from: Party,
     began: Timestamp,
+    /// The last run ended without a word.
+    died: bool,
 }
 
 impl Unfinished {
@@ -46,10 +48,11 @@ impl Unfinished {
         let mended = mend(&directory.join(&*self.file));
         let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let (length_ms, speech_ms) = mended.as_ref().map_or((0, 0), |mended| (ms(mended.length), ms(mended.speech)));
+        let why = if self.died { "the process died" } else { "the router was ended" };
         let failed = match &mended {
-            Ok(_) => "the process died".to_owned(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => "the process died before it began".to_owned(),
-            Err(error) => format!("the process died; the file could not be mended: {error}"),
+            Ok(_) => why.to_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => format!("{why} before it began"),
+            Err(error) => format!("{why}; the file could not be mended: {error}"),
         };
         let recorded = Recorded {
             call: self.call,
@@ -70,8 +73,8 @@ impl Unfinished {
     }
 }
 
-/// The recordings that are not over, the oldest first.
-pub(super) fn unfinished(connection: &Connection) -> rusqlite::Result<Vec<Unfinished>> {
+/// The recordings that are not over, the oldest first. `died`: the last run did not end in an orderly way.
+pub(super) fn unfinished(connection: &Connection, died: bool) -> rusqlite::Result<Vec<Unfinished>> {
     connection
         .prepare(
             "SELECT r.file, r.call, r.mailbox, r.began, c.from_number, c.from_text, c.from_name, c.from_extension,
@@ -88,6 +91,7 @@ pub(super) fn unfinished(connection: &Connection) -> rusqlite::Result<Vec<Unfini
                 call: CallId::from_bits(from_column(row.get(1)?)),
                 of: text(2)?.map_or(RecordingOf::Talk, |mailbox| RecordingOf::Message { mailbox }),
                 began: from_micros(row.get(3)?),
+                died,
                 from: Party {
                     number: number.and_then(|bits| PhoneNumber::from_bits(from_column(bits))),
                     text: row.get::<_, Option<String>>(5)?.unwrap_or_default(),
