@@ -2,21 +2,24 @@
 //!
 //!     cargo bench --bench relay                 # 100 and 400 calls, 5 s each
 //!     cargo bench --bench relay -- 50 1000      # other numbers of calls
+//!     cargo bench --bench relay -- 200 record   # 200 calls, and again with each of them recorded in stereo
 //!
 //! Every call is two phones on loopback that each send 172 bytes every 20 ms, as G.711 does. A packet counts once: one
 //! receive and one send. The figure to compare is µs of CPU per packet (`tests/bench/README.md`, S5); on loopback the
 //! kernel does the receiver's work in the sender's call, so part of what the phones cost is charged to the relay and the
-//! other way round, for every relay alike.
+//! other way round, for every relay alike. With `record` the figure is that of the relay's thread alone, which copies each
+//! packet; what decoding and writing cost in their own threads is said beside it, and how much sound got lost.
 
 #![allow(clippy::disallowed_methods)] // A bench asks the machine for the time; the core does not.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use huntline::anchor::{EndpointKey, MediaEvent, MediaOrder, Peer};
+use huntline::anchor::{EndpointKey, MediaEvent, MediaOrder, Peer, TakeKey, Until};
 use huntline::config::Language;
 use huntline::media::library::Library;
 use huntline::media::relay::Relay;
@@ -30,18 +33,26 @@ fn main() {
     if !arguments.iter().any(|argument| argument == "--bench") {
         return;
     }
+    let record = arguments.iter().any(|argument| argument == "record");
     let mut calls: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
     if calls.is_empty() {
         calls = vec![100, 400];
     }
     println!("calls  packets/s  relayed  µs CPU/packet  delay p50  p99  max (µs)");
     for calls in calls {
-        measure(calls);
+        measure(calls, false);
+        if record {
+            measure(calls, true);
+        }
     }
 }
 
+fn folder() -> PathBuf {
+    std::env::temp_dir().join(format!("huntline-bench-relay-{}", std::process::id()))
+}
+
 fn library() -> Library {
-    Library::open(&std::env::temp_dir(), Language::En, |_, _| None).expect("a library")
+    Library::open(&folder(), Language::En, |_, _| None).expect("a library")
 }
 
 struct Phone {
@@ -49,7 +60,7 @@ struct Phone {
     relay: SocketAddr,
 }
 
-fn measure(calls: usize) {
+fn measure(calls: usize, record: bool) {
     let (tell, events) = channel();
     let relay = Relay::start(library(), move |event| drop(tell.send(event))).expect("a relay");
     let ours = Ipv4Addr::new(127, 9, 0, 1);
@@ -71,19 +82,36 @@ fn measure(calls: usize) {
         relay.order(MediaOrder::Bridge { a: key(2 * call), b: key(2 * call + 1) });
     }
 
+    for call in (0..calls).filter(|_| record) {
+        let (left, right) = (key(2 * call), Some(key(2 * call + 1)));
+        let (file, until) = (format!("{call}.wav").into(), Until::default());
+        relay.order(MediaOrder::Record { take: TakeKey(call as u64), left, right, file, until });
+    }
+
     let began = Instant::now();
     let stop = Arc::new(AtomicBool::new(false));
     let listening = {
         let (phones, stop) = (phones.clone(), stop.clone());
         std::thread::spawn(move || listen(&phones, began, &stop))
     };
-    let before = relay_cpu();
+    let now = || ["relay", "recorder", "recordings"].map(cpu);
+    let before = now();
     let sent = speak(&phones, began);
-    let cpu = relay_cpu() - before;
+    let after = now();
+    let [cpu, decoding, writing] = [0, 1, 2].map(|thread| after[thread] - before[thread]);
     let elapsed = began.elapsed();
     stop.store(true, Ordering::Relaxed);
     let mut delays = listening.join().expect("the listener");
 
+    for call in (0..calls).filter(|_| record) {
+        relay.order(MediaOrder::EndRecord { take: TakeKey(call as u64) });
+    }
+    let mut kept = Vec::new();
+    while record && kept.len() < calls {
+        if let MediaEvent::Recorded { taken, .. } = events.recv().expect("the relay") {
+            kept.push(taken);
+        }
+    }
     for phone in 0..2 * calls {
         relay.order(MediaOrder::Close { endpoint: key(phone) });
     }
@@ -92,7 +120,7 @@ fn measure(calls: usize) {
         loop {
             match events.recv().expect("the relay") {
                 MediaEvent::Closed { counters, .. } => break forwarded += counters.forwarded,
-                MediaEvent::FirstPacket { .. } => {}
+                MediaEvent::FirstPacket { .. } | MediaEvent::Spoke { .. } | MediaEvent::Losing { .. } => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -108,6 +136,20 @@ fn measure(calls: usize) {
         at(0.99),
         delays.last().copied().unwrap_or_default(),
     );
+    if record {
+        let lost: Duration = kept.iter().map(|taken| taken.lost).sum();
+        let shortest = kept.iter().map(|taken| taken.length).min().unwrap_or_default();
+        let each = |time: Duration| time.as_secs_f64() * 1e6 / sent as f64;
+        println!(
+            "       recorded: decoding {:.2} and writing {:.2} µs a packet, the shortest of {} files {:.2} s, {:.2} s lost",
+            each(decoding),
+            each(writing),
+            kept.len(),
+            shortest.as_secs_f64(),
+            lost.as_secs_f64()
+        );
+        std::fs::remove_dir_all(folder()).expect("our own folder");
+    }
 }
 
 /// All phones speak, evenly spread over each 20 ms.
@@ -158,11 +200,13 @@ fn listen(phones: &[Phone], began: Instant, stop: &AtomicBool) -> Vec<u32> {
     delays
 }
 
-/// CPU time of the newest thread that is called "relay".
-fn relay_cpu() -> Duration {
+/// CPU time of the newest thread of this name.
+fn cpu(name: &str) -> Duration {
     let tasks = std::fs::read_dir("/proc/self/task").expect("Linux").filter_map(Result::ok).map(|task| task.path());
-    let relays = tasks.filter(|task| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name == "relay\n"));
-    let newest = relays.max().expect("a relay's thread");
+    let called = |task: &PathBuf| std::fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim_end() == name);
+    let number = |task: &PathBuf| task.file_name().and_then(|name| name.to_str()?.parse::<u64>().ok());
+    // One that has just been started may not have its name yet, and has not done anything either.
+    let Some(newest) = tasks.filter(called).max_by_key(number) else { return Duration::ZERO };
     let schedstat = std::fs::read_to_string(newest.join("schedstat")).expect("schedstat");
     Duration::from_nanos(schedstat.split(' ').next().and_then(|nanos| nanos.parse().ok()).expect("nanoseconds"))
 }

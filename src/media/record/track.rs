@@ -290,7 +290,9 @@ mod tests {
                 let mut encoder = crate::media::codec::Encoder::new(codec);
                 let samples = rate(codec) / 50;
                 for at in 0..50 {
-                    let tone = |n: u32| ((at * samples + n) as f32 * 400.0 * 6.283_2 / rate(codec) as f32).sin() * 9e3;
+                    let tone = |n: u32| {
+                        ((at * samples + n) as f32 * 400.0 * std::f32::consts::TAU / rate(codec) as f32).sin() * 9e3
+                    };
                     let pcm: Vec<i16> = (0..samples).map(|n| tone(n) as i16).collect();
                     let mut payload = Vec::new();
                     encoder.encode(&pcm, &mut payload);
