@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use huntline::clock::Timestamp;
-use huntline::fact::{CallFact, Ended, EndedBy, Fact, KnownCustomer, Noted, Offered, Party, Rung, Whom};
+use huntline::fact::{CallFact, Ended, EndedBy, Fact, KnownCustomer, Noted, Offered, Party, Rung, Streamed, Whom};
 use huntline::key::CallId;
 use huntline::route::{Considered, Direction, Failed, Reason, Rule};
 use huntline::store::Writer;
@@ -158,9 +158,14 @@ fn two_calls(data: &Path) -> [CallId; 2] {
         (missed, 600, CallFact::Offered(Box::new(anonymous))),
         (missed, 604, CallFact::Ended(missed_end)),
     ];
+    let steps = steps.into_iter().map(|(id, seconds, step)| (seconds, Fact::Call(id, step)));
+    // The phone of 201 was not heard.
+    let voice = Streamed { packets: 4_455, forwarded: 4_455, lost: 45, jitter_us: 7_250, foreign: 0 };
+    let heard = [(0, voice), (2, Streamed::default())];
+    let heard = heard.map(|(leg, streamed)| (95, Fact::Streamed { call: known, leg, streamed }));
     let facts: Vec<Noted> = (1..)
-        .zip(steps)
-        .map(|(number, (id, seconds, step))| Noted { number, at: at(seconds), fact: Fact::Call(id, step) })
+        .zip(steps.chain(heard))
+        .map(|(number, (seconds, fact))| Noted { number, at: at(seconds), fact })
         .collect();
     Writer::open(data).unwrap().append(&facts).unwrap();
     [known, missed]
@@ -347,6 +352,11 @@ legs
 
 talked
   201  +5.000 s to +95.000 s
+
+heard
+  +79161234567  4455 packets  45 lost (1.0 %)  jitter up to 7.2 ms
+  201           0 packets     0 lost (0.0 %)   jitter up to 0.0 ms
+  one-way audio: nothing came from 201 in a talk of 1:30
 
 on the wire
   mango -> us   INVITE +74951234567
