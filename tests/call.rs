@@ -10,7 +10,8 @@ use huntline::call::{
 };
 use huntline::clock::{Duration, Instant, Timestamp};
 use huntline::config::{Config, ExtensionIx, ForwardWhen, GroupIx, Nothing, TrunkIx};
-use huntline::fact::{Alarm, CallFact, MissedCause, Offered, Party, RecordingOf, Rung, Whom};
+use huntline::fact::{Alarm, CallFact, MessageState, MissedCause, Offered, Party, RecordingOf, Rung, Whom};
+use huntline::ivr::{Opened, Whose};
 use huntline::key::{Arena, CallId, LegKey, OfLeg};
 use huntline::route::{
     Availability, Caller, Destined, DialPlan, Direction, Idle, Origin, Presence, Reason, RoutePlan, Situation,
@@ -408,6 +409,12 @@ impl Legs for House {
         let (one, other) = (self.name(one), self.name(other));
         self.told.push(format!("bridge {} {}", one.min(other), one.max(other)));
     }
+
+    fn open_mailbox(&mut self, _: Option<ExtensionIx>, _: &Whose, _: Option<&str>) -> Opened {
+        Opened::NotTheirs
+    }
+
+    fn mark_message(&mut self, _: &Arc<str>, _: MessageState) {}
 
     fn set(&mut self, extension: ExtensionIx, setting: &huntline::ivr::Setting) -> bool {
         self.told.push(format!("{} sets {setting:?}", self.config.extension(extension).number));

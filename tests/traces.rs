@@ -82,8 +82,9 @@ fn named(message: &[u8]) -> Vec<u8> {
 }
 
 /// Ladders with a call whose export says itself that something is not in it, by the beginnings of their names: on a line
-/// that is full of calls, refused because of how another call stands, with a connection that is lost or was open before.
-const LEAN_ON_OTHERS: [&str; 9] = [
+/// that is full of calls, refused because of how another call stands, with a connection that is lost or was open before,
+/// with messages that others have left.
+const LEAN_ON_OTHERS: [&str; 10] = [
     "pickup-crosses-the-answer",
     "pickup-of-nothing",
     "pickup-that-cannot-be",
@@ -93,6 +94,7 @@ const LEAN_ON_OTHERS: [&str; 9] = [
     "tcp-phone-",
     "tcp-trunk-",
     "large-request-",
+    "voicemail-is-listened-to",
 ];
 
 /// Every call of a ladder is exported as if it had been a real one, and played again.

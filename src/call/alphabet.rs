@@ -9,7 +9,8 @@ use super::named::Named;
 use crate::anchor::{PlayKey, TakeKey, Until};
 use crate::clock::{Duration, Timestamp};
 use crate::config::{ExtensionIx, ForwardWhen, GroupIx, TrunkIx};
-use crate::fact::{Alarm, CallFact, RecordingOf, Rung};
+use crate::fact::{Alarm, CallFact, MessageState, RecordingOf, Rung};
+use crate::ivr::{Opened, Whose};
 use crate::key::{Flow, LegKey};
 use crate::route::{DialPlan, Presence, Reason, RoutePlan};
 use crate::sip::header::Replaces;
@@ -294,6 +295,10 @@ pub trait Legs {
     fn bridge(&mut self, one: LegKey, other: LegKey);
     /// An employee sets something by a code; false: it may not be.
     fn set(&mut self, extension: ExtensionIx, setting: &crate::ivr::Setting) -> bool;
+    /// The messages of a box, for this employee.
+    fn open_mailbox(&mut self, by: Option<ExtensionIx>, whose: &Whose, pin: Option<&str>) -> Opened;
+    /// A message was listened to, or thrown away.
+    fn mark_message(&mut self, file: &Arc<str>, now: MessageState);
     /// A group begins to ring for this call: whose turn is first may move.
     fn entered(&mut self, group: GroupIx);
     /// An employee's talk is over: longest idle and fewest calls count it.

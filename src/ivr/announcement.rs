@@ -19,7 +19,7 @@ impl Announcement {
         match heard {
             Heard::Ready => wishes.push(Wish::Play(std::mem::take(&mut self.sounds))),
             Heard::Played => wishes.push(Wish::Done),
-            Heard::Digit(_) | Heard::Spoke | Heard::Recorded(_) | Heard::TimeUp | Heard::Set(_) => {}
+            Heard::Digit(_) | Heard::Spoke | Heard::Recorded(_) | Heard::TimeUp | Heard::Opened(_) | Heard::Set(_) => {}
         }
     }
 }

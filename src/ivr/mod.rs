@@ -10,13 +10,15 @@
 
 mod announcement;
 mod feature;
+mod mailbox;
 mod voicemail;
 mod words;
 
 pub use self::announcement::Announcement;
 pub use self::feature::Feature;
+pub use self::mailbox::Mailbox;
 pub use self::voicemail::Voicemail;
-pub use self::words::{Heard, Setting, Wish};
+pub use self::words::{Heard, MessageSaid, Opened, Setting, Whose, Wish};
 
 /// A conversation with a peer.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +27,8 @@ pub enum Conversation {
     Announcement(Announcement),
     /// A message is taken.
     Voicemail(Voicemail),
+    /// Somebody listens to messages.
+    Mailbox(Mailbox),
     /// An employee has dialled a feature code.
     Feature(Feature),
 }
@@ -35,6 +39,7 @@ impl Conversation {
         match self {
             Conversation::Announcement(announcement) => announcement.hear(heard, wishes),
             Conversation::Voicemail(voicemail) => voicemail.hear(heard, wishes),
+            Conversation::Mailbox(mailbox) => mailbox.hear(heard, wishes),
             Conversation::Feature(feature) => feature.hear(heard, wishes),
         }
     }

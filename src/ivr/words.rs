@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::anchor::{Taken, Until};
 use crate::clock::Duration;
 use crate::config::ForwardWhen;
+use crate::fact::MessageState;
 use crate::sound::Sound;
 
 /// What a conversation hears.
@@ -22,6 +23,8 @@ pub enum Heard {
     Recorded(Taken),
     /// The time of the last [`Wish::Wake`] has come.
     TimeUp,
+    /// The box that [`Wish::Open`] wanted, or why not.
+    Opened(Opened),
     /// What [`Wish::Set`] wanted is done, or (`false`) may not be.
     Set(bool),
 }
@@ -46,6 +49,20 @@ pub enum Wish {
     Quiet,
     /// Set this for the caller. Comes back at once as [`Heard::Set`].
     Set(Setting),
+    /// The messages of a box. Comes back at once as [`Heard::Opened`].
+    Open {
+        /// Which.
+        whose: Whose,
+        /// The pin, where it was asked for.
+        pin: Option<Arc<str>>,
+    },
+    /// A message was listened to, or is thrown away.
+    Mark {
+        /// Its file.
+        file: Arc<str>,
+        /// What becomes of it.
+        now: MessageState,
+    },
     /// The peer hears itself, until something else is wanted.
     Echo,
     /// Nothing is left to say: hang up.
@@ -61,4 +78,37 @@ pub enum Setting {
     Away(bool),
     /// The hours that codes set: open or closed by hand, or (`None`) as they are written.
     Hours(Option<bool>),
+}
+
+/// Whose messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Those of every box that belongs to the one who calls.
+    Own,
+    /// Those of the box of this name, or of every box that belongs to the extension of this number.
+    Box(Arc<str>),
+}
+
+/// What comes of opening a box.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// Its messages, oldest first.
+    Messages(Vec<MessageSaid>),
+    /// It has a pin.
+    AsksPin,
+    /// That was not it.
+    WrongPin,
+    /// There is no such box, or it is nobody else's business.
+    NotTheirs,
+}
+
+/// A message, as it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageSaid {
+    /// Its WAV file.
+    pub file: Arc<str>,
+    /// The digits of who left it; `None`: they hide.
+    pub from: Option<Arc<str>>,
+    /// Somebody has listened to it.
+    pub heard: bool,
 }

@@ -171,9 +171,6 @@ fn feature_code(situation: &Situation<'_>, caller: ExtensionIx, feature: &Featur
         Feature::Forward(_, Some(to)) => may_forward(config, caller, to),
         _ => Ok(()),
     };
-    if let Feature::Mailbox | Feature::AnyMailbox(_) = feature {
-        draft.tell(Rule::Number, Reason::NotAvailableYet(feature.to_string().into()));
-    }
     match may {
         Ok(()) => draft.end(Step::Feature(feature.clone())),
         Err(why) => {

@@ -82,6 +82,7 @@ impl Switch {
         let key = LegKey::from_bits(endpoint.leg);
         let Some(leg) = self.legs.get(key) else { return };
         let what = match &event {
+            LegEvent::Digit('#') => "presses hash".to_owned(),
             LegEvent::Digit(digit) => format!("presses {digit}"),
             LegEvent::Silent(true) => "says nothing".to_owned(),
             LegEvent::Silent(false) => "is heard again".to_owned(),

@@ -11,7 +11,8 @@ use crate::call::{
 };
 use crate::clock::{Duration, Timestamp};
 use crate::config::{DeviceRule, DidIx, ExtensionIx, ForwardWhen, GroupIx, IdentityHeader, Order, TrunkIx};
-use crate::fact::{Alarm, CallFact, Fact, RecordingOf, Rung, Whom};
+use crate::fact::{Alarm, CallFact, Fact, MessageState, RecordingOf, Rung, Whom};
+use crate::ivr::{Opened, Whose};
 use crate::key::{CallKey, Flow, LegKey, Transport};
 use crate::route::{Availability, Callee, DialPlan, Direction, Load, Presence, Reason, RoutePlan};
 use crate::servers::ServerName;
@@ -141,6 +142,17 @@ impl Legs for House<'_> {
     fn set(&mut self, extension: ExtensionIx, setting: &crate::ivr::Setting) -> bool {
         let number = self.switch.lines.get(self.line).map(|line| line.config.extension(extension).number.clone());
         number.is_some_and(|number| self.switch.set(&number, setting))
+    }
+
+    fn open_mailbox(&mut self, by: Option<ExtensionIx>, whose: &Whose, pin: Option<&str>) -> Opened {
+        let by = by.and_then(|by| Some(self.switch.lines.get(self.line)?.config.extension(by).number.clone()));
+        self.switch.tape_notes(self.line, "mailbox");
+        self.switch.open_mailbox(by.as_deref(), whose, pin)
+    }
+
+    fn mark_message(&mut self, file: &Arc<str>, now: MessageState) {
+        // What is gone meanwhile needs no mark.
+        let _ = self.switch.mark_message(file, now);
     }
 
     fn entered(&mut self, group: GroupIx) {

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use super::tables::Switch;
 use crate::config::{ExtensionIx, Voicemail};
 use crate::fact::{Fact, MessageState, RecordingOf};
+use crate::ivr::{MessageSaid, Opened, Whose};
+use crate::state::Message;
 use crate::subscription::Waiting;
 
 impl Switch {
@@ -61,6 +63,48 @@ impl Switch {
             }
         }
         self.mailbox_changed(&config.extension(extension).number, waiting);
+    }
+
+    /// The messages of a box, for whoever wants to listen to them from this extension's phone.
+    pub(super) fn open_mailbox(&self, by: Option<&str>, whose: &Whose, pin: Option<&str>) -> Opened {
+        let config = &self.means.config;
+        let by = by.and_then(|by| config.extension_by_number(by));
+        let boxes: Vec<&Voicemail> = match whose {
+            Whose::Own => by.into_iter().flat_map(|by| config.boxes_of(by)).map(|(_, mailbox)| mailbox).collect(),
+            Whose::Box(name) => {
+                let named = config.voicemail_by_name(name).map(|ix| config.voicemail(ix));
+                let of = config.extension_by_number(name).into_iter().flat_map(|of| config.boxes_of(of));
+                named.into_iter().chain(of.map(|(_, mailbox)| mailbox)).collect()
+            }
+        };
+        let is_own = |mailbox: &&Voicemail| by.is_some_and(|by| mailbox.extensions.contains(&by));
+        let (own, others): (Vec<_>, Vec<_>) = boxes.into_iter().partition(is_own);
+        let boxes = match (own.is_empty(), pin) {
+            (false, _) => own,
+            (true, _) if others.iter().all(|mailbox| mailbox.pin.is_none()) => return Opened::NotTheirs,
+            (true, None) => return Opened::AsksPin,
+            (true, Some(pin)) => {
+                let opens = |mailbox: &&Voicemail| mailbox.pin.as_ref().is_some_and(|own| own.expose() == pin);
+                let opened: Vec<_> = others.into_iter().filter(opens).collect();
+                if opened.is_empty() {
+                    return Opened::WrongPin;
+                }
+                opened
+            }
+        };
+        let mut messages: Vec<&Message> = boxes.iter().flat_map(|mailbox| self.state.messages(&mailbox.name)).collect();
+        messages.retain(|message| !message.empty);
+        messages.sort_by_key(|message| message.at);
+        messages.dedup_by_key(|message| &message.file);
+        let said = |message: &Message| MessageSaid {
+            file: message.file.clone(),
+            from: message
+                .extension
+                .clone()
+                .or_else(|| Some(message.number?.to_string().trim_start_matches('+').into())),
+            heard: message.heard,
+        };
+        Opened::Messages(messages.into_iter().map(said).collect())
     }
 
     /// An admin, or a page, says what became of a message.

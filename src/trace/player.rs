@@ -531,7 +531,16 @@ impl Player {
         let endpoint = endpoint.ok_or_else(|| format!("{peer} knows no port of ours"))?;
         if inward {
             let words: Vec<&str> = what.split_whitespace().collect();
-            for event in self.voices.does(endpoint, &words, self.now.mono)? {
+            let does = match self.voices.does(endpoint, &words, self.now.mono) {
+                Ok(does) => does,
+                // The ladder has left its way long before.
+                Err(why) if self.rows.is_some() => {
+                    self.add_row(line, Some(format!("({why})")));
+                    return Ok(());
+                }
+                Err(why) => return Err(why),
+            };
+            for event in does {
                 self.input(Input::Media(event), overheard);
             }
             self.add_row(line, None);

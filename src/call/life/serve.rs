@@ -16,7 +16,7 @@ use super::{Call, Stage};
 use crate::anchor::{TakeKey, Taken, Until};
 use crate::clock::{Duration, Instant};
 use crate::fact::{CallFact, EndedBy, MissedCause, RecordingOf};
-use crate::ivr::{self, Conversation, Heard, Setting, Wish};
+use crate::ivr::{self, Conversation, Heard, Mailbox, Setting, Wish};
 use crate::route::{Ending, Feature};
 use crate::sound::{Sound, Tone};
 
@@ -129,16 +129,18 @@ impl Call {
             Ending::Feature(feature) => {
                 // Who may not is told so, and not answered.
                 let answer = *feature != Feature::NotAllowed;
-                Some((format!("feature:{feature}").into(), Conversation::Feature(self.about(feature)), answer))
+                Some((format!("feature:{feature}").into(), self.about(feature), answer))
             }
             Ending::Refuse(_) | Ending::RanOut { .. } => None,
         }
     }
 
     /// What is said to whom has dialled a code.
-    fn about(&self, feature: &Feature) -> ivr::Feature {
+    fn about(&self, feature: &Feature) -> Conversation {
         let say = |prompt| ivr::Feature::say(vec![Sound::prompt(prompt)]);
-        match feature {
+        Conversation::Feature(match feature {
+            Feature::Mailbox => return Conversation::Mailbox(Mailbox::own()),
+            Feature::AnyMailbox(named) => return Conversation::Mailbox(Mailbox::any(named.clone())),
             Feature::Forward(when, None) => ivr::Feature::ask_forward(*when),
             Feature::Forward(when, to) => ivr::Feature::set(Setting::Forward(*when, to.clone())),
             Feature::ForwardOff(when) => ivr::Feature::set(Setting::Forward(*when, None)),
@@ -150,9 +152,8 @@ impl Call {
                 let own = own.map(Sound::Digits);
                 ivr::Feature::say([Sound::prompt("your-number-is")].into_iter().chain(own).collect())
             }
-            Feature::Mailbox | Feature::AnyMailbox(_) => say("not-available"),
             Feature::NotAllowed => say("not-allowed"),
-        }
+        })
     }
 
     /// Nobody is rung any more; the router takes the caller.
@@ -265,7 +266,7 @@ impl Call {
         if serving.leaving.is_some() {
             return;
         }
-        let (mut wishes, mut set) = (Vec::new(), None);
+        let (mut wishes, mut answer) = (Vec::new(), None);
         serving.conversation.hear(&heard, &mut wishes);
         for wish in wishes {
             match wish {
@@ -277,12 +278,19 @@ impl Call {
                 Wish::Wake(after) => serving.wake = Some(now + after),
                 Wish::Quiet => legs.order(self.caller.leg, LegOrder::Hush),
                 Wish::Echo => legs.bridge(self.caller.leg, self.caller.leg),
-                Wish::Set(setting) => set = Some(self.caller.extension.is_some_and(|own| legs.set(own, &setting))),
+                Wish::Set(setting) => {
+                    let done = self.caller.extension.is_some_and(|own| legs.set(own, &setting));
+                    answer = Some(Heard::Set(done));
+                }
+                Wish::Open { whose, pin } => {
+                    answer = Some(Heard::Opened(legs.open_mailbox(self.caller.extension, &whose, pin.as_deref())));
+                }
+                Wish::Mark { file, now } => legs.mark_message(&file, now),
                 Wish::Done => return self.done_serving(EndedBy::Router, legs),
             }
         }
-        if let Some(done) = set {
-            self.converse(Heard::Set(done), now, legs);
+        if let Some(answer) = answer {
+            self.converse(answer, now, legs);
         }
     }
 

@@ -75,6 +75,9 @@ impl Copyist<'_> {
                 let name = line["customer ".len() + number.len()..].trim().replace('"', "'");
                 self.setting.customers.push(KnownNumber { number: number.to_owned(), name, responsible: None });
             }
+            ["mailbox"] => {
+                self.caveats.push("somebody listened to messages in it, and these are not in this trace".into())
+            }
             ["lost"] => {
                 self.caveats.push("a connection ended in it, and how its phone came back is not in this trace".into())
             }

@@ -1,8 +1,9 @@
 //! What is heard in a trace: the lines with `~>`, between peers and our own voice.
 //!
 //! `us ~> provider  hello` expects that the prompt `hello` is played to the provider, `provider ~> us  heard` says that all of
-//! it has been, `14 ~> us  presses 1#` and `speaks` and `falls silent` are what a peer does with its keys and voice; so are `says nothing` (for half of `media.silence`) and `is heard again`;
-//! `sends 2500 packets` is what came from it when its ports are closed. A trace
+//! it has been, `14 ~> us  presses 1#` (a lone `#` is `hash`) and `speaks` and `falls silent` are what a peer does with its
+//! keys and voice; so are `says nothing` (for half of `media.silence`) and `is heard again`; `sends 2500 packets` is what came
+//! from it when its ports are closed. A trace
 //! with one such line has all of them; without any, nobody listens.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -122,7 +123,7 @@ impl Voices {
         words: &[&str],
         now: Instant,
     ) -> Result<Vec<MediaEvent>, String> {
-        match words {
+        match *words {
             ["heard"] => {
                 let play = self.last.remove(&endpoint).ok_or("nothing is played to it")?;
                 Ok(vec![MediaEvent::Played { endpoint, play }])
@@ -134,7 +135,11 @@ impl Voices {
                 Ok(Vec::new())
             }
             ["is", "heard", "again"] => Ok(vec![MediaEvent::HeardAgain { endpoint }]),
-            ["presses", keys] => Ok(keys.chars().map(|digit| MediaEvent::Digit { endpoint, digit }).collect()),
+            ["presses", ref keys @ ..] if !keys.is_empty() => {
+                // A lone `#` begins a comment.
+                let keys: String = keys.iter().map(|word| if *word == "hash" { "#" } else { word }).collect();
+                Ok(keys.chars().map(|digit| MediaEvent::Digit { endpoint, digit }).collect())
+            }
             ["speaks"] => {
                 let (take, writing) = self.writing(endpoint)?;
                 writing.spoke = true;
@@ -159,7 +164,9 @@ impl Voices {
 /// A sound as a trace names it.
 fn name(sound: &Sound) -> String {
     match sound {
-        Sound::Prompt(name, _) | Sound::File(name) => name.to_string(),
+        Sound::Prompt(name, _) => name.to_string(),
+        // A recording's name has chance in it.
+        Sound::File(_) => "a recording".into(),
         Sound::Tone(Tone::Ringback) => "ringback".into(),
         Sound::Tone(Tone::Busy) => "busy tone".into(),
         Sound::Tone(Tone::Beep) => "beep".into(),
