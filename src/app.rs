@@ -287,6 +287,7 @@ impl Office {
             Request::Forward { extension, when, to } => Question::Forward { extension: extension.into(), when, to },
             Request::Block { number, blocked, note } => Question::Block { number, blocked, note },
             Request::Message { file, now } => Question::Message { file: file.into(), now },
+            Request::Record { call, on } => Question::Record { call, on },
             Request::HangUp { call } => Question::HangUp { call },
         };
         // Whoever asked may be gone by then.

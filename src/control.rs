@@ -100,6 +100,13 @@ pub enum Request {
         /// Listened to, thrown away, or new again.
         now: MessageState,
     },
+    /// Write a talk down from now on, or (`false`) silence in its place.
+    Record {
+        /// The call's id.
+        call: CallId,
+        /// True: from now on, or again.
+        on: bool,
+    },
     /// End a call.
     HangUp {
         /// Its id.

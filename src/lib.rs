@@ -32,9 +32,9 @@
 //! | | [`hypothesis`] | a call that did not happen, for `explain` |
 //! | 7 | [`sound`] | what we say ourselves, and in which codec |
 //! | | [`anchor`] | media ports and what is ordered of the relay |
-//! | | [`ivr`] | what the router itself says to a caller, and what it makes of keys |
 //! | | [`tape`] | what a call heard, said and saw, to be played again |
 //! | | [`fact`] | what happened, in the past tense |
+//! | | [`ivr`] | what the router itself says to a caller, and what it makes of keys |
 //! | | [`effect`] | what the core asks of the world |
 //! | | [`call`] | a call and its legs |
 //! | 8 | [`switch`] | the door: one input, one complete reaction |
@@ -118,9 +118,9 @@ pub mod hypothesis;
 // Floor 7, the call: its media as ports and orders, its life as facts.
 pub mod sound;
 pub mod anchor;
-pub mod ivr;
 pub mod tape;
 pub mod fact;
+pub mod ivr;
 pub mod effect;
 pub mod call;
 

@@ -129,6 +129,13 @@ pub enum Question {
         /// Listened to, thrown away, or new again.
         now: MessageState,
     },
+    /// Write a talk down from now on, or (`false`) silence in its place.
+    Record {
+        /// The call's id, as `calls` prints it.
+        call: crate::key::CallId,
+        /// True: from now on, or again.
+        on: bool,
+    },
     /// End a call.
     HangUp {
         /// Its id, as `calls` prints it.

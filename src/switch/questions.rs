@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::effect::Effect;
 use crate::fact::Fact;
 use crate::hypothesis::Office;
-use crate::key::CallId;
+use crate::key::{CallId, CallKey};
 use crate::number::PhoneNumber;
 use crate::registration::Standing;
 use crate::state::Override;
@@ -136,6 +136,7 @@ impl Switch {
             Question::Forward { extension, when, to } => self.forward(&extension, when, to.as_deref()),
             Question::Block { number, blocked, note } => self.block(&number, blocked, note),
             Question::Message { file, now } => self.mark_message(&file, now),
+            Question::Record { call, on } => self.record(call, on),
             Question::HangUp { call } => self.hang_up(call),
         }
     }
@@ -248,10 +249,24 @@ impl Switch {
         Ok(json!({ "number": number, "blocked": blocked }))
     }
 
+    fn record(&mut self, id: CallId, on: bool) -> Result<Value, String> {
+        let key = self.live_call(id)?;
+        self.tape_notes(key, if on { "record on" } else { "record off" });
+        match self.with_call(key, |call, house| call.set_recording(on, house)) {
+            Some(true) => Ok(json!({ "call": id, "on": on })),
+            _ => {
+                Err(format!("call {id} cannot be recorded: nobody talks in it, or its media does not pass the router"))
+            }
+        }
+    }
+
+    fn live_call(&self, id: CallId) -> Result<CallKey, String> {
+        let found = self.lines.iter().find(|(_, line)| line.id == id).map(|(key, _)| key);
+        found.ok_or_else(|| format!("there is no live call {id}"))
+    }
+
     fn hang_up(&mut self, id: CallId) -> Result<Value, String> {
-        let Some(key) = self.lines.iter().find(|(_, line)| line.id == id).map(|(key, _)| key) else {
-            return Err(format!("there is no live call {id}"));
-        };
+        let key = self.live_call(id)?;
         self.tape_notes(key, "hang up");
         let now = self.means.now.mono;
         self.with_call(key, |call, house| call.end(480, now, house));

@@ -884,11 +884,10 @@ impl Player {
                 self.input(Input::Note(Fact::Recorded(Box::new(message))), overheard);
                 return Ok(());
             }
-            ["hang", "up"] => {
-                let is_over = |call: &&Recorded| call.facts.iter().any(|fact| matches!(fact, CallFact::Ended(_)));
-                let mut calls = self.recorded.iter().rev();
-                let call = calls.clone().find(|call| !is_over(call)).or_else(|| calls.next());
-                Question::HangUp { call: call.ok_or("there is no call to hang up")?.id }
+            ["hang", "up"] => Question::HangUp { call: self.last_call().ok_or("there is no call to hang up")? },
+            ["record", how @ ("on" | "off")] => {
+                let call = self.last_call().ok_or("there is no call to record")?;
+                Question::Record { call, on: how == "on" }
             }
             ["counter", counter] => {
                 let counter = serde_json::from_str(counter).map_err(|error| format!("counter: {error}"))?;
@@ -913,6 +912,13 @@ impl Player {
         self.questions += 1;
         self.input(Input::Question { number: self.questions, question }, overheard);
         Ok(())
+    }
+
+    /// The call that began last, of those that are not over where there is one.
+    fn last_call(&self) -> Option<CallId> {
+        let is_over = |call: &&Recorded| call.facts.iter().any(|fact| matches!(fact, CallFact::Ended(_)));
+        let mut calls = self.recorded.iter().rev();
+        calls.clone().find(|call| !is_over(call)).or_else(|| calls.next()).map(|call| call.id)
     }
 
     fn pass(&mut self, span: Duration, overheard: &mut dyn FnMut(&[u8])) {

@@ -1,5 +1,6 @@
 //! `huntline calls`: the call list; `huntline calls show ID`: one call in full.
 
+mod record;
 mod show;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -37,6 +38,7 @@ pub(super) struct Calls {
 #[derive(Debug, Subcommand)]
 enum One {
     Show(show::Show),
+    Record(record::Record),
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +90,7 @@ impl Calls {
     pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
         match self.one {
             Some(One::Show(show)) => show.run(desk),
+            Some(One::Record(record)) => record.run(desk),
             None => self.which.run(desk),
         }
     }

@@ -67,7 +67,7 @@ impl Copyist<'_> {
                 }
             }
             ["journal", "resumes"] => self.copy_journal(at, call),
-            ["hang", "up"] | ["end", "all"] => {
+            ["hang", "up"] | ["end", "all"] | ["record", _] => {
                 self.pass(at);
                 self.add(Step::Admin(words.iter().map(|word| (*word).to_owned()).collect()));
             }
