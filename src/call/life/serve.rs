@@ -48,6 +48,8 @@ impl Call {
             None if self.is_up || self.early.is_some() => return,
             None => {
                 self.hosting = Some(Hosting { ready: false, greeting: None, sounds });
+                // Who answers before the caller has acknowledged that has to meet them, too.
+                self.is_up = self.answers;
                 legs.order(self.caller.leg, LegOrder::Host { answer: self.answers });
             }
         }
@@ -66,8 +68,7 @@ impl Call {
         match event {
             LegEvent::Hosted | LegEvent::Acknowledged(_) if !hosting.ready => {
                 hosting.ready = true;
-                if self.answers && !self.is_up {
-                    self.is_up = true;
+                if self.is_up {
                     legs.serve(self.caller.leg);
                 }
                 let sounds = std::mem::take(&mut hosting.sounds);
@@ -75,6 +76,7 @@ impl Call {
             }
             LegEvent::Unhosted(_) if hosting.ready => {}
             LegEvent::Unhosted(_) | LegEvent::Unheard => {
+                self.is_up &= hosting.ready;
                 self.hosting = None;
                 if self.rang {
                     legs.order(self.caller.leg, LegOrder::Ring(None));

@@ -212,8 +212,20 @@ impl Call {
                 if let Stage::Talking { with, .. } = self.stage {
                     legs.bridge(self.caller.leg, with.leg);
                 }
-                if let Some(then) = then {
-                    self.meet(then, session, None, 0, legs);
+                match (then, &self.stage) {
+                    (Some(then), _) => self.meet(then, session, None, 0, legs),
+                    // A phone that was rung without an offer, and made one, waits for this answer.
+                    (None, Stage::Talking { with, .. }) if leg == self.caller.leg => {
+                        legs.order(with.leg, LegOrder::Acknowledge(session));
+                    }
+                    (None, _) => {}
+                }
+            }
+            // What it says there is told to us alone: now it can be asked.
+            LegEvent::Acknowledged(_) if leg == meeting.asked => {
+                if meeting.again.take().is_some() {
+                    let (session, then, tries) = (meeting.session.take(), meeting.then, meeting.tries);
+                    self.meet(leg, session, then, tries, legs);
                 }
             }
             // RFC 3261 §14.1: it crossed an offer of theirs.
@@ -221,7 +233,12 @@ impl Call {
                 meeting.again = Some(now + legs.pause(leg));
             }
             // They hear each other all the same, as far as what each has agreed to before goes.
-            LegEvent::ReofferRefused(_) if leg == meeting.asked => self.meeting = None,
+            LegEvent::ReofferRefused(_) if leg == meeting.asked => {
+                self.meeting = None;
+                if let Stage::Talking { with, .. } = self.stage {
+                    legs.order(with.leg, LegOrder::Acknowledge(legs.session(leg)));
+                }
+            }
             LegEvent::Reoffered { .. } => legs.order(leg, LegOrder::RefuseReoffer(491)),
             other => return Some(other),
         }
