@@ -173,6 +173,17 @@ impl Step {
         }
     }
 
+    /// Who is rung there, once in a call: see [`Walk`](super::Walk).
+    pub fn destination(&self) -> Option<&Destination> {
+        match self {
+            Step::Ring(ring) => Some(&ring.destination),
+            Step::Dial(dial) => dial.destination.as_ref(),
+            Step::Greet { .. } | Step::Voicemail(..) | Step::Announcement(_) | Step::Feature(_) | Step::Refuse(_) => {
+                None
+            }
+        }
+    }
+
     /// The forwards that lead to it.
     pub fn forwarded(&self) -> &Forwarded {
         const NONE: &Forwarded = &Forwarded { by: None, because: Vec::new() };

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::feature::Feature;
-use super::plan::{Next, RoutePlan, Slot, Step, StepIx};
+use super::plan::{RoutePlan, Slot, Step, StepIx};
 use super::reason::{Failed, Reason};
 use super::situation::{Availability, Presence};
 use crate::clock::{Duration, Instant};
@@ -442,30 +442,20 @@ impl Walk {
         let plan = self.plan.clone();
         let mut greeting = None;
         while let Some((ix, step)) = to.and_then(|ix| Some((ix, plan.step(ix)?))) {
-            let (destination, next) = match step {
-                Step::Greet { first: false, next, .. } => {
-                    greeting = Some(ix);
-                    to = Some(*next);
-                    continue;
-                }
-                Step::Ring(ring) => (Some(&ring.destination), ring.next),
-                Step::Dial(dial) => (dial.destination.as_ref(), dial.next),
-                Step::Greet { .. }
-                | Step::Voicemail(..)
-                | Step::Announcement(_)
-                | Step::Feature(_)
-                | Step::Refuse(_) => (None, Next::default()),
-            };
-            let before = self.entered.iter().find(|entered| Some(&entered.destination) == destination);
+            if let Step::Greet { first: false, next, .. } = step {
+                (greeting, to) = (Some(ix), Some(*next));
+                continue;
+            }
+            let before = self.entered.iter().find(|entered| Some(&entered.destination) == step.destination());
             let Some(failed) = before.map(|before| before.failed) else {
-                return self.take(ix, step, destination, greeting, now, out, change);
+                return self.take(ix, step, greeting, now, out, change);
             };
             out.push(Order::Because(Reason::AlreadyTried(step.to_string().into())));
             if self.passed.contains(&ix) {
                 break;
             }
             self.passed.push(ix);
-            to = next.after(failed);
+            to = step.next().after(failed);
         }
         out.push(Order::Because(Reason::RunsOut));
         self.at = None;
@@ -476,7 +466,6 @@ impl Walk {
         &mut self,
         ix: StepIx,
         step: &Step,
-        destination: Option<&Destination>,
         greeting: Option<StepIx>,
         now: Instant,
         out: &mut Vec<Order>,
@@ -491,7 +480,7 @@ impl Walk {
         }
         out.extend(greeting.map(Order::Enter));
         out.push(Order::Enter(ix));
-        if let Some(destination) = destination.cloned() {
+        if let Some(destination) = step.destination().cloned() {
             self.entered.push(Entered { destination, step: ix, failed: Failed::Unreachable });
         }
         self.began = now;
