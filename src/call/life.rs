@@ -828,7 +828,10 @@ impl Call {
         self.stage = Stage::Over;
         self.meeting = None;
         self.forget_keys();
+        let consults = self.consult.is_some();
         self.release_waiter(legs);
+        // Who waits while an employee consults has talked with them, and was not handed on yet.
+        let (status, missed) = if consults { (200, None) } else { (status, missed) };
         let missed = missed.filter(|_| self.can_be_missed);
         legs.note(CallFact::Ended(Ended { by, status, missed, talk_ms }));
     }
