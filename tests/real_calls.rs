@@ -6,14 +6,13 @@
 mod real;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use real::linphone::Linphone;
 use real::namespace::{self, Ground};
 use real::office::{Office, named};
 use real::phone::Phone;
 use real::provider;
 use real::wire::{Ending, Ring, Seen, Sip};
-use real::witness::{SOON, accepts, assert_at_once, assert_hear, assert_hears};
-use real::{mobiles, pickup, tone, transfers};
+use real::witness::{SOON, assert_at_once, assert_hear};
+use real::{codecs, codes, greeting, hold, mobiles, pickup, recording, transfers, voicemail};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 use toml_edit::{Array, DocumentMut, value};
@@ -28,8 +27,6 @@ const STORIES: &[(&str, Story)] = &[
     ("escalating: colleagues join while the earlier phones keep ringing, one INVITE per device", escalating),
     ("A known customer reaches the one responsible, and nobody else rings", sticky),
     ("A caller who gives up is followed at once: the phone stops ringing", gives_up),
-    ("Colleagues call each other, one holds the other and comes back, and both hear again", hold),
-    ("Linphone calls, holds, comes back and is called: both hear each other each time", softphone),
     ("After SIGKILL the phones ring as before, without registering again", after_a_kill),
     ("A dialled number leaves through the trunk, and both sides hear each other", outbound),
 ];
@@ -64,7 +61,18 @@ fn main() -> ExitCode {
 }
 
 fn stories() -> impl Iterator<Item = &'static (&'static str, Story)> {
-    STORIES.iter().chain(transfers::STORIES).chain(pickup::STORIES).chain(mobiles::STORIES)
+    let more = [
+        hold::STORIES,
+        transfers::STORIES,
+        pickup::STORIES,
+        mobiles::STORIES,
+        greeting::STORIES,
+        codecs::STORIES,
+        codes::STORIES,
+        recording::STORIES,
+        voicemail::STORIES,
+    ];
+    STORIES.iter().chain(more.into_iter().flatten())
 }
 
 /// Kamailio, which is known to work, stands in for the router: what is then seen and heard must be right.
@@ -200,50 +208,6 @@ fn gives_up() {
     let gave_up = office.wire.look(|seen| seen.sip.iter().find(cancel).map(|m| m.at)).expect("the caller's CANCEL");
     let late = rings[0].until.checked_sub(gave_up).expect("it rings until the caller gives up");
     assert!(late <= PUNCTUAL, "it rang {late:?} for nobody");
-}
-
-fn hold() {
-    let office = Office::open("hold", |_| {});
-    let [mut ivan, mut vasyl] = ["201", "202"].map(|extension| Phone::of(&office, extension));
-    ivan.dial("202");
-    vasyl.answer_after(Duration::from_millis(300));
-    assert_hear(&office, ivan.voice(), vasyl.voice());
-    ivan.hold();
-    let held = accepts(&office, vasyl.address, "recvonly", Duration::ZERO);
-    ivan.resume();
-    let back = accepts(&office, vasyl.address, "sendrecv", held);
-    for (speaker, listener) in [(&ivan, &vasyl), (&vasyl, &ivan)] {
-        assert_hears(&office, listener.address, speaker.voice(), back);
-    }
-    vasyl.hang_up();
-    ivan.is_left(SOON);
-}
-
-fn softphone() {
-    let office = Office::open("softphone", |_| {});
-    let mut reception = Linphone::of(&office, "200");
-    let mut ivan = Phone::of(&office, "201");
-    let talk = reception.dial("201");
-    ivan.answer_after(Duration::from_millis(300));
-    assert_hear(&office, reception.voice(), ivan.voice());
-    reception.hold(talk);
-    let held = accepts(&office, ivan.address, "recvonly", Duration::ZERO);
-    reception.resume(talk);
-    let back = accepts(&office, ivan.address, "sendrecv", held);
-    for (speaker, listener) in [(reception.voice(), ivan.address), (ivan.voice(), reception.address)] {
-        assert_hears(&office, listener, speaker, back);
-    }
-    reception.hang_up(talk);
-    ivan.is_left(SOON);
-
-    ivan.dial("200");
-    let talk = reception.rings(SOON);
-    reception.answer(talk);
-    assert_hear(&office, ivan.voice(), reception.voice());
-    ivan.hang_up();
-    reception.is_left(talk);
-    let heard = tone::first_ms(&reception.heard(), ivan.hertz);
-    assert!(heard.is_some(), "Linphone's own recording has nobody's voice");
 }
 
 fn after_a_kill() {

@@ -9,8 +9,14 @@
 // Real programs run on the machine's clock.
 #![allow(clippy::disallowed_methods)]
 
+pub mod codecs;
+pub mod codes;
+pub mod ear;
+pub mod greeting;
+pub mod hold;
 pub mod lamp;
 pub mod linphone;
+pub mod mail;
 pub mod mobiles;
 pub mod namespace;
 pub mod office;
@@ -18,8 +24,10 @@ pub mod phone;
 pub mod pickup;
 pub mod process;
 pub mod provider;
+pub mod recording;
 pub mod sipp;
 pub mod tone;
 pub mod transfers;
+pub mod voicemail;
 pub mod wire;
 pub mod witness;

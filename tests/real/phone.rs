@@ -34,6 +34,29 @@ pub struct Phone {
     events: Receiver<serde_json::Value>,
 }
 
+/// The only codec of a phone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Speaks {
+    #[default]
+    G711,
+    G722,
+    Opus,
+}
+
+/// What a phone is told at its start.
+#[derive(Default)]
+struct Setup<'a> {
+    speaks: Speaks,
+    /// Further lines of its config.
+    also: &'a str,
+    /// Its account.
+    at_start: &'a str,
+    /// An account that it gets a moment later.
+    later: &'a str,
+    /// What it says when it is ready.
+    ready: Option<&'a str>,
+}
+
 impl Phone {
     /// Starts a phone with the extension's password in the office file and a voice of its own; see
     /// [`register`](Phone::register).
@@ -56,8 +79,14 @@ impl Phone {
 
     /// A mobile behind a provider of its own: at this host of the subnet, called by this number, registered nowhere.
     pub fn mobile(office: &Office, host: u8, number: &str, hertz: f64) -> Phone {
-        let account = format!("<sip:{number}@{};transport=udp>;regint=0\n", office.subnet.address(host));
-        Phone::open(office, &host.to_string(), hertz, String::new(), &account, "", None)
+        Phone::outside(office, host, number, hertz, Speaks::G711)
+    }
+
+    /// A phone outside the office: at this host of the subnet, with this number, registered nowhere, and speaking this.
+    pub fn outside(office: &Office, host: u8, number: &str, hertz: f64, speaks: Speaks) -> Phone {
+        let address = office.subnet.address(host);
+        let account = format!("<sip:{number}@{address};transport=udp>;regint=0;audio_codecs={}\n", speaks.account());
+        Phone::open(office, &host.to_string(), hertz, Setup { speaks, at_start: &account, ..Setup::default() })
     }
 
     fn start(office: &Office, extension: &str, password: &str, hertz: f64, voice_mail: bool) -> Phone {
@@ -68,38 +97,35 @@ impl Phone {
         // a phone with this lamp gets its account a moment later.
         let (at_start, later) = if voice_mail { ("", account.trim_end()) } else { (account.as_str(), "") };
         let also = if voice_mail { "module_app mwi.so\n" } else { "" };
-        Phone::open(office, extension, hertz, also.into(), at_start, later, Some("200 OK"))
+        Phone::open(
+            office,
+            extension,
+            hertz,
+            Setup { also, at_start, later, ready: Some("200 OK"), ..Setup::default() },
+        )
     }
 
-    /// Starts baresip at a host of the subnet with these accounts, and waits until it says that it is ready.
-    fn open(
-        office: &Office,
-        extension: &str,
-        hertz: f64,
-        also: String,
-        at_start: &str,
-        later: &str,
-        ready: Option<&str>,
-    ) -> Phone {
+    /// Starts baresip at a host of the subnet and waits until it says that it is ready.
+    fn open(office: &Office, extension: &str, hertz: f64, setup: Setup<'_>) -> Phone {
         let host: u8 = extension.parse().expect("the stories' extensions are hosts of the subnet");
         let address = office.subnet.add(host);
         let folder = office.folder.join(format!("phone-{extension}"));
         std::fs::create_dir_all(&folder).unwrap();
         tone::write_wav(&folder.join("voice.wav"), &tone::sine(hertz, 60));
         let ports = office.subnet.speaks_from(host);
-        let config = config(&folder, &address, &office.subnet.interface(host), ports) + &also;
+        let config = config(&folder, &address, &office.subnet.interface(host), ports, setup.speaks) + setup.also;
         std::fs::write(folder.join("config"), config).unwrap();
-        std::fs::write(folder.join("accounts"), at_start).unwrap();
+        std::fs::write(folder.join("accounts"), setup.at_start).unwrap();
         std::fs::write(folder.join("contacts"), "").unwrap();
         let mut command = Command::new("stdbuf");
         command.args(["-oL", "baresip", "-v", "-f"]).arg(&folder);
         let program = Process::start(&format!("baresip {extension}"), &mut command);
         program.says("ctrl_tcp: TCP socket listening", SOON);
         let mut control = TcpStream::connect((address.as_str(), CONTROL)).expect("baresip's control port");
-        if !later.is_empty() {
-            tell(&mut control, "uanew", later);
+        if !setup.later.is_empty() {
+            tell(&mut control, "uanew", setup.later);
         }
-        if let Some(ready) = ready {
+        if let Some(ready) = setup.ready {
             program.says(ready, SOON);
         }
         let (sender, events) = channel();
@@ -169,6 +195,12 @@ impl Phone {
         self.command("dial", number);
     }
 
+    /// Calls a number of the office, from outside.
+    pub fn call_office(&mut self, number: &str) {
+        let uri = format!("sip:{number}@{}", self.router);
+        self.command("dial", &uri);
+    }
+
     /// Where it is heard, and what it says.
     pub fn voice(&self) -> Voice {
         (self.address, self.hertz)
@@ -193,13 +225,18 @@ impl Phone {
 
     /// Everything it heard in its calls so far, as its decoder gave it out; one recording for each call.
     pub fn heard(&self) -> Vec<Vec<i16>> {
+        self.ears().iter().map(|path| tone::read_wav(path)).collect()
+    }
+
+    /// The files in which it wrote down what it heard, one for each call.
+    pub fn ears(&self) -> Vec<PathBuf> {
         let mut files: Vec<PathBuf> = std::fs::read_dir(&self.folder)
             .unwrap()
             .map(|entry| entry.unwrap().path())
             .filter(|path| path.to_string_lossy().ends_with("-dec.wav"))
             .collect();
         files.sort();
-        files.iter().map(|path| tone::read_wav(path)).collect()
+        files
     }
 
     /// How far into its last call it first heard this tone, in ms.
@@ -234,16 +271,47 @@ pub fn voice_of(extension: &str) -> f64 {
     600.0 + (number - 201.0) * 150.0
 }
 
-fn config(folder: &std::path::Path, address: &str, interface: &str, (first, last): (u16, u16)) -> String {
+impl Speaks {
+    /// As baresip's account writes it.
+    fn account(self) -> &'static str {
+        match self {
+            Speaks::G711 => "PCMU/8000/1",
+            Speaks::G722 => "G722/16000/1",
+            Speaks::Opus => "opus/48000/2",
+        }
+    }
+
+    /// Its module, and the rates and channels between which baresip looks for codecs.
+    fn module(self) -> (&'static str, u32, u8) {
+        match self {
+            Speaks::G711 => ("g711", 8_000, 1),
+            Speaks::G722 => ("g722", 16_000, 1),
+            Speaks::Opus => ("opus", 48_000, 2),
+        }
+    }
+}
+
+fn config(
+    folder: &std::path::Path,
+    address: &str,
+    interface: &str,
+    (first, last): (u16, u16),
+    speaks: Speaks,
+) -> String {
     let modules = MODULES.iter().find(|path| std::path::Path::new(path).exists()).expect("baresip's modules");
     let folder = folder.display();
+    let (codec, rate, channels) = speaks.module();
     let mut config = format!(
         "sip_listen {address}:5060\nnet_interface {interface}\nctrl_tcp_listen {address}:{CONTROL}\n\
          audio_source aufile,{folder}/voice.wav\naudio_player aubridge,ear\naudio_alert aubridge,bell\n\
-         audio_srate 8000-8000\naudio_channels 1-1\njitter_buffer_type off\nrtp_ports {first}-{last}\n\
+         audio_srate {rate}-{rate}\naudio_channels 1-{channels}\njitter_buffer_type off\nrtp_ports {first}-{last}\n\
          snd_path {folder}\nmodule_path {modules}\n"
     );
-    for module in ["g711", "aufile", "aubridge", "sndfile"] {
+    if speaks != Speaks::G711 {
+        // The file's own; baresip converts.
+        config += "ausrc_srate 8000\nausrc_channels 1\nauplay_srate 8000\nauplay_channels 1\n";
+    }
+    for module in [codec, "aufile", "aubridge", "sndfile"] {
         config += &format!("module {module}.so\n");
     }
     config += "module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n";

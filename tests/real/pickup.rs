@@ -5,7 +5,9 @@ use super::linphone::Linphone;
 use super::office::{Office, named};
 use super::phone::Phone;
 use super::wire::Ending;
-use super::witness::{SOON, accepts, assert_hear, assert_hear_soon, assert_plays_again, assert_talkers, sees};
+use super::witness::{
+    SOON, accepts, assert_hear, assert_hear_soon, assert_music, assert_plays_again, assert_talkers, holds, sees,
+};
 use std::time::Duration;
 use toml_edit::{Array, value};
 
@@ -127,7 +129,8 @@ fn picked_up_and_handed_on() {
     vasyl.rings(SOON);
     picks_up(&office, &mut dmytro, "**202", &vasyl);
     dmytro.hold();
-    let held = accepts(&office, customer.0, "recvonly", Duration::ZERO);
+    let held = holds(&office, dmytro.address, Duration::ZERO);
+    assert_music(&office, customer.0, dmytro.voice(), held);
     dmytro.resume();
     let back = accepts(&office, customer.0, "sendrecv", held);
     assert_hear_soon(&office, customer, dmytro.voice(), back);

@@ -15,7 +15,12 @@ pub fn sine(hertz: f64, seconds: usize) -> Vec<i16> {
 
 /// Whether a block consists mostly (four fifths of its energy) of this tone, and is not silent.
 pub fn is_tone(block: &[i16], hertz: f64) -> bool {
-    let step = std::f64::consts::TAU * hertz / RATE as f64;
+    is_tone_at(block, hertz, RATE)
+}
+
+/// The same for so many samples per second.
+pub fn is_tone_at(block: &[i16], hertz: f64, rate: usize) -> bool {
+    let step = std::f64::consts::TAU * hertz / rate as f64;
     let (mut re, mut im, mut energy) = (0.0, 0.0, 0.0);
     for (i, sample) in block.iter().enumerate() {
         let (sample, angle) = (f64::from(*sample), i as f64 * step);

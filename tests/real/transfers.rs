@@ -6,8 +6,8 @@ use super::phone::Phone;
 use super::sipp::Played;
 use super::wire::Sip;
 use super::witness::{
-    SOON, accepts, assert_hear, assert_hear_soon, assert_hears_nothing, assert_hears_soon, assert_plays_again,
-    assert_shows, assert_talkers, is_told, sees,
+    SOON, accepts, assert_hear, assert_hear_soon, assert_hears_nothing, assert_hears_soon, assert_music,
+    assert_plays_again, assert_shows, assert_talkers, holds, is_told, sees,
 };
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -48,7 +48,7 @@ fn blind() {
     is_told(&office, vasyl.address, 100);
     dmytro.rings(SOON);
     assert_shows(&office, dmytro.address, CUSTOMER_READ, accepted.at);
-    assert_hear_soon(&office, customer, vasyl.voice(), accepted.at);
+    assert_music(&office, customer.0, vasyl.voice(), accepted.at);
     dmytro.answer();
     let taken = answers(&office, dmytro.address);
     let reinvited = sees(&office, "the customer gets a re-INVITE", |m| is_reinvite(m, customer.0)).at;
@@ -217,7 +217,8 @@ fn called_by_both() {
     dmytro.dial("202");
     let second = vasyl.rings(SOON);
     vasyl.answer(second);
-    let held = accepts(&office, customer.0, "recvonly", Duration::ZERO);
+    let held = holds(&office, vasyl.address, Duration::ZERO);
+    assert_music(&office, customer.0, vasyl.voice(), held);
     assert_hears_soon(&office, vasyl.address, dmytro.voice(), held);
     let joined = joins(&office, &mut vasyl, talk, second);
     assert_hear_soon(&office, customer, dmytro.voice(), joined);
@@ -238,7 +239,8 @@ fn twice() {
     assert_hear_soon(&office, customer, dmytro.voice(), answers(&office, dmytro.address));
     vasyl.is_left(SOON);
     dmytro.hold();
-    let held = accepts(&office, customer.0, "recvonly", Duration::ZERO);
+    let held = holds(&office, dmytro.address, Duration::ZERO);
+    assert_music(&office, customer.0, dmytro.voice(), held);
     dmytro.resume();
     let back = accepts(&office, customer.0, "sendrecv", held);
     assert_hear_soon(&office, customer, dmytro.voice(), back);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A running capture of one subnet.
@@ -113,7 +113,8 @@ impl Wire {
 
     /// Looks at what was seen so far.
     pub fn look<T>(&self, read: impl FnOnce(&Seen) -> T) -> T {
-        read(&self.seen.0.lock().unwrap())
+        // A story may fail while it looks; its ladder is wanted all the more.
+        read(&self.seen.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// All SIP as a ladder, times in milliseconds since the first message.
@@ -189,7 +190,7 @@ impl Seen {
 
     /// The packets that carry this tone, since this moment.
     pub fn tone(&self, hertz: f64, since: Duration) -> impl Iterator<Item = &Rtp> {
-        self.rtp.iter().filter(move |packet| packet.at >= since && tone::is_tone(&packet.samples(), hertz))
+        self.rtp.iter().filter(move |packet| packet.at >= since && packet.is_tone(hertz))
     }
 }
 
@@ -245,6 +246,11 @@ impl Rtp {
         self.samples().iter().any(|sample| sample.unsigned_abs() > 1000)
     }
 
+    /// It is (mostly) this tone.
+    pub fn is_tone(&self, hertz: f64) -> bool {
+        tone::is_tone(&self.samples(), hertz)
+    }
+
     fn samples(&self) -> Vec<i16> {
         match self.payload_type {
             0 => self.payload.iter().map(|b| tone::from_ulaw(*b)).collect(),
@@ -268,7 +274,7 @@ fn read_capture(mut file: impl Read, seen: &(Mutex<Seen>, Condvar)) {
             return;
         }
         let at = Duration::new(u64::from(word(0)), word(4) * 1000);
-        take_frame(at, &frame, &mut seen.0.lock().unwrap());
+        take_frame(at, &frame, &mut seen.0.lock().unwrap_or_else(PoisonError::into_inner));
         seen.1.notify_all();
     }
 }

@@ -1,7 +1,7 @@
 //! What a story may claim afterwards: who heard whom and since when, who said what, and what is on record.
 
 use super::office::Office;
-use super::wire::{Seen, Sip};
+use super::wire::{Rtp, Seen, Sip};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,60 @@ pub fn accepts(office: &Office, address: Ipv4Addr, direction: &str, after: Durat
         answers.next().map(|m| m.at)
     });
     at.unwrap_or_else(|| panic!("{address} never answered with {direction}"))
+}
+
+/// When the router took this phone's hold: it answers the re-INVITE itself, `recvonly` to `sendonly` (RFC 3264 §8.4), and the
+/// other side is not asked.
+pub fn holds(office: &Office, holder: Ipv4Addr, after: Duration) -> Duration {
+    let to_holder = |m: &Sip| *m.from.ip() == office.router && *m.to.ip() == holder && m.at > after;
+    sees(office, &format!("{holder} may hold"), |m| {
+        to_holder(m) && m.answers(200, "INVITE") && m.body().contains("a=recvonly\r\n")
+    })
+    .at
+}
+
+/// Whom `holder` holds since this moment hears music from the router, at once, and nothing of the holder any more.
+pub fn assert_music(office: &Office, listener: Ipv4Addr, holder: Voice, since: Duration) {
+    let music = office.wire.wait(Duration::from_secs(3), |seen| {
+        let heard: Vec<_> = music(office, seen, listener, holder.1, since).collect();
+        (heard.len() >= A_WORD).then(|| heard[0].at - since)
+    });
+    let delay = music.unwrap_or_else(|| panic!("{listener} is held and hears no music"));
+    figure("music after the hold", delay);
+    assert!(delay <= AT_ONCE, "{listener} was held and heard music after {delay:?}");
+    office.wire.look(|seen| {
+        let words = seen.tone(holder.1, since + AT_ONCE).filter(|p| *p.to.ip() == listener).count();
+        assert_eq!(words, 0, "{listener} is held and hears its holder");
+        let asked = |m: &&Sip| *m.to.ip() == listener && m.method() == Some("INVITE") && m.in_dialog() && m.at > since;
+        assert_eq!(seen.sip.iter().filter(asked).count(), 0, "{listener} is asked whether it may be held");
+    });
+}
+
+/// No music any more. To be asked when the two have talked for a while after `since`.
+pub fn assert_no_music(office: &Office, listener: Ipv4Addr, speaker: Voice, since: Duration) {
+    office.wire.look(|seen| {
+        let last = music(office, seen, listener, speaker.1, since).last().map(|packet| packet.at - since);
+        figure("music's last packet after the resumption", last.unwrap_or_default());
+        assert!(last.is_none_or(|after| after <= AT_ONCE), "{listener} hears music {last:?} after the resumption");
+    });
+}
+
+/// What the router says to this one, loud and in another voice than this.
+fn music<'a>(
+    office: &Office,
+    seen: &'a Seen,
+    listener: Ipv4Addr,
+    hertz: f64,
+    since: Duration,
+) -> impl Iterator<Item = &'a Rtp> {
+    let router = office.router;
+    let from_router = move |p: &&Rtp| p.at >= since && *p.from.ip() == router && *p.to.ip() == listener;
+    seen.rtp.iter().filter(from_router).filter(move |p| p.is_loud() && !p.is_tone(hertz))
+}
+
+/// Says how long something took, for whoever reads the run.
+pub fn figure(what: &str, took: Duration) {
+    println!("       {what}: {:.1} ms", took.as_secs_f64() * 1000.0);
 }
 
 /// Since this moment the speaker's tone reaches the listener: from its first packet on, at once, and for a while.
