@@ -1,4 +1,4 @@
-//! A call at night: a greeting, a beep, a message; a lamp, a mail, and a customer who is not forgotten.
+//! A call at night: a greeting, a beep, a message; a lamp, a mail, an ear, and a customer who is not forgotten.
 
 use super::codecs::{HOST, calls_from};
 use super::ear::Recording;
@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, value};
 
 /// The stories by their titles.
-pub const STORIES: &[(&str, fn())] =
-    &[("A message left at night is on disk, lights a lamp, is mailed, and the customer was missed", left_at_night)];
+pub const STORIES: &[(&str, fn())] = &[(
+    "A message left at night is on disk, lights a lamp, is mailed, is heard through *97, and the customer was missed",
+    left_at_night,
+)];
 
 const CUSTOMER: &str = "89031234567";
 const SITE: &str = "84951234567";
@@ -27,7 +29,7 @@ const SPEECH: Duration = Duration::from_secs(3);
 fn left_at_night() {
     let office = Office::open("night", at_night);
     let mail = MailServer::open(&office);
-    let vasyl = Phone::with_voice_mail(&office, "202");
+    let mut vasyl = Phone::with_voice_mail(&office, "202");
     let dark = lamp(&office, vasyl.address, Duration::ZERO, "no");
     let closed = office.ask(&["override", "office", "closed"]);
     assert!(closed.status.success(), "{}", String::from_utf8_lossy(&closed.stderr));
@@ -54,6 +56,17 @@ fn left_at_night() {
     let calls = office.ask_json(&["calls", "--number", CUSTOMER]);
     let [call] = calls.as_array().map_or(&[][..], Vec::as_slice) else { panic!("not one call: {calls:#}") };
     assert_eq!(call["missed"], "voicemail_left", "{call:#}");
+
+    vasyl.dial("*97");
+    let heard = office.wire.wait(Duration::from_secs(20), |seen| {
+        let heard: Vec<_> = seen.tone(HERTZ, left).filter(|packet| *packet.to.ip() == vasyl.address).collect();
+        (heard.len() as u128 * 20 >= (SPEECH * 9 / 10).as_millis()).then(|| heard[0].at)
+    });
+    heard.expect("202 listens to the message");
+    let out = lamp(&office, vasyl.address, lit, "no");
+    assert!(out > lit, "the lamp goes out after it was lit");
+    message(&office, "heard");
+    vasyl.hang_up();
 }
 
 /// The site's number leads at night to the box of 202, who is mailed.
