@@ -193,6 +193,15 @@ impl Anchor {
         spoken
     }
 
+    /// The line on which the peer takes digits as RTP events.
+    pub fn events(&self) -> Option<u8> {
+        if self.ports.is_empty() {
+            return None;
+        }
+        let (line, formats) = session::agreed(self.told()?, self.heard()?)?;
+        formats.send_events.map(|_| line as u8)
+    }
+
     /// The first line of sound that passes us.
     pub fn audio(&self) -> Option<u8> {
         let said = Sdp::read(self.heard().or(self.told())?).ok()?;

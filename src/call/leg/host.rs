@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::alphabet::{LegEvent, LegOrder};
+use super::super::alphabet::{LegEvent, LegOrder, Passed};
 use super::super::means::Means;
 use super::super::session::endpoint;
 use super::{Leg, Reoffer, State, session_of};
@@ -81,6 +81,15 @@ impl Leg {
             let endpoint = endpoint(self.key, line.into());
             means.effects.push(Effect::Media(MediaOrder::Play { endpoint, play, sounds, repeat }));
         }
+    }
+
+    /// A key that one side presses by INFO reaches the other as an RTP event, where that is what the other has agreed to
+    /// (RFC 4733); true where it does.
+    pub(super) fn presses(&mut self, passed: &Passed, means: &mut Means) -> bool {
+        let Some((digit, line)) = passed.digit().zip(self.anchor.events()) else { return false };
+        let endpoint = endpoint(self.key, line.into());
+        means.effects.push(Effect::Media(MediaOrder::Dial { endpoint, digit, length: passed.pressed() }));
+        true
     }
 
     pub(super) fn hush(&mut self, means: &mut Means) {

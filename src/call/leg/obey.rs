@@ -45,7 +45,11 @@ impl Leg {
             (_, LegOrder::RefuseReoffer(status)) => self.refuse_reoffer(status, means),
             (State::Talking(_), LegOrder::WithdrawReoffer) => self.withdraw_reoffer(means),
             (State::Talking(_), LegOrder::Acknowledge(session)) => self.acknowledge(session, means),
-            (State::Talking(_), LegOrder::Pass(passed)) => self.pass(&passed, means),
+            (State::Talking(_), LegOrder::Pass(passed)) => {
+                if !self.presses(&passed, means) {
+                    self.pass(&passed, means);
+                }
+            }
             (State::Talking(_), LegOrder::AcceptTransfer) => self.accept_transfer(means),
             (State::Talking(_), LegOrder::RefuseTransfer(status)) => self.refuse_transfer(status, means),
             (State::Talking(_), LegOrder::TransferNews(status)) => self.transfer_news(status, means),

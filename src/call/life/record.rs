@@ -72,12 +72,11 @@ impl Call {
         match self.take {
             None if on => self.write_down(legs),
             None => {}
-            Some(take) => {
-                if self.paused == on {
-                    self.paused = !on;
-                    legs.pause_record(take, self.paused);
-                }
+            Some(take) if self.paused == on => {
+                self.paused = !on;
+                legs.pause_record(take, self.paused);
             }
+            Some(_) => {}
         }
         self.take.is_some() || !on
     }

@@ -59,6 +59,7 @@ impl Voices {
                 self.played.push_back((*endpoint, "quiet".to_owned()));
                 self.last.remove(endpoint);
             }
+            MediaOrder::Dial { endpoint, digit, .. } => self.played.push_back((*endpoint, format!("dials {digit}"))),
             MediaOrder::Bridge { a, b } => {
                 self.last.remove(a);
                 self.last.remove(b);
@@ -80,8 +81,7 @@ impl Voices {
             MediaOrder::Expect { .. }
             | MediaOrder::Unbridge { .. }
             | MediaOrder::Agree { .. }
-            | MediaOrder::Pause { .. }
-            | MediaOrder::Dial { .. } => {}
+            | MediaOrder::Pause { .. } => {}
         }
         None
     }
