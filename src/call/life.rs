@@ -291,6 +291,12 @@ impl Call {
     pub fn end(&mut self, status: u16, now: Instant, legs: &mut dyn Legs) {
         match self.stage {
             Stage::Serving(_) => self.end_serving(now, legs),
+            // Who waits meanwhile has had a talk, and was not missed.
+            Stage::Ringing if self.consult.is_some() => {
+                self.stop_branches(|_| true, StopReason::PlanMovedOn, legs);
+                legs.order(self.caller.leg, LegOrder::End(Why::default()));
+                self.over(EndedBy::Router, 200, None, legs);
+            }
             Stage::Ringing => self.refuse(status, None, EndedBy::Router, legs),
             Stage::Talking { with, .. } => {
                 legs.order(self.caller.leg, LegOrder::End(Why::default()));
