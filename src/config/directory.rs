@@ -328,10 +328,10 @@ impl Directory {
         Some(name)
     }
 
-    /// A greeting: a file among the prompts, with its ending.
+    /// A greeting: a file among the prompts, or the name of a shipped one, without ending.
     pub(super) fn greeting(&self, spot: &Spot<'_>) -> Option<Arc<str>> {
         let name = prompt_name(spot, spot.text()?)?;
-        self.look_at_prompt(spot, &name, true);
+        self.look_at_prompt(spot, &name, !SHIPPED_PROMPTS.contains(&&*name));
         Some(name)
     }
 
