@@ -39,7 +39,8 @@ const BILLBOARD: &str = "84957654321";
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    arguments.test_threads = Some(1); // milliseconds are measured: one office at a time
+    // Phones mostly wait for each other. More offices at a time, and they wait for the machine, in milliseconds that count.
+    arguments.test_threads = Some(arguments.test_threads.unwrap_or(2).min(2));
     let missing = match if arguments.list { Ground::Inside } else { namespace::enter() } {
         Ground::Done(code) => return code,
         Ground::Inside => None,

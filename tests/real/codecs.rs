@@ -31,7 +31,7 @@ fn hears(name: &str, speaks: Speaks) {
     let first = office.wire.wait(SOON, |seen| {
         seen.rtp.iter().find(|p| *p.to.ip() == customer.address && *p.from.ip() == office.router).map(|p| p.at)
     });
-    figure("the first packet after the INVITE", first.expect("the customer hears something") - asked);
+    figure(&office, "the first packet after the INVITE", first.expect("the customer hears something") - asked);
     customer.is_left(SOON);
     let heard = customer.recording();
     heard.says("hello", 0);

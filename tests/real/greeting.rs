@@ -35,7 +35,7 @@ fn cut() {
     let early = sees(&office, "the customer gets a 183", |m| is_to_customer(&office, m) && m.answers(183, "INVITE")).at;
     let heard = office.wire.wait(SOON, |seen| greeting(&office, seen, early).next().map(|packet| packet.at));
     let heard = heard.expect("the customer hears the greeting");
-    figure("the greeting's first sound after the INVITE", heard - asked);
+    figure(&office, "the greeting's first sound after the INVITE", heard - asked);
     assert!(heard - asked <= HEARD, "the customer hears us after {:?}", heard - asked);
     std::thread::sleep(Duration::from_millis(1200));
     vasyl.answer();
@@ -65,8 +65,8 @@ fn rings_after() {
             greeting(&office, seen, asked).map(|packet| packet.at).filter(|at| *at <= ringback).collect();
         let mut longest = loud[0] - asked;
         loud.windows(2).for_each(|pair| longest = longest.max(pair[1] - pair[0]));
-        figure("the greeting lasts", ringback - loud[0]);
-        figure("the longest silence until it rings", longest);
+        figure(&office, "the greeting lasts", ringback - loud[0]);
+        figure(&office, "the longest silence until it rings", longest);
         assert!(longest < Duration::from_secs(1), "silent for {longest:?}");
     });
     vasyl.answer();
@@ -89,7 +89,7 @@ fn answered_first() {
     let up = sees(&office, "the customer is answered", |m| is_to_customer(&office, m) && m.answers(200, "INVITE")).at;
     let heard = office.wire.wait(SOON, |seen| greeting(&office, seen, up).next().map(|packet| packet.at));
     let heard = heard.expect("the customer hears the greeting");
-    figure("the greeting's first sound after the INVITE", heard - asked);
+    figure(&office, "the greeting's first sound after the INVITE", heard - asked);
     assert!(heard - asked <= HEARD, "the customer hears us after {:?}", heard - asked);
     vasyl.rings(SOON);
     std::thread::sleep(Duration::from_millis(1200));
@@ -146,7 +146,7 @@ fn assert_even(office: &Office, seen: &Seen, from: Duration, answered: Duration)
         .collect();
     let gaps = times.windows(2).map(|pair| (pair[1] - pair[0], pair[0] - from));
     let (gap, at) = gaps.max().unwrap_or_default();
-    figure("the widest gap between two packets", gap);
+    figure(office, "the widest gap between two packets", gap);
     assert!(gap <= EVEN, "nothing for {gap:?}, {at:?} after the beginning");
     let (span, count) = (*times.last().expect("packets") - times[0], times.len());
     assert!(count as u128 + 5 >= span.as_millis() / 20, "{count} packets in {span:?}");
@@ -157,7 +157,7 @@ fn assert_is_cut(office: &Office, answered: Duration) {
     office.wire.look(|seen| {
         let last = greeting(office, seen, Duration::ZERO).last().expect("a greeting").at;
         let late = last.saturating_sub(answered);
-        figure("our last packet after the answer", late);
+        figure(office, "our last packet after the answer", late);
         assert!(late <= CUT, "the greeting went on for {late:?} after the answer");
     });
 }
@@ -181,6 +181,6 @@ fn assert_every_word(office: &Office, phone: &Phone, answered: Duration) {
     for (place, (said, heard)) in said.iter().zip(&heard).enumerate() {
         assert_eq!(said.1, heard.1, "packet {place} of the phone was lost");
     }
-    figure("the phone's first word after its answer", said[0].0 - answered);
-    figure("… and at the customer", heard[0].0 - answered);
+    figure(office, "the phone's first word after its answer", said[0].0 - answered);
+    figure(office, "… and at the customer", heard[0].0 - answered);
 }

@@ -18,6 +18,7 @@ const STRANGER: u8 = 9;
 
 /// A company at work; dropping it closes it.
 pub struct Office {
+    pub name: String,
     pub subnet: Subnet,
     pub folder: PathBuf,
     pub router: Ipv4Addr,
@@ -37,7 +38,7 @@ impl Office {
         let router = subnet.add(ROUTER).parse().unwrap();
         let provider = Provider::open(&folder, &subnet.add(PROVIDER));
         subnet.add(STRANGER);
-        Office { subnet, folder, router, provider, wire, program: None }
+        Office { name: name.into(), subnet, folder, router, provider, wire, program: None }
     }
 
     /// Opens with `config/office.toml`, made fit for this network and then edited by the story.

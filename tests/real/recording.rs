@@ -98,7 +98,7 @@ fn written(office: &Office) -> Recording {
         if let [row] = recordings
             && !row["ended"].is_null()
         {
-            figure("the recording is listed after the talk, within", over.elapsed());
+            figure(office, "the recording is listed after the talk, within", over.elapsed());
             assert!(row["failed"].is_null() && row["lost_ms"] == 0, "{row:#}");
             return Recording::read(&office.folder.join("data").join(row["file"].as_str().expect("a file")));
         }

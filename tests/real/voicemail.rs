@@ -44,7 +44,7 @@ fn left_at_night() {
     customer.recording().says("voicemail", 0);
 
     let lit = lamp(&office, vasyl.address, dark, "yes");
-    figure("the lamp is lit after the customer has hung up", lit.saturating_sub(left));
+    figure(&office, "the lamp is lit after the customer has hung up", lit.saturating_sub(left));
     let file = message(&office, "new");
     let path = office.folder.join("data").join(&file);
     assert_is_message(&Recording::read(&path), left - beeped);

@@ -48,7 +48,7 @@ pub fn assert_music(office: &Office, listener: Ipv4Addr, holder: Voice, since: D
         (heard.len() >= A_WORD).then(|| heard[0].at - since)
     });
     let delay = music.unwrap_or_else(|| panic!("{listener} is held and hears no music"));
-    figure("music after the hold", delay);
+    figure(office, "music after the hold", delay);
     assert!(delay <= AT_ONCE, "{listener} was held and heard music after {delay:?}");
     office.wire.look(|seen| {
         let words = seen.tone(holder.1, since + AT_ONCE).filter(|p| *p.to.ip() == listener).count();
@@ -62,7 +62,7 @@ pub fn assert_music(office: &Office, listener: Ipv4Addr, holder: Voice, since: D
 pub fn assert_no_music(office: &Office, listener: Ipv4Addr, speaker: Voice, since: Duration) {
     office.wire.look(|seen| {
         let last = music(office, seen, listener, speaker.1, since).last().map(|packet| packet.at - since);
-        figure("music's last packet after the resumption", last.unwrap_or_default());
+        figure(office, "music's last packet after the resumption", last.unwrap_or_default());
         assert!(last.is_none_or(|after| after <= AT_ONCE), "{listener} hears music {last:?} after the resumption");
     });
 }
@@ -81,8 +81,8 @@ fn music<'a>(
 }
 
 /// Says how long something took, for whoever reads the run.
-pub fn figure(what: &str, took: Duration) {
-    println!("       {what}: {:.1} ms", took.as_secs_f64() * 1000.0);
+pub fn figure(office: &Office, what: &str, took: Duration) {
+    println!("       {}: {what}: {:.1} ms", office.name, took.as_secs_f64() * 1000.0);
 }
 
 /// Since this moment the speaker's tone reaches the listener: from its first packet on, at once, and for a while.
