@@ -12,7 +12,7 @@ use real::phone::Phone;
 use real::provider;
 use real::wire::{Ending, Ring, Seen, Sip};
 use real::witness::{SOON, assert_at_once, assert_hear};
-use real::{codecs, codes, greeting, hold, mobiles, pickup, recording, transfers, voicemail};
+use real::{codecs, codes, greeting, hold, keys, mobiles, pickup, recording, transfers, voicemail};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 use toml_edit::{Array, DocumentMut, value};
@@ -65,6 +65,7 @@ fn stories() -> impl Iterator<Item = &'static (&'static str, Story)> {
     let more = [
         hold::STORIES,
         transfers::STORIES,
+        keys::STORIES,
         pickup::STORIES,
         mobiles::STORIES,
         greeting::STORIES,

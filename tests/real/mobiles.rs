@@ -21,11 +21,11 @@ pub const STORIES: &[(&str, fn())] = &[
 
 /// A customer nobody knows, one of the office's numbers, and the mobile of 201, as the provider writes them.
 const CUSTOMER: &str = "89031234567";
-const BILLBOARD: &str = "84957654321";
-const MOBILE: &str = "89160000001";
+pub const BILLBOARD: &str = "84957654321";
+pub const MOBILE: &str = "89160000001";
 /// Where the mobile is, and what it says.
-const HOST: u8 = 30;
-const HERTZ: f64 = 1100.0;
+pub const HOST: u8 = 30;
+pub const HERTZ: f64 = 1100.0;
 /// Long enough to be heard both ways.
 const A_TALK: Duration = Duration::from_secs(3);
 /// So long the question is listened to.
@@ -86,7 +86,7 @@ fn mailbox() {
 }
 
 /// The billboard's number rings 201: on the desk, and through a trunk of its own on the mobile.
-fn with_mobile(config: &mut DocumentMut) {
+pub fn with_mobile(config: &mut DocumentMut) {
     let mango = named(config, "trunk", "name", "mango")["server"].as_str().expect("a server").to_owned();
     let mut trunk = Table::new();
     trunk["name"] = value("mobiles");

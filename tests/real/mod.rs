@@ -14,6 +14,7 @@ pub mod codes;
 pub mod ear;
 pub mod greeting;
 pub mod hold;
+pub mod keys;
 pub mod lamp;
 pub mod linphone;
 pub mod mail;

@@ -1,6 +1,7 @@
 //! A talk is written down: the caller on the left, the company on the right, and when somebody presses `*1`, not.
 
 use super::ear::Recording;
+use super::mobiles;
 use super::office::Office;
 use super::phone::Phone;
 use super::provider;
@@ -13,6 +14,7 @@ use toml_edit::{DocumentMut, value};
 pub const STORIES: &[(&str, fn())] = &[
     ("A talk is written down, the customer left and the company right, and ready at once after its end", talk),
     ("*1 on the phone stops the recording for a while, and nothing of that while is written down", paused),
+    ("A talk on a mobile behind a trunk is written down from its yes on, and the question is not", mobile),
 ];
 
 const CUSTOMER: &str = "89031234567";
@@ -31,12 +33,7 @@ fn talk() {
     let talked = length_of_talk(&office, &vasyl);
     let length = recording.length_ms() as f64;
     assert!((length - talked).abs() <= talked / 10.0, "{length} ms are written down of {talked} ms");
-    let [left, right] = sides(&recording, vasyl.hertz);
-    let said = |side: &[Said], who| side.iter().filter(|said| **said == who).count();
-    for (side, who, other) in [(&left, Said::Customer, Said::Company), (&right, Said::Company, Said::Customer)] {
-        assert!(said(side, who) * 10 >= side.len() * 9, "{who:?} is in {} of {} pieces", said(side, who), side.len());
-        assert_eq!(said(side, other), 0, "{other:?} is on the side of {who:?}");
-    }
+    assert_sides(&recording, vasyl.hertz);
 }
 
 fn paused() {
@@ -76,6 +73,31 @@ fn paused() {
     }
 }
 
+fn mobile() {
+    let office = Office::open("recorded-mobile", |config| {
+        mobiles::with_mobile(config);
+        records(config);
+    });
+    let mut mobile = Phone::mobile(&office, mobiles::HOST, mobiles::MOBILE, mobiles::HERTZ);
+    let call = office.provider.call(&office, CUSTOMER, mobiles::BILLBOARD, Duration::from_secs(3));
+    mobile.rings(SOON);
+    mobile.answer();
+    std::thread::sleep(Duration::from_millis(1500));
+    mobile.press('1');
+    let taken = sees(&office, "the customer is connected", |m| {
+        *m.to.ip() == office.provider.address && m.to.port() != 5060 && m.answers(200, "INVITE")
+    });
+    mobile.is_left(SOON);
+    call.went_well(SOON);
+    let ended = sees(&office, "the customer hangs up", |m| {
+        *m.from.ip() == office.provider.address && m.method() == Some("BYE") && m.at > taken.at
+    });
+    let recording = written(&office);
+    let (length, talked) = (recording.length_ms() as f64, (ended.at - taken.at).as_secs_f64() * 1000.0);
+    assert!((length - talked).abs() <= talked / 10.0, "{length} ms are written down of {talked} ms");
+    assert_sides(&recording, mobiles::HERTZ);
+}
+
 fn records(config: &mut DocumentMut) {
     config["media"]["record"] = value("external");
 }
@@ -104,6 +126,16 @@ fn written(office: &Office) -> Recording {
         }
         assert!(over.elapsed() < limit, "no recording of the talk: {call:#}");
         std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// From end to end the customer is on the left and the company on the right, and neither on the other side.
+fn assert_sides(recording: &Recording, hertz: f64) {
+    let [left, right] = sides(recording, hertz);
+    let said = |side: &[Said], who| side.iter().filter(|said| **said == who).count();
+    for (side, who, other) in [(&left, Said::Customer, Said::Company), (&right, Said::Company, Said::Customer)] {
+        assert!(said(side, who) * 10 >= side.len() * 9, "{who:?} is in {} of {} pieces", said(side, who), side.len());
+        assert_eq!(said(side, other), 0, "{other:?} is on the side of {who:?}");
     }
 }
 

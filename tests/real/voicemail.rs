@@ -6,17 +6,20 @@ use super::mail::{MailServer, enclosed};
 use super::office::{Office, named};
 use super::phone::{Phone, Speaks};
 use super::tone;
-use super::wire::Sip;
+use super::wire::{Seen, Sip};
 use super::witness::{SOON, figure, sees};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, value};
 
 /// The stories by their titles.
-pub const STORIES: &[(&str, fn())] = &[(
-    "A message left at night is on disk, lights a lamp, is mailed, is heard through *97, and the customer was missed",
-    left_at_night,
-)];
+pub const STORIES: &[(&str, fn())] = &[
+    (
+        "A message left at night is on disk, lights a lamp, is mailed, is heard through *97, and the customer was missed",
+        left_at_night,
+    ),
+    ("A customer who hangs up in the greeting at night has left no message and was missed", hung_up_early),
+];
 
 const CUSTOMER: &str = "89031234567";
 const SITE: &str = "84951234567";
@@ -67,6 +70,29 @@ fn left_at_night() {
     assert!(out > lit, "the lamp goes out after it was lit");
     message(&office, "heard");
     vasyl.hang_up();
+}
+
+/// Whoever does not wait for the beep has left nothing, and is not forgotten either.
+fn hung_up_early() {
+    let office = Office::open("night-early", at_night);
+    let closed = office.ask(&["override", "office", "closed"]);
+    assert!(closed.status.success(), "{}", String::from_utf8_lossy(&closed.stderr));
+    let mut customer = Phone::outside(&office, HOST, CUSTOMER, HERTZ, Speaks::G711);
+    customer.call_office(SITE);
+    let loud = |seen: &Seen| seen.rtp.iter().filter(|p| *p.to.ip() == customer.address && p.is_loud()).count() >= 25;
+    office.wire.wait(SOON, |seen| loud(seen).then_some(())).expect("the greeting");
+    customer.hang_up();
+    let end = Instant::now() + SOON;
+    loop {
+        let calls = office.ask_json(&["calls", "--number", CUSTOMER]);
+        if calls[0]["missed"] == "after_hours" {
+            break;
+        }
+        assert!(Instant::now() < end, "the customer is forgotten: {calls:#}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let messages = office.ask_json(&["voicemail", "list", "202"]);
+    assert_eq!(messages.as_array().map(Vec::len), Some(0), "{messages:#}");
 }
 
 /// The site's number leads at night to the box of 202, who is mailed.
