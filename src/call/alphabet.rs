@@ -108,6 +108,8 @@ pub struct Passed {
     pub body: Bytes,
     /// The Info-Package header, where there is one (RFC 6086).
     pub package: Option<Bytes>,
+    /// The key that was pressed, where it says so and where that is news.
+    pub key: Option<char>,
 }
 
 /// Whom somebody wants to hand their call to.
@@ -140,10 +142,10 @@ impl Passed {
         Duration::from_millis(said.map_or(160, |said: u64| said.clamp(40, 2_000)))
     }
 
-    /// The key that was pressed, where this says so: `application/dtmf-relay` (`Signal=5`) or `application/dtmf` (`5`).
-    pub fn digit(&self) -> Option<char> {
-        let kind = self.content_type.split(|byte| *byte == b';').next()?.trim_ascii();
-        let body = std::str::from_utf8(&self.body).ok()?;
+    /// The key that was pressed, where a body says so: `application/dtmf-relay` (`Signal=5`) or `application/dtmf` (`5`).
+    pub(super) fn key_in(content_type: &[u8], body: &[u8]) -> Option<char> {
+        let kind = content_type.split(|byte| *byte == b';').next()?.trim_ascii();
+        let body = std::str::from_utf8(body).ok()?;
         let key = if kind.eq_ignore_ascii_case(b"application/dtmf-relay") {
             let named = |line: &'_ str| {
                 line.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))

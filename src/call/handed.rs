@@ -17,6 +17,8 @@ pub(super) struct Transfer {
     pub(super) by: Party,
     /// They have hung up, as phones do after a blind transfer.
     pub(super) is_gone: bool,
+    /// They held the one who waits, and do so again where nobody takes over.
+    pub(super) held: bool,
     /// It has come back: their own phones are being rung.
     pub(super) comes_back: bool,
     /// Whoever is being rung was called by the one who transferred, and knows that one's session.

@@ -793,6 +793,12 @@ impl Call {
         news
     }
 
+    /// True where this one of two who talk holds the other.
+    fn is_held_by(&self, who: Party) -> bool {
+        let Stage::Talking { held, .. } = self.stage else { return false };
+        held[usize::from(who.leg != self.caller.leg)]
+    }
+
     /// Whoever is held (still) hears music.
     fn play_music(&mut self, legs: &mut dyn Legs) {
         let Stage::Talking { with, held, .. } = self.stage else { return };

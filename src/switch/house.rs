@@ -88,6 +88,14 @@ impl Legs for House<'_> {
             // What the peer has not heard yet is not said any more.
             self.switch.held.retain(|(_, held)| !matches!(held.answer, HeldAnswer::Order(to, _) if to == leg));
         }
+        if let LegOrder::Answer(_) = order {
+            // Who talks in a moment is not greeted any more.
+            let ours =
+                |order: &LegOrder| matches!(order, LegOrder::Host { .. } | LegOrder::Play { .. } | LegOrder::Hush);
+            let is_late =
+                |held: &Held| matches!(&held.answer, HeldAnswer::Order(to, order) if *to == leg && ours(order));
+            self.switch.held.retain(|(_, held)| !is_late(held));
+        }
         if waits && first_fact > self.switch.journaled {
             self.switch.hold(Held { fact: first_fact, answer: HeldAnswer::Order(leg, order) });
         } else {

@@ -8,6 +8,7 @@ use super::super::alphabet::{LegEvent, Passed, Redirected, Refused, Why};
 use super::super::forks::Worth;
 use super::super::invitation::{ALLOW, Wire, contact, unknown_extensions};
 use super::super::means::{Means, User};
+use super::keyways::KeyWay;
 use super::{Inviting, Leg, Peer, Reoffer, State, Talking, Unacknowledged, challenged, dismiss, session_of};
 use crate::dialog::Dialog;
 use crate::key::Flow;
@@ -305,10 +306,13 @@ impl Leg {
     fn hear_info(&mut self, server: ServerKey, request: &Message, means: &mut Means) -> LegEvent {
         self.reply_ok(server, request, means);
         let copy = |name| request.header(name).map(Bytes::copy_from_slice);
+        let (content_type, body) = (copy(HeaderName::ContentType).unwrap_or_default(), request.body_bytes());
+        let key = Passed::key_in(&content_type, &body);
         LegEvent::Passed(Passed {
-            content_type: copy(HeaderName::ContentType).unwrap_or_default(),
-            body: request.body_bytes(),
+            content_type,
+            body,
             package: request.header_named("Info-Package").map(Bytes::copy_from_slice),
+            key: key.filter(|_| self.keys.are_news(KeyWay::Info, means.now.mono)),
         })
     }
 

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use super::super::alphabet::{LegEvent, LegOrder, Passed};
 use super::super::means::Means;
 use super::super::session::endpoint;
+use super::keyways::KeyWay;
 use super::{Leg, Reoffer, State, session_of};
 use crate::anchor::{EndpointKey, MediaOrder, PlayKey};
+use crate::clock::Instant;
 use crate::effect::Effect;
 use crate::sound::Sound;
 
@@ -54,6 +56,11 @@ impl Leg {
         self.anchor.fails(line).then_some(LegEvent::Unheard)
     }
 
+    /// A key comes as an RTP event; false where it has come in INFO already.
+    pub fn presses(&mut self, now: Instant) -> bool {
+        self.keys.are_news(KeyWay::Rtp, now)
+    }
+
     /// The line on which its peer can be heard and spoken to by ourselves.
     pub fn spoken(&self) -> Option<EndpointKey> {
         self.anchor.spoken().map(|line| endpoint(self.key, line.into()))
@@ -86,7 +93,7 @@ impl Leg {
     /// A key that one side presses by INFO reaches the other as an RTP event, where that is what the other has agreed to
     /// (RFC 4733); true where it does.
     pub(super) fn presses(&mut self, passed: &Passed, means: &mut Means) -> bool {
-        let Some((digit, line)) = passed.digit().zip(self.anchor.events()) else { return false };
+        let Some((digit, line)) = passed.key.zip(self.anchor.events()) else { return false };
         let endpoint = endpoint(self.key, line.into());
         means.effects.push(Effect::Media(MediaOrder::Dial { endpoint, digit, length: passed.pressed() }));
         true

@@ -17,6 +17,7 @@
 mod hear;
 mod host;
 mod journey;
+mod keyways;
 mod obey;
 mod refresh;
 mod reliable;
@@ -49,6 +50,7 @@ use crate::sip::digest::{Asker, Tried};
 use crate::sip::{Draft, HeaderName, Message, Method, Status, Uri};
 use crate::transaction::{ClientKey, ServerKey};
 
+use self::keyways::KeyWays;
 use self::referral::{Notifying, Referral};
 
 /// Who is at the other end of a leg.
@@ -130,6 +132,8 @@ pub struct Leg {
     steps: Vec<Step>,
     /// A caller has heard a provisional response with our tag.
     said_provisional: bool,
+    /// Which way its keys come.
+    keys: KeyWays,
 }
 
 #[derive(Debug)]
@@ -318,6 +322,7 @@ impl Leg {
             acked: None,
             steps: Vec::new(),
             said_provisional: false,
+            keys: KeyWays::default(),
         }
     }
 

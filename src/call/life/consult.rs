@@ -142,7 +142,8 @@ impl Call {
             }
             _ => {
                 self.early = None;
-                self.transfer = Some(Box::new(Transfer { by, is_gone: true, comes_back: false, consulted: true }));
+                self.transfer =
+                    Some(Box::new(Transfer { by, is_gone: true, held: false, comes_back: false, consulted: true }));
                 self.wait_with_music(legs);
             }
         }

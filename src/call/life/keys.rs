@@ -24,11 +24,17 @@ impl Call {
     ) {
         let key = match event {
             LegEvent::Digit(key) => Some(*key),
-            LegEvent::Passed(passed) => passed.digit(),
+            LegEvent::Passed(passed) => passed.key,
             // What was said to them is over.
             LegEvent::Played(play) if self.said == Some((who.leg, *play)) => return self.hear_each_other(legs),
             _ => None,
         };
+        // Who is held hears music again after a word of ours.
+        if let LegEvent::Played(_) = event
+            && self.is_held_by(with)
+        {
+            legs.play(who.leg, &[Sound::Tone(Tone::Music)], true);
+        }
         let Some(key) = key.filter(|_| who.extension.is_some()) else { return };
         let config = self.config.clone();
         let keys = match self.keys.iter().position(|keys| keys.leg == who.leg) {
@@ -115,6 +121,7 @@ impl Call {
         self.said = None;
         if let Stage::Talking { with, .. } = self.stage {
             legs.bridge(self.caller.leg, with.leg);
+            self.play_music(legs);
         }
     }
 

@@ -7,7 +7,7 @@ use super::{Call, Stage};
 use crate::anchor::Until;
 use crate::config::{Destination, GroupIx};
 use crate::fact::RecordingOf;
-use crate::route::{Direction, RingPlan, Step};
+use crate::route::{RingPlan, Step};
 use crate::sound::Sound;
 
 impl Call {
@@ -32,10 +32,11 @@ impl Call {
         }
     }
 
-    /// The one outside is on the left, the company on the right; between colleagues the one who called is on the left.
+    /// The one outside is on the left, the company on the right; between colleagues, and between two outside, the one who
+    /// called or waited is on the left. The plan does not say who is outside: after a transfer it is the transferrer's.
     fn sides(&self, with: Party) -> (Party, Party) {
-        match self.plan.direction {
-            Direction::Outbound if with.extension.is_none() => (with, self.caller),
+        match (self.caller.extension, with.extension) {
+            (Some(_), None) => (with, self.caller),
             _ => (self.caller, with),
         }
     }

@@ -74,7 +74,8 @@ impl Call {
                 let sounds = std::mem::take(&mut hosting.sounds);
                 hosting.greeting = Some(legs.play(self.caller.leg, &sounds, false));
             }
-            LegEvent::Unhosted(_) if hosting.ready => {}
+            // Where it asked for an offer of ours, there is none.
+            LegEvent::Unhosted(_) if hosting.ready => legs.order(self.caller.leg, LegOrder::RefuseReoffer(491)),
             LegEvent::Unhosted(_) | LegEvent::Unheard => {
                 self.is_up &= hosting.ready;
                 self.hosting = None;
@@ -206,7 +207,7 @@ impl Call {
             LegEvent::Played(play) if serving.play == Some(play) => self.converse(Heard::Played, now, legs),
             LegEvent::Digit(digit) => self.converse(Heard::Digit(digit), now, legs),
             LegEvent::Passed(passed) => {
-                if let Some(digit) = passed.digit() {
+                if let Some(digit) = passed.key {
                     self.converse(Heard::Digit(digit), now, legs);
                 }
             }

@@ -75,8 +75,9 @@ impl Call {
         let because = plan.because.clone();
         legs.note(CallFact::Transferred { by: who.number, to: to.into(), attended: false, because });
         self.stop_talking(legs);
+        let held = self.is_held_by(who);
         self.caller = left;
-        self.transfer = Some(Box::new(Transfer { by: who, is_gone: false, comes_back: false, consulted: false }));
+        self.transfer = Some(Box::new(Transfer { by: who, is_gone: false, held, comes_back: false, consulted: false }));
         legs.serve(left.leg);
         self.follow(plan, now, legs);
     }
@@ -102,7 +103,7 @@ impl Call {
     /// Nobody answered the one who waits: back to who transferred, where they still are, else to their phones.
     pub(super) fn nobody_took_over(&mut self, status: u16, now: Instant, legs: &mut dyn Legs) {
         let Some(transfer) = &mut self.transfer else { return };
-        let by = transfer.by;
+        let (by, held) = (transfer.by, transfer.held);
         transfer.consulted = false;
         let back = (transfer.is_gone && !std::mem::replace(&mut transfer.comes_back, true))
             .then(|| by.extension.and_then(|extension| legs.plan_return(extension)))
@@ -111,8 +112,9 @@ impl Call {
             (false, _) => {
                 (self.transfer, self.hosting) = (None, None);
                 legs.note(CallFact::Returned { leg: by.number, status });
-                self.stage = Stage::Talking { with: by, since: legs.wall(), held: [false; 2] };
+                self.stage = Stage::Talking { with: by, since: legs.wall(), held: [false, held] };
                 legs.bridge(self.caller.leg, by.leg);
+                self.play_music(legs);
                 self.record_talk(legs);
                 legs.order(by.leg, LegOrder::TransferNews(status));
                 self.news = Some(News { to: by.leg, status, at: now });
@@ -137,7 +139,8 @@ impl Call {
     pub(super) fn come_back(&mut self, by: Party, now: Instant, legs: &mut dyn Legs) {
         let Some(news) = self.news.take() else { return };
         self.stop_talking(legs);
-        self.transfer = Some(Box::new(Transfer { by, is_gone: true, comes_back: false, consulted: false }));
+        self.transfer =
+            Some(Box::new(Transfer { by, is_gone: true, held: false, comes_back: false, consulted: false }));
         self.nobody_took_over(news.status, now, legs);
     }
 
@@ -271,7 +274,11 @@ impl Call {
 
     /// True for a call between colleagues.
     pub fn is_internal(&self) -> bool {
-        self.plan.direction == Direction::Internal
+        let with = match self.stage {
+            Stage::Talking { with, .. } => with.extension.is_some(),
+            _ => self.plan.direction == Direction::Internal,
+        };
+        with && self.caller.extension.is_some()
     }
 
     /// The one behind `leg` leaves; this call is over, and goes on as part of `into`.
@@ -312,6 +319,7 @@ impl Call {
         legs.note(CallFact::Transferred { by: by.number, to: to.into(), attended: true, because: Vec::new() });
         legs.note(CallFact::Rung(rung));
         self.stop_talking(legs);
+        let held = self.is_held_by(by);
         self.caller = left;
         legs.serve(left.leg);
         match handed {
@@ -335,7 +343,8 @@ impl Call {
                 self.config = config.clone();
                 (self.plan, self.walk) = (plan, walk);
                 (self.branches, self.tally, self.failures, self.early) = (branches, tally, failures, None);
-                self.transfer = Some(Box::new(Transfer { by, is_gone: false, comes_back: false, consulted: true }));
+                self.transfer =
+                    Some(Box::new(Transfer { by, is_gone: false, held, comes_back: false, consulted: true }));
                 self.stage = Stage::Ringing;
                 self.wait_with_music(legs);
                 for branch in self.branches.iter().filter(|branch| branch.ringing) {

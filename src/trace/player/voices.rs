@@ -65,7 +65,8 @@ impl Voices {
                 self.last.remove(b);
             }
             MediaOrder::Record { take, left, .. } => {
-                self.takes.entry(*take).or_insert(Writing { of: *left, began: now, spoke: false });
+                let writing = self.takes.entry(*take).or_insert(Writing { of: *left, began: now, spoke: false });
+                writing.of = *left;
             }
             MediaOrder::EndRecord { take } => {
                 let writing = self.takes.remove(take)?;
