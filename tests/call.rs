@@ -387,6 +387,10 @@ impl Legs for House {
         });
     }
 
+    fn take_back_host(&mut self, _: LegKey) -> bool {
+        false
+    }
+
     fn play(&mut self, leg: LegKey, sounds: &[Sound], repeat: bool) -> PlayKey {
         self.order(leg, LegOrder::Play { play: PlayKey(0), sounds: sounds.into(), repeat });
         PlayKey(0)

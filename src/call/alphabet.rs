@@ -108,8 +108,10 @@ pub struct Passed {
     pub body: Bytes,
     /// The Info-Package header, where there is one (RFC 6086).
     pub package: Option<Bytes>,
-    /// The key that was pressed, where it says so and where that is news.
+    /// The key that was pressed, where it says so.
     pub key: Option<char>,
+    /// The key has come as an RTP event already.
+    pub is_echo: bool,
 }
 
 /// Whom somebody wants to hand their call to.
@@ -140,6 +142,11 @@ impl Passed {
             name.trim().eq_ignore_ascii_case("duration").then(|| value.trim().parse().ok())?
         });
         Duration::from_millis(said.map_or(160, |said: u64| said.clamp(40, 2_000)))
+    }
+
+    /// The key that was pressed, where that is news.
+    pub fn new_key(&self) -> Option<char> {
+        self.key.filter(|_| !self.is_echo)
     }
 
     /// The key that was pressed, where a body says so: `application/dtmf-relay` (`Signal=5`) or `application/dtmf` (`5`).
@@ -289,6 +296,8 @@ pub trait Legs {
     fn forwarded(&mut self, by: ExtensionIx, when: ForwardWhen, outside: bool);
     /// Gives a leg an order.
     fn order(&mut self, leg: LegKey, order: LegOrder);
+    /// What was ordered with [`LegOrder::Host`] and still waits for the disk does not leave any more; true where it waited.
+    fn take_back_host(&mut self, leg: LegKey) -> bool;
     /// Plays something to a leg's peer, by [`LegOrder::Play`].
     fn play(&mut self, leg: LegKey, sounds: &[Sound], repeat: bool) -> PlayKey;
     /// Writes down what a leg's peer says, and on the right channel what another's does; `None` where their media does not

@@ -471,6 +471,7 @@ impl Call {
     fn answered(&mut self, at: usize, session: Option<Session>, legs: &mut dyn Legs) {
         let winner = self.branches.swap_remove(at);
         let with = Party { leg: winner.leg, number: winner.number, extension: winner.extension };
+        self.forgo_greeting(legs);
         // The caller first: two-way audio may not wait for the losers.
         match self.is_up {
             false => legs.order(self.caller.leg, LegOrder::Answer(session)),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::tables::Switch;
 use super::tapes::dialog_of;
 use crate::anchor::{EndpointKey, MediaEvent};
-use crate::call::{Leg, LegEvent};
+use crate::call::LegEvent;
 use crate::config::Config;
 use crate::effect::Effect;
 use crate::fact::{Alarm, Fact};
@@ -91,8 +91,9 @@ impl Switch {
         let (line, dialog) = (leg.call(), dialog_of(leg));
         self.tape_notes(line, &format!("voice {dialog} {what}"));
         let now = self.means.now.mono;
-        let is_news = |leg: &mut Leg| leg.presses(now);
-        if matches!(event, LegEvent::Digit(_)) && !self.legs.get_mut(key).is_some_and(is_news) {
+        if let LegEvent::Digit(digit) = event
+            && !self.legs.get_mut(key).is_some_and(|leg| leg.hears_key(digit, now))
+        {
             return;
         }
         self.said.push_back((key, event));

@@ -229,7 +229,12 @@ impl Switch {
             Some(Whom::Extension(name) | Whom::Trunk { number: name, .. }) => name.clone(),
             None => "".into(),
         };
-        self.with_call(kept, |call, house| call.take_over(leaves, &to, handed, &config, rung, house));
+        let now = self.means.now.mono;
+        self.with_call(kept, |call, house| {
+            call.take_over(leaves, &to, handed, &config, rung, house);
+            // A greeting before everything else was for the one who has left.
+            call.greeted(now, house);
+        });
         if let Some(line) = self.lines.get_mut(kept)
             && let Some(call) = &line.call
         {

@@ -88,14 +88,6 @@ impl Legs for House<'_> {
             // What the peer has not heard yet is not said any more.
             self.switch.held.retain(|(_, held)| !matches!(held.answer, HeldAnswer::Order(to, _) if to == leg));
         }
-        if let LegOrder::Answer(_) = order {
-            // Who talks in a moment is not greeted any more.
-            let ours =
-                |order: &LegOrder| matches!(order, LegOrder::Host { .. } | LegOrder::Play { .. } | LegOrder::Hush);
-            let is_late =
-                |held: &Held| matches!(&held.answer, HeldAnswer::Order(to, order) if *to == leg && ours(order));
-            self.switch.held.retain(|(_, held)| !is_late(held));
-        }
         if waits && first_fact > self.switch.journaled {
             self.switch.hold(Held { fact: first_fact, answer: HeldAnswer::Order(leg, order) });
         } else {
@@ -104,6 +96,14 @@ impl Legs for House<'_> {
             }
             self.switch.obey(leg, order);
         }
+    }
+
+    fn take_back_host(&mut self, leg: LegKey) -> bool {
+        let is_ours = |order: &LegOrder| matches!(order, LegOrder::Host { .. } | LegOrder::Play { .. });
+        let before = self.switch.held.len();
+        let waits = |held: &Held| matches!(&held.answer, HeldAnswer::Order(to, order) if *to == leg && is_ours(order));
+        self.switch.held.retain(|(_, held)| !waits(held));
+        self.switch.held.len() < before
     }
 
     fn play(&mut self, leg: LegKey, sounds: &[Sound], repeat: bool) -> PlayKey {

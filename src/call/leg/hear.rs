@@ -312,7 +312,8 @@ impl Leg {
             content_type,
             body,
             package: request.header_named("Info-Package").map(Bytes::copy_from_slice),
-            key: key.filter(|_| self.keys.are_news(KeyWay::Info, means.now.mono)),
+            key,
+            is_echo: key.is_some_and(|key| !self.keys.is_news(KeyWay::Info, key, means.now.mono)),
         })
     }
 

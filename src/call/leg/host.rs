@@ -57,8 +57,8 @@ impl Leg {
     }
 
     /// A key comes as an RTP event; false where it has come in INFO already.
-    pub fn presses(&mut self, now: Instant) -> bool {
-        self.keys.are_news(KeyWay::Rtp, now)
+    pub fn hears_key(&mut self, key: char, now: Instant) -> bool {
+        self.keys.is_news(KeyWay::Rtp, key, now)
     }
 
     /// The line on which its peer can be heard and spoken to by ourselves.
@@ -94,6 +94,10 @@ impl Leg {
     /// (RFC 4733); true where it does.
     pub(super) fn presses(&mut self, passed: &Passed, means: &mut Means) -> bool {
         let Some((digit, line)) = passed.key.zip(self.anchor.events()) else { return false };
+        // The event itself has passed already.
+        if passed.is_echo {
+            return true;
+        }
         let endpoint = endpoint(self.key, line.into());
         means.effects.push(Effect::Media(MediaOrder::Dial { endpoint, digit, length: passed.pressed() }));
         true

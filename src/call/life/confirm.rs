@@ -41,7 +41,7 @@ impl Call {
             (LegEvent::Answered(session), false) => self.ask(at, session, now, legs),
             (LegEvent::Digit(key), true) => self.hear_key(at, key, legs),
             (LegEvent::Passed(passed), true) => {
-                if let Some(key) = passed.key {
+                if let Some(key) = passed.new_key() {
                     self.hear_key(at, key, legs);
                 }
             }

@@ -24,7 +24,7 @@ impl Call {
     ) {
         let key = match event {
             LegEvent::Digit(key) => Some(*key),
-            LegEvent::Passed(passed) => passed.key,
+            LegEvent::Passed(passed) => passed.new_key(),
             // What was said to them is over.
             LegEvent::Played(play) if self.said == Some((who.leg, *play)) => return self.hear_each_other(legs),
             _ => None,

@@ -39,6 +39,7 @@ impl Call {
         legs.note(CallFact::Rung(vec![rung]));
         // They have dialled a code or a colleague, and talk with the one who called.
         legs.introduce(leg, self.caller.leg);
+        self.forgo_greeting(legs);
         match crossing.to_caller {
             Some(session) if self.is_up => self.meet_the_picker(with, session, legs),
             Some(session) => legs.order(self.caller.leg, LegOrder::Answer(Some(session))),

@@ -56,6 +56,13 @@ impl Call {
         legs.note(CallFact::Served { leg: self.caller.number, by: by.into() });
     }
 
+    /// Somebody answers: a greeting that has not left yet never does, nor the answer that would have been for it.
+    pub(super) fn forgo_greeting(&mut self, legs: &mut dyn Legs) {
+        if self.hosting.as_ref().is_some_and(|hosting| !hosting.ready) && legs.take_back_host(self.caller.leg) {
+            self.is_up = false;
+        }
+    }
+
     /// Whoever waits hears music, until somebody takes over.
     pub(super) fn wait_with_music(&mut self, legs: &mut dyn Legs) {
         legs.play(self.caller.leg, &self.waiting_tone(), true);
@@ -94,9 +101,12 @@ impl Call {
     }
 }
 
-/// Where nobody is rung before the greeting is over, it is.
 impl Call {
-    fn greeted(&mut self, now: Instant, legs: &mut dyn Legs) {
+    /// Where nobody is rung before a greeting is over, it is.
+    pub fn greeted(&mut self, now: Instant, legs: &mut dyn Legs) {
+        if !self.is_ringing() {
+            return;
+        }
         let mut orders = Vec::new();
         self.walk.greeted(now, legs.presence(), &mut orders);
         self.carry_out(orders, now, legs);
@@ -207,7 +217,7 @@ impl Call {
             LegEvent::Played(play) if serving.play == Some(play) => self.converse(Heard::Played, now, legs),
             LegEvent::Digit(digit) => self.converse(Heard::Digit(digit), now, legs),
             LegEvent::Passed(passed) => {
-                if let Some(digit) = passed.key {
+                if let Some(digit) = passed.new_key() {
                     self.converse(Heard::Digit(digit), now, legs);
                 }
             }
