@@ -178,10 +178,20 @@ pub struct CallId(u64);
 const CROCKFORD: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 impl CallId {
+    /// How many bits of an id are chance.
+    pub const CHANCE_BITS: u32 = 22;
+
     /// An id for a call that begins at `wall`; `chance` keeps ids of one millisecond apart.
     pub fn new(wall: Timestamp, chance: u64) -> CallId {
         let millis = u64::try_from(wall.as_millisecond()).unwrap_or(0);
-        CallId(millis << 22 | (chance & 0x3f_ffff))
+        CallId(millis << CallId::CHANCE_BITS | (chance & CallId::CHANCE))
+    }
+
+    const CHANCE: u64 = (1 << CallId::CHANCE_BITS) - 1;
+
+    /// The chance in it, below 2 to the power of [`CallId::CHANCE_BITS`].
+    pub fn chance(self) -> u32 {
+        (self.0 & CallId::CHANCE) as u32
     }
 
     /// As the number that tables use. Fits a signed 64-bit column until the year 2039.

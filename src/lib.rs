@@ -40,6 +40,7 @@
 //! | 8 | [`switch`] | the door: one input, one complete reaction |
 //! | 9 | [`trace`] | ladders on a whiteboard, played against the core |
 //! | | [`letter`] | which fact is told to whom outside |
+//! | | [`desk`] | what a call leaves behind for people: who is called back, and by whom |
 //! | 10 | [`media`] | the voice: relayed, played, understood |
 //! | | [`config_file`] | the config on disk |
 //! | | [`net`] | UDP, TCP, names |
@@ -77,6 +78,7 @@
 //! - **Fork**: one early dialog of an INVITE of ours. **Diverter**: whose phone sent a call elsewhere (302).
 //! - **Subscription**: somebody's lamp. **Sight**: one call as a lamp shows it. **Waiting**: messages in a box. **Crossing**: what
 //!   two hear of each other who have both made an offer.
+//! - **Follow-up**: a promise to call a missed customer back. **Outsider**: who is called back; **Remark**: what happened meanwhile.
 //! - **Letter**: something to be told outside. **Outbox**: where it waits until it has arrived.
 //! - **Trace**: a ladder that is a test. **Actor**: one of its scripted peers.
 #![deny(unsafe_code)]
@@ -130,6 +132,7 @@ pub mod switch;
 // Floor 9, what a call leaves behind, and ladders played against the core.
 pub mod trace;
 pub mod letter;
+pub mod desk;
 
 // Floor 10, edges: sockets and disks begin here.
 pub mod media;

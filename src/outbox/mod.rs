@@ -76,6 +76,10 @@ impl fmt::Debug for Secretary {
 }
 
 impl Outgoing for Secretary {
+    fn config(&self) -> Option<Arc<Config>> {
+        (self.current)()
+    }
+
     fn letters(&self, fact: &Fact) -> Vec<Letter> {
         // Nearly every fact is of no interest, and the config is behind a lock.
         if !matches!(fact, Fact::Recorded(_)) {

@@ -15,12 +15,16 @@
 //! | `taped` | one call as it can be played again |
 //! | `recordings` | what was written down of calls, and the messages among it |
 //! | `outbox` | letters until they are acknowledged |
+//! | `follow_ups` | promises to call back |
 //! | `customers` | the customers, as imported |
 
 mod calls;
 mod customers;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod follow_ups;
+#[cfg(test)]
+mod follow_ups_told;
 mod outbox;
 mod recordings;
 mod recover;
@@ -40,6 +44,7 @@ use crate::clock::Timestamp;
 
 pub use calls::{CallDetail, CallFilter, CallRow, CallState, LegRow, StreamRow, Talker, Turn};
 pub use customers::{CustomerRow, Imported};
+pub use follow_ups::{FollowUpComment, FollowUpRow, FollowUpsWanted};
 pub use outbox::{Outbox, OutboxRow, Outgoing};
 pub use recordings::{RecordingFilter, RecordingRow};
 pub use recover::{Recovered, quick_check};

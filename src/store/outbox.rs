@@ -13,12 +13,14 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::Serialize;
 
 use super::{FILE, PATIENCE, Reader, StoreError, from_micros, schema, to_micros};
 use crate::clock::{Duration, Timestamp};
+use crate::config::Config;
 use crate::fact::{Fact, Noted};
 use crate::letter::Letter;
 
@@ -27,6 +29,8 @@ const REMEMBERED: Duration = Duration::from_secs(30 * 86_400);
 
 /// Who says which letters follow from a fact, and carries them.
 pub trait Outgoing: Send + fmt::Debug {
+    /// The config in force, whose rules say what a call leaves behind.
+    fn config(&self) -> Option<Arc<Config>>;
     /// The letters that follow from a fact.
     fn letters(&self, fact: &Fact) -> Vec<Letter>;
     /// There are new letters in the outbox, and on the disk.
@@ -237,6 +241,10 @@ mod tests {
     struct Everybody(Arc<AtomicU32>);
 
     impl Outgoing for Everybody {
+        fn config(&self) -> Option<Arc<Config>> {
+            None
+        }
+
         fn letters(&self, fact: &Fact) -> Vec<Letter> {
             let Fact::Recorded(recorded) = fact else { return Vec::new() };
             ["a@x.example", "b@x.example"].map(|to| Letter { to: to.into(), file: recorded.file.clone() }).into()

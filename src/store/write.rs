@@ -7,10 +7,11 @@ use rusqlite::{Connection, Transaction, params};
 use smallvec::{SmallVec, smallvec};
 
 use super::outbox::{self, Outgoing};
-use super::recordings;
 use super::word::Word;
 use super::{FILE, PATIENCE, StoreError, schema, to_column, to_micros};
+use super::{follow_ups, recordings};
 use crate::clock::Timestamp;
+use crate::desk::follow_up::Outsider;
 use crate::fact::{CallFact, Ended, Fact, MessageState, Noted, Offered, Party, RecordingOf, Whom};
 use crate::key::CallId;
 use crate::state::Counter;
@@ -33,6 +34,8 @@ struct Live {
     legs: Vec<(u16, Whom)>,
     /// When the first human answered, and on which leg.
     answered: Option<(Timestamp, u16)>,
+    /// Who is outside, and is called back if nobody talks with them.
+    outsider: Option<Box<Outsider>>,
 }
 
 impl Writer {
@@ -56,7 +59,8 @@ impl Writer {
         Ok(Writer { connection, path, base, live: HashMap::new(), outgoing: None })
     }
 
-    /// What follows from facts for the world outside is written into the outbox with them.
+    /// What follows from facts for the world outside is written into the outbox with them, and follow-ups by the rules of
+    /// its config; until then by the rules that hold where a config says nothing, and for nobody in particular.
     pub fn tell(&mut self, outgoing: impl Outgoing + 'static) {
         self.outgoing = Some(Box::new(outgoing));
     }
@@ -110,13 +114,24 @@ impl Writer {
             serde_json::to_writer(&mut body, &noted.fact)
                 .map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
             let text = std::str::from_utf8(&body).unwrap_or_default();
-            insert_fact(&transaction, seq, noted, text)?;
+            let fresh = insert_fact(&transaction, seq, noted, text)?;
             recordings::follow(&transaction, noted)?;
             if let Some(outgoing) = self.outgoing.as_deref() {
                 posted |= outbox::post(&transaction, noted, outgoing)?;
             }
             match &noted.fact {
-                Fact::Call(id, step) => follow(&transaction, &mut self.live, *id, noted.at, step)?,
+                Fact::Call(id, step) => {
+                    follow(&transaction, &mut self.live, *id, noted.at, step)?;
+                    // Only once: told again, an old talk would close what was opened after it.
+                    if let (CallFact::Ended(ended), true) = (step, fresh)
+                        && let Some(live) = self.live.get(id)
+                        && let Some(outsider) = &live.outsider
+                    {
+                        let config = self.outgoing.as_ref().and_then(|outgoing| outgoing.config());
+                        let human = live.answered.is_some();
+                        follow_ups::follow(&transaction, *id, noted.at, outsider, human, ended, config.as_deref())?;
+                    }
+                }
                 other => {
                     // Of several facts about one thing the last one of the batch is enough.
                     for (kind, name, holds) in things(other) {
@@ -147,15 +162,16 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn insert_fact(transaction: &Transaction<'_>, seq: i64, noted: &Noted, body: &str) -> rusqlite::Result<()> {
+/// False: it was there already.
+fn insert_fact(transaction: &Transaction<'_>, seq: i64, noted: &Noted, body: &str) -> rusqlite::Result<bool> {
     let call = match &noted.fact {
         Fact::Call(id, _) | Fact::Streamed { call: id, .. } => Some(to_column(id.to_bits())),
         _ => None,
     };
     transaction
         .prepare_cached("INSERT OR IGNORE INTO fact (seq, at, call, body) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![seq, to_micros(noted.at), call, body])?;
-    Ok(())
+        .execute(params![seq, to_micros(noted.at), call, body])
+        .map(|written| written > 0)
 }
 
 /// What a fact of a call does to its row.
@@ -167,7 +183,10 @@ fn follow(
     step: &CallFact,
 ) -> rusqlite::Result<()> {
     match step {
-        CallFact::Offered(offered) => insert_call(transaction, id, at, offered),
+        CallFact::Offered(offered) => {
+            live.entry(id).or_default().fold(at, step);
+            insert_call(transaction, id, at, offered)
+        }
         CallFact::Ended(ended) => complete_call(transaction, id, at, ended, live.entry(id).or_default()),
         CallFact::Rung(_) | CallFact::Answered { .. } => {
             live.entry(id).or_default().fold(at, step);
@@ -181,6 +200,7 @@ impl Live {
     /// Told twice (a batch that is written again), a step changes nothing more.
     fn fold(&mut self, at: Timestamp, step: &CallFact) {
         match step {
+            CallFact::Offered(offered) => self.outsider = Outsider::of(offered).map(Box::new),
             CallFact::Rung(rung) => {
                 for leg in rung {
                     self.legs.retain(|(number, _)| *number != leg.leg);

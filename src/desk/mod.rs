@@ -1,0 +1,4 @@
+//! What a call leaves behind for people: pure rules, which the store carries out in the transaction of the fact itself.
+
+pub mod assignee;
+pub mod follow_up;
