@@ -716,9 +716,13 @@ impl Call {
             LegEvent::TransferAsked(asked) => self.transfer_asked(who, with, &asked, now, legs),
             // Who holds is answered by us, and the other one hears music.
             LegEvent::Reoffered { session: Some(_), hold: true } => {
+                self.wish = Some((leg, true));
                 legs.order(leg, LegOrder::Host { answer: true });
             }
+            // Another one is about a greeting whose answer has waited for the disk.
+            LegEvent::Hosted if self.wish != Some((leg, true)) => {}
             LegEvent::Hosted => {
+                self.wish = None;
                 if self.note_hold(leg, true, legs) {
                     legs.play(other, &[Sound::Tone(Tone::Music)], true);
                 }
