@@ -544,6 +544,11 @@ pub enum Alarm {
         /// For how long, in seconds.
         for_seconds: u64,
     },
+    /// The pins of others' mailboxes were wrong so often that they count no more from there for an hour.
+    PinGuessed {
+        /// From whose phone.
+        extension: Arc<str>,
+    },
     /// A media port could not be bound.
     MediaPort {
         /// Which.

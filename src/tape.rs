@@ -128,6 +128,8 @@ pub struct Tape {
     stamp: u64,
     late: Duration,
     left_out: u32,
+    /// The keys that are pressed now are secret.
+    hides_keys: bool,
     /// Answers wait for the journal.
     waits: bool,
 }
@@ -192,6 +194,7 @@ impl Tape {
             stamp: 0,
             late: Duration::ZERO,
             left_out: 0,
+            hides_keys: false,
             waits: true,
         }
     }
@@ -237,6 +240,16 @@ impl Tape {
         self.add(Way::Inward, party, bytes, moment);
     }
 
+    /// Keys from here on are a pin, or (`false`) no longer: which they are is not written down.
+    pub fn hide_keys(&mut self, hides: bool) {
+        self.hides_keys = hides;
+    }
+
+    /// True while keys are a pin.
+    pub fn hides_keys(&self) -> bool {
+        self.hides_keys
+    }
+
     /// A message left.
     pub fn say(&mut self, party: u16, bytes: &[u8], moment: Moment) {
         self.add(Way::Outward, party, bytes, moment);
@@ -264,7 +277,8 @@ impl Tape {
         }
         let party = &mut self.parties[usize::from(number)];
         message.write(way, &party.heard.names, &mut party.refused, &mut self.strip);
-        strip::write_body(way, &message, &mut self.sessions, &mut self.strip);
+        let bare = strip::redacted(message.body, self.hides_keys);
+        strip::write_body(way, &bare, &mut self.sessions, &mut self.strip);
         if message.is_ack() {
             // A talk may last for hours, in which nothing is added.
             self.strip.shrink_to_fit();
@@ -409,6 +423,25 @@ mod tests {
         assert!(taped.strip.starts_with("\u{1e}<0 0 authorised\nINVITE sip:14@a\nFrom: "), "{}", taped.strip);
         assert!(taped.strip.contains("inline:redacted\r\na=ice-ufrag:x\r\n"), "{}", taped.strip);
         assert!(taped.strip.contains("\u{1e}<0 5000\n401 INVITE\nWWW-Authenticate: Digest nonce=\"redacted-"));
+    }
+
+    #[test]
+    fn a_pin_is_never_written_down_and_other_keys_are() {
+        let (mut tape, party) = tape();
+        let info = |branch: u32, body: &str| message("INFO sip:14@a SIP/2.0", &format!("X: {branch}\r\n"), body);
+        tape.hear(party, info(1, "Signal=7\r\nDuration=160\r\n").as_bytes(), moment(0));
+        tape.hide_keys(true);
+        for (branch, body) in [(2, "Signal= 4\r\nDuration=160\r\n"), (3, "signal=8"), (4, "9"), (5, "Signal=#")] {
+            tape.hear(party, info(branch, body).as_bytes(), moment(10));
+        }
+        tape.hide_keys(false);
+        tape.hear(party, info(6, "Signal=6").as_bytes(), moment(20));
+        let strip = tape.finish().strip;
+        let bodies: Vec<&str> = strip.split(BODY).skip(1).map(|body| body.split(ENTRY).next().unwrap()).collect();
+        let expected = ["0\nSignal=7\r\nDuration=160\r\n", "1\nSignal=0\r\nDuration=160\r\n", "2\nsignal=0\r\n"];
+        assert_eq!(bodies[..2], expected[..2], "{strip}");
+        assert!(bodies[2].starts_with("2\nsignal=0") && bodies[3].starts_with("3\n0"), "{strip}");
+        assert!(bodies[4].contains("Signal=#") && bodies[5].contains("Signal=6"), "{strip}");
     }
 
     #[test]

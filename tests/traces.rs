@@ -110,6 +110,12 @@ fn run_exported(file: &Path) -> Result<(), Failed> {
         if again.to_string() != exported {
             return Err(fail(format!("written and read again it is\n{again}")));
         }
+        let key = |line: &str| Some(line.split_once("presses ").or(line.split_once("Signal="))?.1.trim().to_owned());
+        let pressed = exported.lines().filter_map(key).collect::<String>().replace(|c: char| !c.is_ascii_digit(), "");
+        let pins = config.voicemails().filter_map(|(_, mailbox)| mailbox.pin.as_ref());
+        if pins.into_iter().any(|pin| pressed.contains(pin.expose())) {
+            return Err(fail("a pin is in it".into()));
+        }
         let office = again.office(|name| Err(std::io::Error::other(name.to_owned()))).map_err(fail)?;
         let rows = compare(&again, office.clone()).map_err(|failure| fail(failure.to_string()))?;
         if !caveats.is_empty() {

@@ -5,6 +5,8 @@
 //!   (begun) ──────► Opening ⇄ Box, Pin ─────────────► Counting ──────► Telling ⇄ Choosing ──────► over
 //! ```
 //!
+//! While the menu is said keys count, and time does not.
+//!
 //! Keys: 1 again, 2 next, 3 delete, 9 the end. A message counts as heard once it was played to its end or passed by a key.
 
 use std::sync::Arc;
@@ -18,6 +20,8 @@ use crate::sound::Sound;
 const THINKS: Duration = Duration::from_secs(8);
 /// Whoever is asked for digits has so long for each.
 const DIGITS: Duration = Duration::from_secs(6);
+/// As many digits as any box or pin can have.
+const MOST: usize = 32;
 /// How often a pin may be wrong in one call.
 const TRIES: u8 = 3;
 
@@ -42,6 +46,7 @@ enum Stage {
     Pin,
     Counting,
     Telling,
+    Menu,
     Choosing,
     Deleted,
     Goodbye,
@@ -70,7 +75,9 @@ impl Mailbox {
             },
             (Stage::Box | Stage::Pin, Heard::Digit('#') | Heard::TimeUp) => self.entered(wishes),
             (stage @ (Stage::Box | Stage::Pin), Heard::Digit(digit)) => {
-                self.typed.push(*digit);
+                if self.typed.len() < MOST {
+                    self.typed.push(*digit);
+                }
                 wishes.extend([Wish::Quiet, Wish::Wake(DIGITS)]);
                 stage
             }
@@ -83,19 +90,19 @@ impl Mailbox {
             (Stage::Telling, Heard::Played) => {
                 self.heard(wishes);
                 wishes.push(Wish::Play(vec![Sound::prompt("mailbox-menu")]));
-                Stage::Choosing
+                Stage::Menu
             }
-            (Stage::Choosing, Heard::Played) => {
+            (Stage::Menu, Heard::Played) => {
                 wishes.push(Wish::Wake(THINKS));
                 Stage::Choosing
             }
-            (Stage::Telling | Stage::Choosing, Heard::Digit('1')) => self.tell(wishes),
-            (Stage::Telling | Stage::Choosing, Heard::Digit('2')) | (Stage::Choosing, Heard::TimeUp) => {
+            (Stage::Telling | Stage::Menu | Stage::Choosing, Heard::Digit('1')) => self.tell(wishes),
+            (Stage::Telling | Stage::Menu | Stage::Choosing, Heard::Digit('2')) | (Stage::Choosing, Heard::TimeUp) => {
                 self.heard(wishes);
                 self.at += 1;
                 self.tell(wishes)
             }
-            (Stage::Telling | Stage::Choosing, Heard::Digit('3')) => {
+            (Stage::Telling | Stage::Menu | Stage::Choosing, Heard::Digit('3')) => {
                 if let Some(message) = self.messages.get(self.at) {
                     wishes.push(Wish::Mark { file: message.file.clone(), now: MessageState::Deleted });
                 }
@@ -103,11 +110,10 @@ impl Mailbox {
                 wishes.push(Wish::Play(vec![Sound::prompt("deleted")]));
                 Stage::Deleted
             }
-            (Stage::Counting | Stage::Telling | Stage::Choosing | Stage::Deleted, Heard::Digit('9')) => {
+            (Stage::Counting | Stage::Telling | Stage::Menu | Stage::Choosing | Stage::Deleted, Heard::Digit('9')) => {
                 wishes.push(Wish::Play(vec![Sound::prompt("goodbye")]));
                 Stage::Goodbye
             }
-            (stage @ (Stage::Telling | Stage::Choosing), Heard::Digit(_)) => stage,
             (Stage::Goodbye, Heard::Played) => {
                 wishes.push(Wish::Done);
                 Stage::Goodbye
@@ -244,6 +250,32 @@ mod tests {
             let text = format!("{heard:?}");
             assert_eq!(played(&said(&mut mailbox, heard)), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_pause_counts_from_the_end_of_the_menu_whatever_time_was_left_of_the_pause_before() {
+        let mut mailbox = Mailbox::own();
+        said(&mut mailbox, Heard::Ready);
+        let messages = ["a", "b", "c"].map(|file| message(file, None, false)).to_vec();
+        for heard in [Heard::Opened(Opened::Messages(messages)), Heard::Played, Heard::Played] {
+            said(&mut mailbox, heard);
+        }
+        assert_eq!(said(&mut mailbox, Heard::Played), [Wish::Wake(THINKS)]);
+        assert_eq!(played(&said(&mut mailbox, Heard::Digit('2'))), "message 2 anonymous b");
+        assert_eq!(played(&said(&mut mailbox, Heard::Played)), "(b Heard) mailbox-menu");
+        assert_eq!(said(&mut mailbox, Heard::TimeUp), [], "that was the pause before this message");
+        assert_eq!(said(&mut mailbox, Heard::Played), [Wish::Wake(THINKS)]);
+        assert_eq!(played(&said(&mut mailbox, Heard::TimeUp)), "message 3 anonymous c");
+    }
+
+    #[test]
+    fn who_types_without_end_takes_no_memory() {
+        let mut mailbox = Mailbox::any(None);
+        said(&mut mailbox, Heard::Ready);
+        for _ in 0..1_000 {
+            said(&mut mailbox, Heard::Digit('1'));
+        }
+        assert_eq!(mailbox.typed.len(), MOST);
     }
 
     #[test]

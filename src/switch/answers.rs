@@ -83,6 +83,7 @@ impl Switch {
         let Some(leg) = self.legs.get(key) else { return };
         let what = match &event {
             LegEvent::Digit('#') => "presses hash".to_owned(),
+            LegEvent::Digit(_) if self.tape_hides(leg.call()) => "presses 0".to_owned(),
             LegEvent::Digit(digit) => format!("presses {digit}"),
             LegEvent::Silent(true) => "says nothing".to_owned(),
             LegEvent::Silent(false) => "is heard again".to_owned(),

@@ -155,7 +155,9 @@ impl Legs for House<'_> {
     fn open_mailbox(&mut self, by: Option<ExtensionIx>, whose: &Whose, pin: Option<&str>) -> Opened {
         let by = by.and_then(|by| Some(self.switch.lines.get(self.line)?.config.extension(by).number.clone()));
         self.switch.tape_notes(self.line, "mailbox");
-        self.switch.open_mailbox(by.as_deref(), whose, pin)
+        let opened = self.switch.open_mailbox(by.as_deref(), whose, pin);
+        self.switch.tape_hides_keys(self.line, matches!(opened, Opened::AsksPin | Opened::WrongPin));
+        opened
     }
 
     fn mark_message(&mut self, file: &Arc<str>, now: MessageState) {

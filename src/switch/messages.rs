@@ -9,11 +9,17 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::tables::Switch;
+use crate::clock::Duration;
 use crate::config::{ExtensionIx, Voicemail};
-use crate::fact::{Fact, MessageState, RecordingOf};
+use crate::fact::{Alarm, Fact, MessageState, RecordingOf};
 use crate::ivr::{MessageSaid, Opened, Whose};
 use crate::state::Message;
 use crate::subscription::Waiting;
+
+/// From one phone, a pin may be wrong so often …
+const MOST_GUESSES: u8 = 10;
+/// … in this time; then pins count no more there until it is over. Four digits hold out for weeks against that.
+const GUESSING: Duration = Duration::from_secs(3_600);
 
 impl Switch {
     /// Facts about messages that were noted in this reaction become state.
@@ -66,7 +72,27 @@ impl Switch {
     }
 
     /// The messages of a box, for whoever wants to listen to them from this extension's phone.
-    pub(super) fn open_mailbox(&self, by: Option<&str>, whose: &Whose, pin: Option<&str>) -> Opened {
+    pub(super) fn open_mailbox(&mut self, by: Option<&str>, whose: &Whose, pin: Option<&str>) -> Opened {
+        let now = self.means.now.mono;
+        self.guesses.retain(|_, (since, _)| now < *since + GUESSING);
+        let wrong = by.and_then(|by| self.guesses.get(by)).map_or(0, |(_, wrong)| *wrong);
+        match self.opened(by, whose, pin) {
+            Opened::AsksPin | Opened::WrongPin if wrong >= MOST_GUESSES => Opened::NotTheirs,
+            Opened::WrongPin => {
+                let by: Arc<str> = by.unwrap_or_default().into();
+                self.guesses.entry(by.clone()).or_insert((now, 0)).1 += 1;
+                if wrong + 1 == MOST_GUESSES {
+                    self.means.note(Fact::Alarm(Alarm::PinGuessed { extension: by }));
+                }
+                Opened::WrongPin
+            }
+            // Not even the right one is, now.
+            Opened::Messages(_) if pin.is_some() && wrong >= MOST_GUESSES => Opened::NotTheirs,
+            opened => opened,
+        }
+    }
+
+    fn opened(&self, by: Option<&str>, whose: &Whose, pin: Option<&str>) -> Opened {
         let config = &self.means.config;
         let by = by.and_then(|by| config.extension_by_number(by));
         let boxes: Vec<&Voicemail> = match whose {

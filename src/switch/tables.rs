@@ -65,6 +65,8 @@ pub struct Switch {
     /// Legs whose ports are being closed, the oldest first.
     pub(super) streams: VecDeque<Stream>,
     pub(super) takes: Takes,
+    /// Wrong pins of mailboxes by the extension from which they came: since when, and how many.
+    pub(super) guesses: BTreeMap<Arc<str>, (Instant, u8)>,
 }
 
 /// Recordings by their key.
@@ -214,6 +216,7 @@ impl Switch {
             tapes: Tapes::default(),
             streams: VecDeque::new(),
             takes: Takes::default(),
+            guesses: BTreeMap::new(),
         }
     }
 }

@@ -141,6 +141,18 @@ impl Switch {
         }
     }
 
+    /// Keys that are pressed in a call are a pin from here on, or (`false`) no longer.
+    pub(super) fn tape_hides_keys(&mut self, line: CallKey, hides: bool) {
+        let key = self.lines.get(line).map(|line| line.tape);
+        key.and_then(|key| self.tapes.all.get_mut(key)).into_iter().for_each(|tape| tape.hide_keys(hides));
+    }
+
+    /// True while they are.
+    pub(super) fn tape_hides(&self, line: CallKey) -> bool {
+        let tape = self.lines.get(line).and_then(|line| self.tapes.all.get(line.tape));
+        tape.is_some_and(Tape::hides_keys)
+    }
+
     /// Something beside the wire happened to a call.
     pub(super) fn tape_notes(&mut self, line: CallKey, text: &str) {
         let moment = self.tapes.moment(self.means.now.mono);

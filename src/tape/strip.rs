@@ -258,14 +258,12 @@ fn put(out: &mut Vec<u8>, text: &[u8]) {
 
 /// A session stands on the strip once; after that only its number is written. What we make of a session of the other side
 /// (our address in place of theirs) is the same session.
-pub(super) fn write_body(way: Way, message: &Stripped<'_>, sessions: &mut Vec<[u64; 2]>, out: &mut Vec<u8>) {
-    let body = message.body;
-    if body.is_empty() {
+pub(super) fn write_body(way: Way, kept: &[u8], sessions: &mut Vec<[u64; 2]>, out: &mut Vec<u8>) {
+    if kept.is_empty() {
         return;
     }
     let _ = write!(out, "{BODY}");
-    let kept = redacted(body);
-    let marks = [mark(&kept), mark(&without_addresses(&kept))];
+    let marks = [mark(kept), mark(&without_addresses(kept))];
     let known = sessions.iter().rposition(|known| match way {
         Way::Inward => known[0] == marks[0],
         Way::Outward => known[1] == marks[1],
@@ -275,16 +273,24 @@ pub(super) fn write_body(way: Way, message: &Stripped<'_>, sessions: &mut Vec<[u
         sessions.push(marks);
         out.push(b'\n');
         let from = out.len();
-        out.extend_from_slice(&kept);
+        out.extend_from_slice(kept);
         out[from..].iter_mut().filter(|byte| matches!(byte, 0x1d | 0x1e)).for_each(|byte| *byte = b' ');
     }
 }
 
-/// A session without keys: nobody who reads a tape can listen to anything.
-fn redacted(body: &[u8]) -> Vec<u8> {
+/// A session without keys: nobody who reads a tape can listen to anything. With `pin`, a digit that INFO says is another.
+pub(super) fn redacted(body: &[u8], pin: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len());
+    if body.is_empty() {
+        return out;
+    }
     for line in body.split(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if pin && let Some(name) = digit_in(line) {
+            out.extend_from_slice(name);
+            out.extend_from_slice(b"0\r\n");
+            continue;
+        }
         if let Some(at) = memchr::memmem::find(line, b"inline:").filter(|_| line.starts_with(b"a=crypto:")) {
             out.extend_from_slice(&line[..at]);
             out.extend_from_slice(b"inline:redacted");
@@ -299,6 +305,14 @@ fn redacted(body: &[u8]) -> Vec<u8> {
     // The last line ends too, so that nothing but its end comes after it.
     out.truncate(out.len() - 2);
     out
+}
+
+/// A line of `application/dtmf-relay` or all of `application/dtmf` that says a digit: what stands before it.
+fn digit_in(line: &[u8]) -> Option<&[u8]> {
+    let value = line.iter().position(|byte| *byte == b'=').map_or(0, |at| at + 1);
+    let (name, digit) = line.split_at(value);
+    let is_key = name.is_empty() || name.trim_ascii().to_ascii_lowercase().starts_with(b"signal");
+    matches!(digit.trim_ascii(), [b'0'..=b'9']).then_some(name).filter(|_| is_key)
 }
 
 const SECRETS: [&[u8]; 5] = [b"a=ice-pwd:", b"a=fingerprint:", b"a=key-mgmt:", b"k=", b"a=tls-id:"];

@@ -140,6 +140,7 @@ fn tell_alarm(alarm: &Alarm) -> String {
         Alarm::RecordingLoses { why, .. } => format!("a recording loses sound: {why}"),
         Alarm::Undelivered { to, why, .. } => format!("a mail to {to} was given up: {why}"),
         Alarm::OneWay { for_seconds, .. } => format!("nothing heard from one side for {for_seconds} s"),
+        Alarm::PinGuessed { extension } => format!("the pins of mailboxes were wrong too often from {extension}"),
         Alarm::MediaPort { port, why } => format!("media port {port}: {why}"),
     }
 }
