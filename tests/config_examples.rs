@@ -297,7 +297,8 @@ fn the_contract_reads_as_it_is_meant() {
     assert_eq!(
         config.not_available_yet(),
         [
-            "follow-ups (`[follow_up]`): every miss is recorded with its cause, and nobody is reminded of it",
+            "follow-ups (`[follow_up]`): every miss is one, `huntline followups` lists them, a talk closes them; nobody is \
+             reminded yet, `due` counts every hour, `supervisor` hears nothing, the customer gets no SMS",
             "pages and API (`[web]`): nothing listens there",
         ]
     );

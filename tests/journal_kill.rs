@@ -10,7 +10,7 @@ use huntline::fact::{CallFact, Ended, EndedBy, Fact, MissedCause, Noted, Offered
 use huntline::journal::{Journal, Pace, Report};
 use huntline::key::CallId;
 use huntline::route::Direction;
-use huntline::store::{CallFilter, CallState, Reader, Writer, quick_check};
+use huntline::store::{CallFilter, CallState, FollowUpsWanted, Reader, Writer, quick_check};
 
 const FOLDER: &str = "HUNTLINE_TEST_FOLDER";
 /// Facts of a call: offered, answered by a machine (a fact without effect here), ended.
@@ -101,6 +101,15 @@ impl Folder {
         (child, output)
     }
 
+    /// The calls that somebody is to be called back for, the newest first. None of the callers has a number that can be read,
+    /// so each call has a follow-up of its own.
+    fn promised(&self) -> Vec<CallId> {
+        let rows = Reader::open(&self.0).unwrap().follow_ups(FollowUpsWanted::All, 0).unwrap();
+        let mut calls: Vec<CallId> = rows.iter().map(|row| row.call).collect();
+        calls.sort_by(|one, other| other.cmp(one));
+        calls
+    }
+
     /// Everything up to `reported` is there, without a gap, and a restart closes what is open.
     fn holds(&self, reported: u64) {
         let before = Reader::open(&self.0).unwrap().calls(&CallFilter::default()).unwrap();
@@ -112,6 +121,8 @@ impl Folder {
             let ended = if call < whole { CallState::Missed } else { row.state };
             assert_eq!(row.state, ended, "the end of call {call} was reported");
         }
+        let missed = before.iter().filter(|row| row.state == CallState::Missed).map(|row| row.id);
+        assert_eq!(self.promised(), missed.collect::<Vec<_>>());
         let recovered =
             Writer::open(&self.0).unwrap().recover(at(0), &|_| Err(std::io::ErrorKind::NotFound.into())).unwrap();
         let open = before.iter().filter(|row| row.state == CallState::Open).count();
@@ -119,6 +130,7 @@ impl Folder {
         let after = Reader::open(&self.0).unwrap().calls(&CallFilter::default()).unwrap();
         assert_eq!(after.len(), before.len());
         assert!(after.iter().all(|row| row.state == CallState::Missed));
+        assert_eq!(self.promised(), after.iter().map(|row| row.id).collect::<Vec<_>>());
         quick_check(&self.0).unwrap();
     }
 }

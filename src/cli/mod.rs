@@ -11,6 +11,7 @@ mod contacts;
 mod demo;
 mod desk;
 mod explain;
+mod follow_ups;
 mod forward;
 mod moment;
 mod outbox;
@@ -46,6 +47,7 @@ Examples:
   huntline serve --config /etc/huntline/office.toml
   huntline explain --from '8 916 123-45-67' --to +74951234567 --at 'mon 09:00'
   huntline calls --missed --from today
+  huntline missed --not-called-back
   huntline calls show 0d5t3gh7k2m9p --trace > call.trace && huntline replay call.trace
   huntline override office closed --until 18:00";
 
@@ -70,6 +72,9 @@ enum Command {
     Reload(reload::Reload),
     Explain(explain::Explain),
     Calls(calls::Calls),
+    Missed(follow_ups::Missed),
+    #[command(name = "followups")]
+    FollowUps(follow_ups::FollowUps),
     Recordings(recordings::Recordings),
     Voicemail(voicemail::Voicemail),
     Outbox(outbox::Outbox),
@@ -98,6 +103,8 @@ fn run(cli: Cli) -> ExitCode {
         Command::Reload(command) => command.run(&desk),
         Command::Explain(command) => command.run(&desk),
         Command::Calls(command) => command.run(&desk),
+        Command::Missed(command) => command.run(&desk),
+        Command::FollowUps(command) => command.run(&desk),
         Command::Recordings(command) => command.run(&desk),
         Command::Voicemail(command) => command.run(&desk),
         Command::Outbox(command) => command.run(&desk),

@@ -322,7 +322,8 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
     let not_built = [
         (
             "follow_up",
-            "follow-ups (`[follow_up]`): every miss is recorded with its cause, and nobody is reminded of it",
+            "follow-ups (`[follow_up]`): every miss is one, `huntline followups` lists them, a talk closes them; nobody is \
+             reminded yet, `due` counts every hour, `supervisor` hears nothing, the customer gets no SMS",
         ),
         ("web", "pages and API (`[web]`): nothing listens there"),
     ];

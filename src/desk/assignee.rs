@@ -50,8 +50,8 @@ fn of_list(config: &Config, call: CallId, known: &Known, here: &dyn Fn(&str) -> 
     match pick {
         Pick::Random => {
             let present: Vec<_> = present.collect();
-            let place = call.chance() as usize * present.len() >> CallId::CHANCE_BITS;
-            present.into_iter().nth(place)
+            let place = (u64::from(call.chance()) * present.len() as u64) >> CallId::CHANCE_BITS;
+            present.into_iter().nth(place as usize)
         }
         Pick::RoundRobin => {
             let last = known.last_of_list.as_deref();

@@ -301,7 +301,7 @@ impl Reader {
             .collect::<rusqlite::Result<_>>()?;
         let tries = || row.comments.iter().filter(|comment| comment.what == "tried");
         row.tried = u32::try_from(tries().count()).unwrap_or(u32::MAX);
-        row.last_tried = tries().last().map(|comment| comment.at);
+        row.last_tried = tries().next_back().map(|comment| comment.at);
         Ok(row)
     }
 }

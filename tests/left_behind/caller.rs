@@ -120,7 +120,8 @@ impl Provider {
 fn config(router: SocketAddr, provider: SocketAddr, server: &MailServer) -> String {
     let lines = format!(
         "[[trunk]]\nname = \"mango\"\nserver = \"sip:{provider}\"\n\
-         [[did]]\nnumber = \"+74951234567\"\nsource = \"site\"\nopen = {{ to = \"voicemail:sales\" }}\n"
+         [[did]]\nnumber = \"+74951234567\"\nsource = \"site\"\nopen = {{ to = \"voicemail:sales\" }}\n\
+         [follow_up]\ndue = \"10m\"\nlist = {{ round-robin = [\"201\"] }}\n"
     );
     let greeted = server.config().replace("name = \"sales\"", "name = \"sales\"\ngreeting = \"short.wav\"");
     greeted.replace("127.0.0.72:0", &router.to_string()) + &lines
@@ -163,6 +164,11 @@ fn a_customer_leaves_a_message_and_it_is_listed_mailed_and_missed() {
     assert!(
         office.says(&["calls"]).contains("missed: voicemail left") && office.says(&["calls"]).contains("  message\n")
     );
+    let open: serde_json::Value = serde_json::from_str(&office.says(&["followups", "--open", "--json"])).unwrap();
+    assert_eq!((&open[0]["cause"], &open[0]["call"]), (&"voicemail_left".into(), &message["call"]));
+    assert_eq!((&open[0]["assignee"], &open[0]["assigned"]), (&"201".into(), &"list".into()));
+    let moment = |name: &str| open[0][name].as_str().unwrap().parse::<huntline::clock::Timestamp>().unwrap();
+    assert_eq!(moment("due").duration_since(moment("opened")).as_secs(), 600);
     let mail = server.mails().remove(0);
     assert_eq!(header(&mail, "To"), "sales@office.example");
     let begins = file.rsplit('/').next().unwrap().get(..15).unwrap();

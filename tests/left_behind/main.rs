@@ -9,7 +9,7 @@ mod office;
 
 use std::path::Path;
 
-use huntline::fact::{CallFact, Fact, RecordingOf};
+use huntline::fact::{CallFact, Ended, EndedBy, Fact, MissedCause, Party, RecordingOf};
 
 use office::{Office, call, dies_while_recording, in_sales, message, offered, recorded, until};
 
@@ -83,7 +83,8 @@ fn what_was_being_written_when_the_router_was_killed_is_whole_after_its_restart(
     let talk = dies_while_recording(&office, 60, "recordings/t.wav", RecordingOf::Talk, 2);
     let never =
         (65, Fact::Call(call(60), CallFact::Recording { file: "recordings/u.wav".into(), of: RecordingOf::Talk }));
-    office.leave(left.into_iter().chain(talk).chain([never]));
+    let started = (0, Fact::Started { version: "0.1.0".into() });
+    office.leave([started].into_iter().chain(left).chain(talk).chain([never]));
     office.serve();
     let listed = office.says(&["voicemail", "list"]);
     assert!(listed.contains("0:03    new, cut off: the process died  voicemail/sales/a.wav"), "{listed}");
@@ -96,4 +97,51 @@ fn what_was_being_written_when_the_router_was_killed_is_whole_after_its_restart(
     until(|| office.says(&["recordings", "--gone"]).contains("gone: nothing was written"));
     assert!(!office.says(&["recordings"]).contains("u.wav"));
     office.says(&["voicemail", "delete", "voicemail/sales/a.wav"]);
+}
+
+fn missed(seconds: i64) -> (i64, Fact) {
+    let ended = Ended { by: EndedBy::Caller, status: 487, missed: Some(MissedCause::Abandoned), talk_ms: 0 };
+    (seconds + 20, Fact::Call(call(seconds), CallFact::Ended(ended)))
+}
+
+#[test]
+fn who_was_missed_is_to_be_called_back_and_who_was_taken_by_a_kill_too() {
+    let mut office = Office::new("promises");
+    let anonymous = match offered(1200) {
+        (at, Fact::Call(id, CallFact::Offered(mut offered))) => {
+            offered.from = Party { anonymous: true, ..Party::default() };
+            (at, Fact::Call(id, CallFact::Offered(offered)))
+        }
+        other => other,
+    };
+    office.leave([offered(0), missed(0), offered(600), anonymous]);
+    assert_eq!(office.says(&["followups", "--open", "--limit", "1"]).lines().count(), 2);
+    office.serve();
+    office.kill();
+    let listed = office.says(&["missed"]);
+    let lines: Vec<_> = listed.lines().collect();
+    assert_eq!(lines.len(), 3, "{listed}");
+    assert!(lines[1].contains("  1      anonymous  ") && lines[1].contains("  system failure  "), "{listed}");
+    assert!(lines[2].starts_with("2026-11-23 10:00:20  ") && lines[2].contains("  2      +79161234567 Ada Byron  "));
+    assert!(lines[1..].iter().all(|line| line.ends_with("  not yet")), "{listed}");
+    assert_eq!(office.says(&["missed", "--not-called-back"]).lines().count(), 3);
+    let overdue: serde_json::Value = serde_json::from_str(&office.says(&["followups", "--overdue", "--json"])).unwrap();
+    assert_eq!(overdue.as_array().unwrap().len(), 1, "{overdue}");
+    let (ada, again) = (&overdue[0], &overdue[0]["comments"][0]);
+    assert_eq!((&ada["attempts"], &ada["cause"]), (&2.into(), &"abandoned".into()));
+    assert_eq!((&ada["due"], &ada["assigned"]), (&"2026-11-23T07:30:20Z".into(), &"unassigned".into()));
+    assert_eq!((&again["what"], &again["cause"]), (&"missed".into(), &"system_failure".into()));
+    assert_eq!(again["call"], call(600).to_string());
+
+    let answered = (1802, Fact::Call(call(1800), CallFact::Answered { leg: 1, human: true }));
+    let talked = Ended { by: EndedBy::Caller, status: 200, missed: None, talk_ms: 5_000 };
+    let talked = (1807, Fact::Call(call(1800), CallFact::Ended(talked)));
+    office.leave([offered(1800), answered, talked]);
+    let open = office.says(&["followups", "--open"]);
+    assert!(open.lines().count() == 2 && open.contains("anybody  anonymous"), "{open}");
+    let done = office.says(&["followups"]);
+    assert!(done.contains(&format!("  done 2026-11-23 10:30:07  call {}", call(1800))), "{done}");
+    assert!(office.says(&["missed"]).contains("  after 29:47\n"));
+    assert_eq!(office.says(&["followups", "--overdue"]), "no follow-ups\n");
+    assert_eq!(office.run(&["followups", "--overdue", "--open"]).2, 2);
 }
