@@ -8,7 +8,7 @@ use std::sync::Arc;
 use smallvec::{SmallVec, smallvec};
 
 use crate::clock::Duration;
-use crate::fact::{Ended, KnownCustomer, MissedCause, Offered};
+use crate::fact::{Ended, EndedBy, KnownCustomer, MissedCause, Offered};
 use crate::number::PhoneNumber;
 use crate::route::Direction;
 
@@ -107,6 +107,8 @@ pub fn changes(
         None if human && u128::from(ended.talk_ms) >= close_min_talk.as_millis() => {
             open.iter().map(|&id| Change::Close { id }).collect()
         }
+        // They may talk on, in the call that this one has become a part of.
+        None if ended.by == EndedBy::Transfer => SmallVec::new(),
         None if human => comment(Remark::Brief),
         None if !outsider.calls_us => comment(Remark::Tried),
         // Blocked, or the router's own business.
@@ -117,7 +119,7 @@ pub fn changes(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fact::{EndedBy, Party};
+    use crate::fact::Party;
 
     const MIN: Duration = Duration::from_secs(5);
 
@@ -175,6 +177,17 @@ mod tests {
         for (story, direction, missed, talk, open, expected) in stories {
             assert_eq!(said(direction, missed, talk, &open), expected, "{story}");
         }
+    }
+
+    #[test]
+    fn a_call_that_goes_on_in_another_one_settles_nothing_unless_it_was_long_enough() {
+        let outsider = Outsider::of(&offered(Direction::Outbound)).unwrap();
+        let merged = |talk_ms, human| {
+            let ended = Ended { by: EndedBy::Transfer, status: 200, missed: None, talk_ms };
+            changes(&outsider, &ended, human, MIN, &[7]).into_vec()
+        };
+        assert_eq!((merged(0, false), merged(4_999, true)), (vec![], vec![]));
+        assert_eq!(merged(5_000, true), [Change::Close { id: 7 }]);
     }
 
     #[test]

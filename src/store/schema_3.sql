@@ -21,6 +21,7 @@ CREATE TABLE follow_up (
 ) STRICT;
 CREATE UNIQUE INDEX follow_up_open_for ON follow_up (number) WHERE closed IS NULL AND number IS NOT NULL;
 CREATE INDEX follow_up_open ON follow_up (due) WHERE closed IS NULL;
+CREATE INDEX follow_up_of_list ON follow_up (id) WHERE assigned = 'list';
 
 CREATE TABLE follow_up_comment (
     follow_up INTEGER NOT NULL REFERENCES follow_up,
