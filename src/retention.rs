@@ -15,6 +15,7 @@ use nix::sys::statvfs::statvfs;
 use crate::clock::{Duration, Timestamp};
 use crate::drive::Clock;
 use crate::fact::Fact;
+use crate::media::library::within;
 use crate::outbox::Current;
 use crate::store::{Reader, StoreError};
 
@@ -126,7 +127,7 @@ fn erase(
 
 /// Takes a file away, and the folder of its day where it was the last one in it. Gone already is as well.
 fn remove(directory: &Path, file: &str) -> io::Result<()> {
-    let path = directory.join(file);
+    let path = within(directory, file).ok_or(io::ErrorKind::InvalidInput)?;
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -195,6 +196,18 @@ mod tests {
 
     fn names(erased: &[(String, String)]) -> Vec<&str> {
         erased.iter().map(|(file, _)| file.as_str()).collect()
+    }
+
+    #[test]
+    fn what_lies_outside_is_never_erased_whatever_the_database_says() {
+        let folder = Folder::new();
+        let outside = folder.0.with_extension("outside");
+        std::fs::write(&outside, "not a recording").unwrap();
+        for file in [outside.display().to_string(), format!("../{}", outside.file_name().unwrap().display())] {
+            assert_eq!(remove(&folder.0, &file).map_err(|error| error.kind()), Err(io::ErrorKind::InvalidInput));
+        }
+        assert!(outside.exists());
+        std::fs::remove_file(&outside).unwrap();
     }
 
     const FULL: fn() -> io::Result<u8> = || Ok(99);

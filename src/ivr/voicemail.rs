@@ -12,7 +12,12 @@ use std::sync::Arc;
 
 use super::words::{Heard, Wish};
 use crate::anchor::Until;
+use crate::clock::Duration;
 use crate::sound::{Sound, Tone};
+
+/// A recording that has not ended by itself so long after it should have is not waited for: nothing is, or it is not heard
+/// of any more.
+const OVERDUE: Duration = Duration::from_secs(10);
 
 /// A message being taken.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +55,13 @@ impl Voicemail {
             }
             (Stage::Beep, Heard::Played) => {
                 wishes.push(Wish::Record { mailbox: self.mailbox.clone(), until: self.until });
+                wishes.extend(self.until.longest.map(|longest| Wish::Wake(longest + OVERDUE)));
                 Stage::Recording
+            }
+            (Stage::Recording, Heard::TimeUp) => {
+                wishes.push(Wish::EndRecord);
+                wishes.push(Wish::Play(vec![Sound::prompt("goodbye")]));
+                Stage::Goodbye
             }
             (Stage::Recording, Heard::Digit('#')) => {
                 wishes.push(Wish::EndRecord);
@@ -73,7 +84,6 @@ impl Voicemail {
 mod tests {
     use super::*;
     use crate::anchor::Taken;
-    use crate::clock::Duration;
 
     fn said(heard: &[Heard]) -> Vec<Wish> {
         let until = Until { longest: Some(Duration::from_secs(180)), silence: None };
@@ -100,11 +110,19 @@ mod tests {
             Wish::Play(vec![Sound::prompt("voicemail")]),
             Wish::Play(vec![Sound::Tone(Tone::Beep)]),
             Wish::Record { mailbox: "sales".into(), until },
+            Wish::Wake(Duration::from_secs(190)),
             Wish::EndRecord,
             Wish::Play(vec![Sound::prompt("goodbye")]),
             Wish::Done,
         ];
         assert_eq!(said(&heard), expected);
+    }
+
+    #[test]
+    fn a_recording_of_which_nothing_is_heard_keeps_nobody_for_ever() {
+        let wishes = said(&[Heard::Ready, Heard::Played, Heard::Played, Heard::TimeUp, Heard::Played]);
+        let last = [Wish::EndRecord, Wish::Play(vec![Sound::prompt("goodbye")]), Wish::Done];
+        assert_eq!(wishes[wishes.len() - 3..], last);
     }
 
     #[test]

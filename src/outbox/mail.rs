@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::words::{Enclosed, Words};
 use crate::clock::Duration;
 use crate::config::{Config, Mail, MailTls};
+use crate::media::library::within;
 use crate::store::{OutboxRow, Reader, RecordingFilter, RecordingRow};
 
 /// How long the server may take for each of its answers.
@@ -28,7 +29,7 @@ impl Message {
     pub(super) fn read(directory: &Path, letter: &OutboxRow, config: &Config) -> Result<Message, String> {
         let mail = config.mail.as_ref().ok_or("there is no [mail] in the config any more")?;
         let row = message_of(directory, letter)?;
-        let path = directory.join(&*row.file);
+        let path = within(directory, &row.file).ok_or_else(|| format!("{:?} is no message of ours", row.file))?;
         let enclosed = match std::fs::metadata(&path) {
             Ok(file) if file.len() > LARGEST => Enclosed::TooLarge,
             Ok(_) => Enclosed::Yes,

@@ -25,8 +25,8 @@ use std::{fmt, io};
 
 use self::shelf::{Job, Kept, Shelf, Wanted};
 pub use self::shelf::{LOOK, SHELF};
-pub use self::source::Shipped;
 use self::source::plain_name;
+pub use self::source::{Shipped, within};
 pub use self::track::{CHUNK, Chunk, Part, Track};
 pub use self::worker::LONGEST;
 use crate::config::Language;

@@ -115,7 +115,7 @@ pub(super) fn plain_name(name: &str) -> &str {
 }
 
 /// A file below `directory`, and nowhere else.
-pub(super) fn within(directory: &Path, name: &str) -> Option<PathBuf> {
+pub fn within(directory: &Path, name: &str) -> Option<PathBuf> {
     let name = Path::new(name);
     name.components().all(|part| matches!(part, Component::Normal(_))).then(|| directory.join(name))
 }
