@@ -14,10 +14,16 @@ use crate::ivr::{Opened, Whose};
 use crate::key::{Flow, LegKey};
 use crate::route::{DialPlan, Presence, Reason, RoutePlan};
 use crate::sip::header::Replaces;
+use crate::sip::sdp::Sdp;
 use crate::sound::Sound;
 
 /// A session description as the peer sent it (SDP, RFC 8866), before our own addresses are put in.
 pub type Session = Bytes;
+
+/// Whether who says this of itself wants to hear nothing.
+pub fn holds(session: &Session) -> bool {
+    Sdp::read(session).is_ok_and(|sdp| sdp.is_hold())
+}
 
 /// Upwards: what a leg tells its call.
 #[derive(Clone, Debug, PartialEq)]

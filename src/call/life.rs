@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::alphabet::{LegEvent, LegOrder, Legs, Refused, Session, StopReason, Why};
+use super::alphabet::{LegEvent, LegOrder, Legs, Refused, Session, StopReason, Why, holds};
 use super::handed::{Consult, Meeting, News, Transfer};
 use super::keys::Keys;
 use super::party::{Branch, Failures, Party, Tally};
@@ -764,8 +764,11 @@ impl Call {
                 legs.order(other, LegOrder::RefuseReoffer(status));
             }
             LegEvent::Acknowledged(session) => {
+                // Who asked for an offer holds, or talks on, by what it answers.
+                self.note_hold(leg, session.as_ref().is_some_and(holds), legs);
                 legs.order(other, LegOrder::Acknowledge(session));
                 legs.bridge(leg, other);
+                self.play_music(legs);
             }
             LegEvent::Passed(passed) => legs.order(other, LegOrder::Pass(passed)),
             LegEvent::Reached

@@ -134,6 +134,12 @@ impl Legs for House<'_> {
     }
 
     fn bridge(&mut self, one: LegKey, other: LegKey) {
+        // What was to be played before and still waits for the disk ends with it.
+        let ends = |held: &Held| {
+            let plays = |order: &LegOrder| matches!(order, LegOrder::Play { .. } | LegOrder::Hush);
+            matches!(&held.answer, HeldAnswer::Order(to, order) if [one, other].contains(to) && plays(order))
+        };
+        self.switch.held.retain(|(_, held)| !ends(held));
         self.switch.bridge(one, other);
     }
 
