@@ -83,11 +83,21 @@ impl Leg {
         let _ = self.anchor.relay(self.key, &self.flow, means);
     }
 
-    pub(super) fn play(&mut self, play: PlayKey, sounds: Arc<[Sound]>, repeat: bool, means: &mut Means) {
-        if let Some(line) = self.anchor.spoken() {
-            let endpoint = endpoint(self.key, line.into());
-            means.effects.push(Effect::Media(MediaOrder::Play { endpoint, play, sounds, repeat }));
-        }
+    /// [`LegOrder::Play`]. Nobody waits for the end of what cannot be heard.
+    pub(super) fn play(
+        &mut self,
+        play: PlayKey,
+        sounds: Arc<[Sound]>,
+        repeat: bool,
+        means: &mut Means,
+    ) -> Option<LegEvent> {
+        let Some(line) = self.anchor.spoken() else {
+            let unheard = if self.anchor.has_failed() { LegEvent::Unheard } else { LegEvent::Played(play) };
+            return (!repeat).then_some(unheard);
+        };
+        let endpoint = endpoint(self.key, line.into());
+        means.effects.push(Effect::Media(MediaOrder::Play { endpoint, play, sounds, repeat }));
+        None
     }
 
     /// A key that one side presses by INFO reaches the other as an RTP event, where that is what the other has agreed to

@@ -16,7 +16,7 @@ impl Leg {
     pub fn obey(&mut self, order: LegOrder, means: &mut Means) -> Option<LegEvent> {
         match (&mut self.state, order) {
             (_, LegOrder::Host { answer }) => return self.host(answer, means),
-            (_, LegOrder::Play { play, sounds, repeat }) => self.play(play, sounds, repeat, means),
+            (_, LegOrder::Play { play, sounds, repeat }) => return self.play(play, sounds, repeat, means),
             (_, LegOrder::Hush) => self.hush(means),
             (State::Offered { .. }, order) if self.provisional.holds_back(&order) => {}
             (State::Offered { .. }, LegOrder::Ring(session)) => self.progress(Status::RINGING, session, means),
