@@ -11,7 +11,7 @@ use crate::effect::Effect;
 use crate::key::{Flow, LegKey};
 use crate::sip::anew::with_lines_of;
 use crate::sip::sdp::{BadSdp, Direction, Media, OurOrigin, Sdp};
-use crate::sound::session;
+use crate::sound::{Formats, session};
 
 /// How many m= lines of one leg are anchored; a session with more is refused (488).
 pub const MAX_LINES: usize = 8;
@@ -174,11 +174,15 @@ impl Anchor {
 
     /// Where what is played to the peer goes: the line that we can speak on.
     pub fn spoken(&self) -> Option<u8> {
-        if self.ports.is_empty() {
-            return None;
-        }
-        let (line, formats) = session::agreed(self.told()?, self.heard()?)?;
-        formats.send.map(|_| line as u8).filter(|line| !self.failed.contains(line))
+        let (line, formats) = self.terms()?;
+        formats.send.map(|_| line).filter(|line| !self.failed.contains(line))
+    }
+
+    /// The line on which we can take part, and what is spoken there; `None` where no port of ours is open, or one side has
+    /// said nothing yet.
+    fn terms(&self) -> Option<(u8, Formats)> {
+        let (line, formats) = session::agreed(self.told()?, self.heard()?).filter(|_| !self.ports.is_empty())?;
+        Some((line as u8, formats))
     }
 
     /// A port of its could not be bound.
@@ -195,11 +199,8 @@ impl Anchor {
 
     /// The line on which the peer takes digits as RTP events.
     pub fn events(&self) -> Option<u8> {
-        if self.ports.is_empty() {
-            return None;
-        }
-        let (line, formats) = session::agreed(self.told()?, self.heard()?)?;
-        formats.send_events.map(|_| line as u8)
+        let (line, formats) = self.terms()?;
+        formats.send_events.map(|_| line)
     }
 
     /// The first line of sound that passes us.

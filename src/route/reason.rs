@@ -195,7 +195,7 @@ pub enum Reason {
     },
     /// Callers hear this prompt while phones ring, or before.
     Greets(Arc<str>),
-    /// What a later version brings; until then the call ends with 480.
+    /// In records of versions that could not do this yet: the call ended with 480.
     NotAvailableYet(Arc<str>),
     /// The INVITE itself is what we cannot carry on: with this answer.
     CannotBeCarriedOn(Arc<str>),
