@@ -26,7 +26,7 @@
 //! | | [`subscription`] | who watches whom: lamps of calls and of messages |
 //! | | [`servers`] | what the names of trunks' servers mean |
 //! | | [`registration`] | our registrations and the health of trunks |
-//! | | [`state`] | what happens rather than is configured: away, overrides, blocks, counters, messages |
+//! | | [`state`] | what happens rather than is configured: away, forwards, overrides, blocks, counters, messages |
 //! | | [`admission`] | who is at the door |
 //! | 6 | [`route`] | the decision, the timetable, the walk through it |
 //! | | [`hypothesis`] | a call that did not happen, for `explain` |
