@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
+use crate::clerk::Clerk;
 use crate::clock::Duration;
 use crate::config::{Config, Language, Loaded, Problems, Severity};
 use crate::config_file;
@@ -35,6 +36,7 @@ use crate::retention::Keeper;
 use crate::servers::ServerName;
 use crate::store::{Reader, Unfinished, Writer, quick_check};
 use crate::switch::{Input, Question, Switch};
+use crate::web;
 
 /// How long running calls may go on after SIGTERM.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -79,6 +81,7 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     let config = Arc::new(config);
     raise_file_limit();
     let net = Net::bind(&config.sip.listen, Limits::default()).map_err(machine)?;
+    let web = config.web.is_on.then(|| web::Door::open(config.web.listen)).transpose().map_err(machine)?;
     let directory = config.storage.directory.clone();
     let mut writer = Writer::open(&directory).map_err(machine)?;
     let clock = Clock::start();
@@ -86,6 +89,7 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     let (bell, current) = (Bell::default(), current(configs.clone()));
     writer.tell(Secretary { current: current.clone(), bell: bell.clone() });
     let recovered = writer.recover(clock.now().wall, &record::mend).map_err(machine)?;
+    let base = writer.base();
     let door = Door::open(&directory).map_err(machine)?;
 
     let post = Post::new(net.bell());
@@ -126,6 +130,11 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     let tell_erased = Box::new(move |fact| erased.input(Input::Note(fact)));
     let keeper = Keeper { directory: directory.clone(), current: current.clone(), clock, tell: tell_erased };
     keeper.start().map_err(machine)?;
+    if let Some(web) = web {
+        let clerk = Clerk::new(post.clone(), directory.clone(), base);
+        let file = Arc::new(file.to_owned());
+        web.serve(web::Office { clerk, current: current.clone(), clock, file }).map_err(machine)?;
+    }
     let postman = Postman { directory: directory.clone(), current, bell, clock, tell: tell_alarm };
     postman.start().map_err(machine)?;
     let background = office.clone();

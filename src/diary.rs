@@ -90,6 +90,19 @@ pub fn write(noted: &Noted) {
         }
         Fact::Erased { file, why } => tracing::info!(file = &**file, why = &**why, "a recording is erased"),
         Fact::Streamed { call, leg, streamed } => tracing::debug!(%call, leg, ?streamed, "media"),
+        Fact::FollowUp { id, by, what } => tracing::info!(id, by = by.as_deref(), ?what, "follow-up"),
+        Fact::CallNoted { call, by, disposition, .. } => {
+            tracing::info!(%call, by = by.as_deref(), disposition = disposition.as_deref(), "written down");
+        }
+        Fact::Delivered { carrier, to, about, failed, .. } => match failed {
+            None => tracing::info!(carrier = &**carrier, to = &**to, about = &**about, "delivered"),
+            Some(why) => tracing::warn!(carrier = &**carrier, to = &**to, about = &**about, why, "given up"),
+        },
+        Fact::Customer { kind, id, now } => {
+            tracing::info!(?kind, id = &**id, name = now.as_ref().map(|card| &*card.name), "customer");
+        }
+        Fact::Token(token) => tracing::info!(id = &*token.id, user = token.user.as_deref(), "a token was made"),
+        Fact::TokenRevoked { id } => tracing::info!(id = &**id, "a token was revoked"),
         Fact::Alarm(alarm) => write_alarm(alarm),
         Fact::Started { version } => tracing::info!(version = &**version, "started"),
         Fact::Stopped => tracing::info!("stopped"),

@@ -38,6 +38,8 @@ pub enum Letter {
     Input(Box<Input>),
     /// A question to the core, and who wants to know.
     Ask(Question, Answer),
+    /// Something happened outside (as `Input::Note`), and who wants to know when it is on record, under which number.
+    Tell(Fact, Box<dyn FnOnce(u64) + Send>),
     /// No new calls; those in progress may go on for this long, and then the loop ends.
     Drain(Duration),
     /// The loop ends at once.
@@ -151,6 +153,8 @@ struct Turn {
     effects: Vec<Effect>,
     facts: Vec<Noted>,
     questions: BTreeMap<u64, Answer>,
+    /// Who waits until the fact of this number is on record.
+    waiting: BTreeMap<u64, Box<dyn FnOnce(u64) + Send>>,
     last_question: u64,
     /// The number of the last fact of the core.
     noted: u64,
@@ -216,7 +220,18 @@ impl Drive {
 
     fn open(&mut self, letter: Letter, turn: &mut Turn) {
         match letter {
-            Letter::Input(input) => self.handle(*input, turn),
+            Letter::Input(input) => {
+                if let Input::Journaled(number) = *input {
+                    let left = turn.waiting.split_off(&(number + 1));
+                    let heard = std::mem::replace(&mut turn.waiting, left);
+                    heard.into_iter().for_each(|(number, tell)| tell(number));
+                }
+                self.handle(*input, turn);
+            }
+            Letter::Tell(fact, tell) => {
+                self.handle(Input::Note(fact), turn);
+                turn.waiting.insert(turn.noted, tell);
+            }
             Letter::Ask(question, answer) => {
                 turn.last_question += 1;
                 turn.questions.insert(turn.last_question, answer);

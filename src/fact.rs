@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::config::ForwardWhen;
+use crate::customer::Kind;
 use crate::key::CallId;
 use crate::number::PhoneNumber;
 pub use crate::registrar::Bound;
@@ -133,6 +134,59 @@ pub enum Fact {
         /// RTP and RTCP together.
         streamed: Streamed,
     },
+    /// Somebody did something about a follow-up by hand, or its time did.
+    FollowUp {
+        /// Its number.
+        id: i64,
+        /// The employee who did it; `None`: an admin, or time itself.
+        by: Option<Arc<str>>,
+        /// What.
+        what: Hand,
+    },
+    /// An employee wrote something down about a call.
+    CallNoted {
+        /// The call.
+        call: CallId,
+        /// Who wrote it; `None`: an admin, or a program.
+        by: Option<Arc<str>>,
+        /// A note in free words.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        text: Option<Arc<str>>,
+        /// What came of the call, in the company's own words: it needs no disposition any more.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        disposition: Option<Arc<str>>,
+    },
+    /// A letter arrived, or was given up.
+    Delivered {
+        /// How it travelled.
+        carrier: Arc<str>,
+        /// Whereto.
+        to: Arc<str>,
+        /// What it told of.
+        about: Arc<str>,
+        /// The call it belongs to.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        call: Option<CallId>,
+        /// Why it was given up; `None`: it arrived.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        failed: Option<String>,
+    },
+    /// A customer is known from now on, or is known differently; or (`None`) is forgotten.
+    Customer {
+        /// What kind of entry.
+        kind: Kind,
+        /// The CRM's id, unique within its kind.
+        id: Arc<str>,
+        /// As they are from now on.
+        now: Option<Box<CustomerCard>>,
+    },
+    /// A program or a person may use the API from now on.
+    Token(Box<Token>),
+    /// … and no longer.
+    TokenRevoked {
+        /// The token's id.
+        id: Arc<str>,
+    },
     /// Something an admin must hear of.
     Alarm(Alarm),
     /// The router began to take calls.
@@ -200,6 +254,9 @@ pub struct Offered {
     /// An emergency number was dialled.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub emergency: bool,
+    /// What the program that asked for the call (click-to-call) calls it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reference: Option<Arc<str>>,
     /// The Call-ID on the caller's side, to find the call in a trunk's or phone's own log.
     pub sip_call_id: String,
     /// Why the plan is what it is: each rule that spoke, in the order of decision.
@@ -297,6 +354,70 @@ impl Recorded {
             heard: false,
         }
     }
+}
+
+/// What is done about a follow-up by hand, or by time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hand {
+    /// Whoever did it calls them back. Of several who claim at once, one does.
+    Claimed,
+    /// Somebody else does, or (`None`) anybody.
+    Assigned {
+        /// The extension's number.
+        to: Option<Arc<str>>,
+    },
+    /// Something to know about it.
+    Remarked {
+        /// In free words.
+        text: Arc<str>,
+    },
+    /// It is done without a talk that the router has seen.
+    Closed {
+        /// Why, in free words.
+        why: Arc<str>,
+    },
+    /// Its time is over.
+    Overdue,
+    /// Its time has been over for so long that somebody else must act.
+    Escalated {
+        /// The extension's number.
+        to: Arc<str>,
+    },
+}
+
+/// A customer as other programs and people write them down.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomerCard {
+    /// As people read it.
+    pub name: Arc<str>,
+    /// The extension responsible.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub responsible: Option<Arc<str>>,
+    /// The numbers, the one to call back on first.
+    pub numbers: Vec<PhoneNumber>,
+    /// Made by the router of a number that nobody knew; the name is still the number.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub provisional: bool,
+}
+
+/// Who may use the API, and for what. The token itself is shown once and stored nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// Names it in lists and logs.
+    pub id: Arc<str>,
+    /// What it is for, in the admin's words.
+    pub name: Arc<str>,
+    /// The employee it belongs to: it shows and does what is theirs. `None`: the whole company's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub user: Option<Arc<str>>,
+    /// What it is good for, as `web` reads it: `calls:read`, `follow-ups:write`, …, `admin`.
+    pub scopes: Vec<Arc<str>>,
+    /// The SHA-256 of the token, as 64 hex digits.
+    pub hash: Arc<str>,
+    /// When it ends by itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub until: Option<Timestamp>,
 }
 
 /// How a message stands.
@@ -587,6 +708,12 @@ impl Fact {
             | Fact::ConfigApplied { .. }
             | Fact::ConfigRejected { .. }
             | Fact::Streamed { .. }
+            | Fact::FollowUp { .. }
+            | Fact::CallNoted { .. }
+            | Fact::Delivered { .. }
+            | Fact::Customer { .. }
+            | Fact::Token(_)
+            | Fact::TokenRevoked { .. }
             | Fact::Alarm(_)
             | Fact::Started { .. }
             | Fact::Stopped => {}

@@ -2,16 +2,54 @@
 
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
 use crate::config::Config;
 use crate::fact::{Fact, RecordingOf};
+use crate::key::CallId;
 
-/// Something to be told by mail.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How a letter travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Carrier {
+    /// To a mail address.
+    Mail,
+    /// To a number.
+    Sms,
+    /// To a chat.
+    Telegram,
+    /// To an address of the web, signed.
+    Webhook,
+    /// To a CRM, in its own dialect.
+    Crm,
+}
+
+impl Carrier {
+    /// As it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Carrier::Mail => "mail",
+            Carrier::Sms => "sms",
+            Carrier::Telegram => "telegram",
+            Carrier::Webhook => "webhook",
+            Carrier::Crm => "crm",
+        }
+    }
+}
+
+/// Something to be told outside.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Letter {
-    /// The mail address.
+    /// How it travels.
+    pub carrier: Carrier,
+    /// Whereto: an address, a number, a chat, or the name of a webhook or CRM in the config.
     pub to: Arc<str>,
-    /// The message it tells of: its file.
-    pub file: Arc<str>,
+    /// What it tells of; with carrier and address it names the letter, which is written once however often it is said.
+    pub about: Arc<str>,
+    /// Letters of one call to one place arrive in the order in which they were written.
+    pub call: Option<CallId>,
+    /// What it says, as its carrier reads it.
+    pub body: Value,
 }
 
 /// The letters that follow from a fact: one to everybody whom a box notifies of a message. A message in which nobody speaks
@@ -24,5 +62,12 @@ pub fn letters(fact: &Fact, config: &Config) -> Vec<Letter> {
     }
     let Some(mailbox) = config.voicemail_by_name(mailbox) else { return Vec::new() };
     let to = config.voicemail(mailbox).notify.iter();
-    to.map(|to| Letter { to: to.clone(), file: recorded.file.clone() }).collect()
+    let letter = |to: &Arc<str>| Letter {
+        carrier: Carrier::Mail,
+        to: to.clone(),
+        about: recorded.file.clone(),
+        call: Some(recorded.call),
+        body: json!({ "message": recorded.file }),
+    };
+    to.map(letter).collect()
 }

@@ -39,6 +39,7 @@
 //! | | [`call`] | a call and its legs |
 //! | 8 | [`switch`] | the door: one input, one complete reaction |
 //! | 9 | [`trace`] | ladders on a whiteboard, played against the core |
+//! | | [`event`] | what happened, as the world outside hears it |
 //! | | [`letter`] | which fact is told to whom outside |
 //! | | [`desk`] | what a call leaves behind for people: who is called back, and by whom |
 //! | 10 | [`media`] | the voice: relayed, played, understood |
@@ -48,9 +49,11 @@
 //! | 11 | [`journal`] | facts to the disk in batches, off the loop |
 //! | | [`diary`] | the log, as a diary of calls |
 //! | | [`drive`] | the only loop |
+//! | | [`clerk`] | what people write down by hand, answered when it is on record |
 //! | | [`outbox`] | letters to the world outside, until they have arrived |
 //! | | [`retention`] | when recordings are erased |
 //! | 12 | [`control`] | the local socket |
+//! | | [`web`] | the API, for people's programs |
 //! | 13 | [`app`], [`cli`] | builds and joins the parts; the command line |
 //!
 //! # Dictionary
@@ -79,7 +82,9 @@
 //! - **Subscription**: somebody's lamp. **Sight**: one call as a lamp shows it. **Waiting**: messages in a box. **Crossing**: what
 //!   two hear of each other who have both made an offer.
 //! - **Follow-up**: a promise to call a missed customer back. **Outsider**: who is called back; **Remark**: what happened meanwhile.
-//! - **Letter**: something to be told outside. **Outbox**: where it waits until it has arrived.
+//! - **Event**: a fact as it is told outside; **Told** is one that has no place yet; its **Audience** may see it. **Hand**: what is
+//!   done about a follow-up by hand. **Clerk**: has things written down, and says when they are on record.
+//! - **Letter**: something to be told outside. **Carrier**: how it travels. **Outbox**: where it waits until it has arrived.
 //! - **Trace**: a ladder that is a test. **Actor**: one of its scripted peers.
 #![deny(unsafe_code)]
 
@@ -131,6 +136,7 @@ pub mod switch;
 
 // Floor 9, what a call leaves behind, and ladders played against the core.
 pub mod trace;
+pub mod event;
 pub mod letter;
 pub mod desk;
 
@@ -144,11 +150,13 @@ pub mod store;
 pub mod journal;
 pub mod diary;
 pub mod drive;
+pub mod clerk;
 pub mod outbox;
 pub mod retention;
 
 // Floor 12, faces.
 pub mod control;
+pub mod web;
 
 // Floor 13, wiring.
 pub mod app;

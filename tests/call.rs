@@ -512,6 +512,7 @@ fn offered() -> Offered {
         trunk: None,
         customer: None,
         emergency: false,
+        reference: None,
         sip_call_id: String::new(),
         because: Vec::new(),
         considered: Vec::new(),

@@ -123,6 +123,7 @@ fn two_calls(data: &Path) -> [CallId; 2] {
         trunk: Some("mango".into()),
         customer: Some(KnownCustomer { id: "7".into(), name: "Ada Byron".into(), responsible: Some("202".into()) }),
         emergency: false,
+        reference: None,
         sip_call_id: "abc@mango".into(),
         because: vec![Reason::KnownCustomer("Ada Byron".into()), Reason::Responsible("202".into())],
         considered: vec![Considered { rule: Rule::BlockList, found: Reason::NotBlocked }],

@@ -299,7 +299,6 @@ fn the_contract_reads_as_it_is_meant() {
         [
             "follow-ups (`[follow_up]`): every miss is one, `huntline followups` lists them, a talk closes them; nobody is \
              reminded yet, `due` counts every hour, `supervisor` hears nothing, the customer gets no SMS",
-            "pages and API (`[web]`): nothing listens there",
         ]
     );
 }

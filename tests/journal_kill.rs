@@ -36,6 +36,7 @@ fn fact(number: u64) -> Noted {
         trunk: None,
         customer: None,
         emergency: false,
+        reference: None,
         sip_call_id: format!("{call}@example"),
         because: Vec::new(),
         plan: String::new(),

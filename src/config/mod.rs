@@ -319,14 +319,11 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
     let directory = directory;
     let sip = Sip::read(root.table("sip"));
     let media = Media::read(root.table("media"), &sip.listen, rows.extensions.len());
-    let not_built = [
-        (
-            "follow_up",
-            "follow-ups (`[follow_up]`): every miss is one, `huntline followups` lists them, a talk closes them; nobody is \
+    let not_built = [(
+        "follow_up",
+        "follow-ups (`[follow_up]`): every miss is one, `huntline followups` lists them, a talk closes them; nobody is \
              reminded yet, `due` counts every hour, `supervisor` hears nothing, the customer gets no SMS",
-        ),
-        ("web", "pages and API (`[web]`): nothing listens there"),
-    ];
+    )];
     let not_built = not_built.into_iter().filter(|(key, _)| root.get(key).is_some()).map(|(_, what)| what).collect();
     let web = Web::read(root.table("web"), &sip.listen);
     let trunks = each(&rows.trunks, |row, at| Trunk::read(row, directory.trunks.name(at as usize), &directory));

@@ -194,13 +194,15 @@ pub struct Storage {
 /// `[web]`: pages and API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Web {
+    /// True where `[web]` is written; otherwise nothing listens.
+    pub is_on: bool,
     /// Default: 127.0.0.1:8080.
     pub listen: SocketAddr,
 }
 
 impl Default for Web {
     fn default() -> Self {
-        Web { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080) }
+        Web { is_on: false, listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080) }
     }
 }
 
@@ -449,6 +451,7 @@ impl Web {
     pub(super) fn read(fields: Option<Fields<'_>>, sip: &[Listen]) -> Web {
         let mut web = Web::default();
         let Some(fields) = fields else { return web };
+        web.is_on = true;
         if let Some(spot) = fields.get("listen") {
             let read = |text: &str| text.parse().map_err(|_| format!("{text:?} is no ADDRESS:PORT"));
             if let Some(listen) = spot.parse(read, "write ADDRESS:PORT, such as \"127.0.0.1:8080\"") {

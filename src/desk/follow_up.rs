@@ -134,6 +134,7 @@ mod tests {
             trunk: None,
             customer: None,
             emergency: false,
+            reference: None,
             sip_call_id: String::new(),
             because: Vec::new(),
             considered: Vec::new(),

@@ -69,6 +69,7 @@ pub(crate) fn offered() -> Offered {
         trunk: Some("provider".into()),
         customer: Some(KnownCustomer { id: "crm-1".into(), name: "Ada Byron".into(), responsible: Some("12".into()) }),
         emergency: false,
+        reference: None,
         sip_call_id: "3848276298220188511@provider.example".into(),
         because: vec![Reason::KnownCustomer("Ada Byron".into()), Reason::Responsible("12".into())],
         plan: "ring 14, 15".into(),

@@ -13,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::config::{Assign, Config, FollowUpRules, Pick};
 use crate::desk::assignee::{Known, assignee};
 use crate::desk::follow_up::{Change, Outsider, Remark, changes};
+use crate::event::{Audience, EventKind, Told};
 use crate::fact::{Ended, Fact, MissedCause, Party};
 use crate::key::CallId;
 use crate::number::PhoneNumber;
@@ -94,9 +95,8 @@ pub(super) fn follow(
     call: CallId,
     at: Timestamp,
     outsider: &Outsider,
-    human: bool,
-    ended: &Ended,
-    config: Option<&Config>,
+    (human, ended, config): (bool, &Ended, Option<&Config>),
+    told: &mut Vec<Told>,
 ) -> rusqlite::Result<()> {
     let ordinary = FollowUpRules::default();
     let rules = config.map_or(&ordinary, |config| &config.follow_up);
@@ -112,16 +112,34 @@ pub(super) fn follow(
                     }
                     None => (Assign::Unassigned, None),
                 };
-                insert(transaction, call, at, outsider, cause, due, (way, who.as_deref()))?;
+                let id = insert(transaction, call, at, outsider, cause, due, (way, who.as_deref()))?;
+                told.push(tell(EventKind::FollowUpCreated, call, id, who));
             }
-            Change::Comment { id, remark } => comment(transaction, id, call, at, remark)?,
+            Change::Comment { id, remark } => {
+                comment(transaction, id, call, at, remark)?;
+                told.push(tell(EventKind::FollowUpCommented, call, id, assignee_of(transaction, id)?));
+            }
             Change::Close { id } => {
+                told.push(tell(EventKind::FollowUpClosed, call, id, assignee_of(transaction, id)?));
                 let close = "UPDATE follow_up SET closed = ?2, closed_by = ?3 WHERE id = ?1";
                 transaction.prepare_cached(close)?.execute(params![id, to_micros(at), to_column(call.to_bits())])?;
             }
         }
     }
     Ok(())
+}
+
+/// What is told of a follow-up: to its assignee, or to everybody where anybody may claim it.
+fn tell(kind: EventKind, call: CallId, id: i64, assignee: Option<Arc<str>>) -> Told {
+    let data = serde_json::json!({ "follow_up": id, "assignee": assignee });
+    let audience = assignee.map_or(Audience::Everybody, |assignee| Audience::Users(vec![assignee]));
+    Told { kind, call: Some(call), audience, data }
+}
+
+fn assignee_of(transaction: &Transaction<'_>, id: i64) -> rusqlite::Result<Option<Arc<str>>> {
+    transaction
+        .prepare_cached("SELECT assignee FROM follow_up WHERE id = ?1")?
+        .query_row([id], |row| Ok(row.get::<_, Option<String>>(0)?.map(Into::into)))
 }
 
 /// The open ones for a number and the other numbers of its customer: for the number itself first, then by age.
@@ -142,7 +160,7 @@ fn insert(
     cause: MissedCause,
     due: Timestamp,
     (way, who): (Assign, Option<&str>),
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<i64> {
     let customer = outsider.customer.as_ref();
     let text = Some(&outsider.text).filter(|text| outsider.number.is_none() && !text.is_empty());
     transaction
@@ -164,8 +182,8 @@ fn insert(
             who,
             assigned(way),
             to_micros(due),
-        ])
-        .map(drop)
+        ])?;
+    Ok(transaction.last_insert_rowid())
 }
 
 fn comment(

@@ -14,12 +14,14 @@
 //! | `calls` | the call list, and one call in full |
 //! | `taped` | one call as it can be played again |
 //! | `recordings` | what was written down of calls, and the messages among it |
+//! | `events` | what happened, as the world outside hears it |
 //! | `outbox` | letters until they are acknowledged |
 //! | `follow_ups` | promises to call back |
 //! | `customers` | the customers, as imported |
 
 mod calls;
 mod customers;
+mod events;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod follow_ups;
@@ -44,6 +46,7 @@ use crate::clock::Timestamp;
 
 pub use calls::{CallDetail, CallFilter, CallRow, CallState, LegRow, StreamRow, Talker, Turn};
 pub use customers::{CustomerRow, Imported};
+pub use events::EventRow;
 pub use follow_ups::{FollowUpComment, FollowUpRow, FollowUpsWanted};
 pub use outbox::{Outbox, OutboxRow, Outgoing};
 pub use recordings::{RecordingFilter, RecordingRow};
@@ -72,7 +75,7 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    fn new(path: &Path, doing: impl Into<String>, why: impl fmt::Display) -> StoreError {
+    pub(crate) fn new(path: &Path, doing: impl Into<String>, why: impl fmt::Display) -> StoreError {
         StoreError { path: path.to_owned(), doing: doing.into(), why: why.to_string() }
     }
 }

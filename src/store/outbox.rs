@@ -18,10 +18,11 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::Serialize;
 
-use super::{FILE, PATIENCE, Reader, StoreError, from_micros, schema, to_micros};
+use super::{FILE, PATIENCE, Reader, StoreError, from_micros, schema, to_column, to_micros};
 use crate::clock::{Duration, Timestamp};
 use crate::config::Config;
-use crate::fact::{Fact, Noted};
+use crate::event::Event;
+use crate::fact::Fact;
 use crate::letter::Letter;
 
 /// How long a letter that was sent is listed.
@@ -33,6 +34,16 @@ pub trait Outgoing: Send + fmt::Debug {
     fn config(&self) -> Option<Arc<Config>>;
     /// The letters that follow from a fact.
     fn letters(&self, fact: &Fact) -> Vec<Letter>;
+    /// True where somebody may ask for events later: then they are written down.
+    fn wants_events(&self) -> bool {
+        false
+    }
+    /// The letters that follow from an event.
+    fn letters_of(&self, _event: &Event) -> Vec<Letter> {
+        Vec::new()
+    }
+    /// These events are on the disk, in order.
+    fn happened(&self, _events: Vec<Event>) {}
     /// There are new letters in the outbox, and on the disk.
     fn posted(&self);
 }
@@ -58,17 +69,23 @@ pub struct OutboxRow {
     pub error: Option<String>,
 }
 
-/// Writes the letters of a fact. Told twice, they are there once.
-pub(super) fn post(transaction: &Transaction<'_>, noted: &Noted, outgoing: &dyn Outgoing) -> rusqlite::Result<bool> {
+/// Writes letters. Told twice, they are there once.
+pub(super) fn post(transaction: &Transaction<'_>, at: Timestamp, letters: &[Letter]) -> rusqlite::Result<bool> {
     let mut posted = false;
-    for Letter { to, file } in outgoing.letters(&noted.fact) {
-        let at = to_micros(noted.at);
+    for Letter { carrier, to, about, call, body } in letters {
         let written = transaction
             .prepare_cached(
-                "INSERT OR IGNORE INTO outbox (kind, target, about, made, tries, due, taken)
-                 VALUES ('mail', ?1, ?2, ?3, 0, ?3, 0)",
+                "INSERT OR IGNORE INTO outbox (kind, target, about, made, tries, due, taken, call, body)
+                 VALUES (?1, ?2, ?3, ?4, 0, ?4, 0, ?5, ?6)",
             )?
-            .execute(params![to, file, at])?;
+            .execute(params![
+                carrier.word(),
+                to,
+                about,
+                to_micros(at),
+                call.map(|call| to_column(call.to_bits())),
+                body.to_string()
+            ])?;
         posted |= written > 0;
     }
     Ok(posted)
@@ -236,6 +253,7 @@ mod tests {
 
     use super::super::fixture::*;
     use super::*;
+    use crate::letter::Carrier;
 
     #[derive(Clone, Debug, Default)]
     struct Everybody(Arc<AtomicU32>);
@@ -247,7 +265,14 @@ mod tests {
 
         fn letters(&self, fact: &Fact) -> Vec<Letter> {
             let Fact::Recorded(recorded) = fact else { return Vec::new() };
-            ["a@x.example", "b@x.example"].map(|to| Letter { to: to.into(), file: recorded.file.clone() }).into()
+            let letter = |to: &str| Letter {
+                carrier: Carrier::Mail,
+                to: to.into(),
+                about: recorded.file.clone(),
+                call: None,
+                body: serde_json::Value::Null,
+            };
+            ["a@x.example", "b@x.example"].map(letter).into()
         }
         fn posted(&self) {
             self.0.fetch_add(1, Ordering::Relaxed);

@@ -9,9 +9,10 @@ use smallvec::{SmallVec, smallvec};
 use super::outbox::{self, Outgoing};
 use super::word::Word;
 use super::{FILE, PATIENCE, StoreError, schema, to_column, to_micros};
-use super::{follow_ups, recordings};
+use super::{events, follow_ups, recordings};
 use crate::clock::Timestamp;
 use crate::desk::follow_up::Outsider;
+use crate::event::{Event, EventId, Told};
 use crate::fact::{CallFact, Ended, Fact, MessageState, Noted, Offered, Party, RecordingOf, Whom};
 use crate::key::CallId;
 use crate::state::Counter;
@@ -108,6 +109,9 @@ impl Writer {
         let mut body = Vec::with_capacity(1024);
         let mut state = BTreeMap::new();
         let mut posted = false;
+        let mut happened = Vec::new();
+        // What follows from one fact, for the world outside.
+        let mut told = Vec::new();
         for noted in facts {
             let seq = self.base + to_column(noted.number);
             body.clear();
@@ -116,9 +120,6 @@ impl Writer {
             let text = std::str::from_utf8(&body).unwrap_or_default();
             let fresh = insert_fact(&transaction, seq, noted, text)?;
             recordings::follow(&transaction, noted)?;
-            if let Some(outgoing) = self.outgoing.as_deref() {
-                posted |= outbox::post(&transaction, noted, outgoing)?;
-            }
             match &noted.fact {
                 Fact::Call(id, step) => {
                     follow(&transaction, &mut self.live, *id, noted.at, step)?;
@@ -129,7 +130,8 @@ impl Writer {
                     {
                         let config = self.outgoing.as_ref().and_then(|outgoing| outgoing.config());
                         let human = live.answered.is_some();
-                        follow_ups::follow(&transaction, *id, noted.at, outsider, human, ended, config.as_deref())?;
+                        let circumstances = (human, ended, config.as_deref());
+                        follow_ups::follow(&transaction, *id, noted.at, outsider, circumstances, &mut told)?;
                     }
                 }
                 other => {
@@ -139,6 +141,16 @@ impl Writer {
                     }
                 }
             }
+            if let Some(outgoing) = self.outgoing.as_deref() {
+                posted |= outbox::post(&transaction, noted.at, &outgoing.letters(&noted.fact))?;
+                for event in events(seq, noted.at, told.drain(..)) {
+                    if outgoing.wants_events() {
+                        events::insert(&transaction, &event)?;
+                    }
+                    posted |= outbox::post(&transaction, noted.at, &outgoing.letters_of(&event))?;
+                    happened.push(event);
+                }
+            }
         }
         for ((kind, name), (seq, holds)) in state {
             remember(&transaction, kind, &name, holds.then_some(seq))?;
@@ -146,11 +158,22 @@ impl Writer {
         kill_point("before_commit");
         transaction.commit()?;
         kill_point("after_commit");
-        if let Some(outgoing) = self.outgoing.as_ref().filter(|_| posted) {
-            outgoing.posted();
+        if let Some(outgoing) = self.outgoing.as_ref() {
+            if posted {
+                outgoing.posted();
+            }
+            if !happened.is_empty() {
+                outgoing.happened(happened);
+            }
         }
         Ok(())
     }
+}
+
+/// What was told of a fact, with its place. Part 0 is what the fact itself says.
+fn events(seq: i64, at: Timestamp, told: impl Iterator<Item = Told>) -> impl Iterator<Item = Event> {
+    let place = move |(part, told)| Event { id: EventId { seq, part }, at, told, call: serde_json::Value::Null };
+    (1..).zip(told).map(place)
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
@@ -165,7 +188,9 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
 /// False: it was there already.
 fn insert_fact(transaction: &Transaction<'_>, seq: i64, noted: &Noted, body: &str) -> rusqlite::Result<bool> {
     let call = match &noted.fact {
-        Fact::Call(id, _) | Fact::Streamed { call: id, .. } => Some(to_column(id.to_bits())),
+        Fact::Call(id, _) | Fact::Streamed { call: id, .. } | Fact::CallNoted { call: id, .. } => {
+            Some(to_column(id.to_bits()))
+        }
         _ => None,
     };
     transaction
@@ -317,6 +342,8 @@ fn things(fact: &Fact) -> SmallVec<[(&'static str, String, bool); 2]> {
         Fact::Counted(counter) => ("counter", counter_name(counter), true),
         Fact::ConfigApplied { version, .. } => ("config", version.to_string(), true),
         Fact::Started { .. } | Fact::Stopped => ("process", String::new(), true),
+        Fact::Token(token) => ("token", token.id.to_string(), true),
+        Fact::TokenRevoked { id } => ("token", id.to_string(), false),
         Fact::Recorded(recorded) if recorded.of != RecordingOf::Talk => ("message", recorded.file.to_string(), true),
         Fact::Message { file, now: MessageState::New | MessageState::Heard, .. } => ("heard", file.to_string(), true),
         Fact::Message { file, now: MessageState::Deleted, .. } | Fact::Erased { file, .. } => {

@@ -281,6 +281,7 @@ impl Switch {
                 responsible: customer.responsible.clone(),
             }),
             emergency: matches!(dialled, Destined::Emergency(_)),
+            reference: None,
             sip_call_id: message.call_id().to_owned(),
             because: plan.because.clone(),
             considered: plan.considered.clone(),

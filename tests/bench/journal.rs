@@ -70,6 +70,7 @@ fn life(call: i64) -> [(Timestamp, Fact); LIFE as usize] {
         trunk: Some("provider".into()),
         customer: Some(KnownCustomer { id: "crm-1".into(), name: "Ada Byron".into(), responsible: Some("12".into()) }),
         emergency: false,
+        reference: None,
         sip_call_id: "3848276298220188511@provider.example".into(),
         because: vec![Reason::KnownCustomer("Ada Byron".into()), Reason::Responsible("12".into())],
         considered: Vec::new(),

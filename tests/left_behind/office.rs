@@ -139,6 +139,7 @@ pub fn offered(seconds: i64) -> (i64, Fact) {
         trunk: Some("mango".into()),
         customer: None,
         emergency: false,
+        reference: None,
         sip_call_id: format!("{seconds}@mango"),
         because: Vec::new(),
         considered: Vec::new(),

@@ -99,6 +99,7 @@ impl Office {
     /// Puts the office file into this network: listener, provider, folder; no reserve trunk.
     fn settle(&self, config: &mut DocumentMut) {
         config["sip"]["listen"] = value(toml_edit::Array::from_iter([format!("udp://{}:5060", self.router)]));
+        config["web"]["listen"] = value(format!("{}:8080", self.router));
         config["storage"]["directory"] = value(self.folder.join("data").to_string_lossy().into_owned());
         let trunks = config["trunk"].as_array_of_tables_mut().expect("trunks");
         trunks.retain(|trunk| trunk["name"].as_str() == Some("mango"));

@@ -1,0 +1,181 @@
+//! What happened, as the world outside hears it: webhooks, the event stream and CRM dialects all speak of the same
+//! [`Event`]s, in the same envelope.
+//!
+//! An event follows from a fact, and is named by it: the fact's place in the journal and a count within it. So the same
+//! fact gives the same event with the same id, whether it is told at once (a window on a screen), told after the disk has
+//! it (a webhook), or told again after a crash.
+//!
+//! ```text
+//! {id, type, time, seq, call: {…} | null, data: {…}}
+//! ```
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::clock::Timestamp;
+use crate::key::CallId;
+
+/// Names an event: `1042-0`. Sorts in the order of things.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId {
+    /// The fact's place in the journal.
+    pub seq: i64,
+    /// Which of the events of that fact: 0 is what the fact itself says, the others follow from it.
+    pub part: u16,
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.seq, self.part)
+    }
+}
+
+impl FromStr for EventId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<EventId, Self::Err> {
+        let wrong = "an event's id is two numbers: \"1042-0\"";
+        let (seq, part) = text.split_once('-').ok_or(wrong)?;
+        Ok(EventId { seq: seq.parse().map_err(|_| wrong)?, part: part.parse().map_err(|_| wrong)? })
+    }
+}
+
+macro_rules! kinds {
+    ($($name:ident $word:literal $what:literal;)*) => {
+        /// What kind of event.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum EventKind {
+            $(
+                #[doc = $what]
+                #[serde(rename = $word)]
+                $name,
+            )*
+        }
+
+        impl EventKind {
+            /// Every kind.
+            pub const ALL: &'static [EventKind] = &[$(EventKind::$name),*];
+
+            /// As it is written: `call.started`.
+            pub fn word(self) -> &'static str {
+                match self {
+                    $(EventKind::$name => $word,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    CallStarted "call.started" "A call came in, or an employee dialled.";
+    CallRinging "call.ringing" "Somebody is rung from now on; `data.ringing` says who is, `data.withdrawn` who no longer is and why.";
+    CallAnswered "call.answered" "Somebody answered.";
+    CallTransferred "call.transferred" "It was handed on.";
+    CallHeld "call.held" "It was put on hold, or taken back.";
+    CallEnded "call.ended" "It is over: once, at the real end.";
+    CallMissed "call.missed" "A customer's call ended without a human talk.";
+    CallNoted "call.noted" "An employee wrote something down about it.";
+    VoicemailNew "voicemail.new" "Somebody left a message.";
+    RecordingReady "recording.ready" "A recording is whole.";
+    FollowUpCreated "follow_up.created" "Somebody is to be called back.";
+    FollowUpCommented "follow_up.commented" "Something happened while they wait.";
+    FollowUpAssigned "follow_up.assigned" "Somebody else is to call them.";
+    FollowUpOverdue "follow_up.overdue" "Its time is over.";
+    FollowUpClosed "follow_up.closed" "They were talked with, or somebody closed it by hand.";
+    SmsSent "sms.sent" "A customer was sent an SMS.";
+    SmsFailed "sms.failed" "An SMS was given up.";
+    ContactCreated "contact.created" "A number that nobody knew became a provisional customer.";
+    ContactChanged "contact.changed" "A customer was changed.";
+    TrunkDown "trunk.down" "A trunk stopped answering.";
+    TrunkUp "trunk.up" "A trunk answers again.";
+    DeviceUnreachable "device.unreachable" "A phone is gone.";
+    ConfigApplied "config.applied" "A new configuration took effect.";
+    ConfigRejected "config.rejected" "A new configuration was refused.";
+}
+
+/// Who may see an event besides those who may see everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Audience {
+    /// Nobody else.
+    #[default]
+    Admins,
+    /// These extensions.
+    Users(Vec<Arc<str>>),
+    /// Every employee.
+    Everybody,
+}
+
+impl Audience {
+    /// True where this employee may see it.
+    pub fn has(&self, user: &str) -> bool {
+        match self {
+            Audience::Admins => false,
+            Audience::Users(users) => users.iter().any(|one| **one == *user),
+            Audience::Everybody => true,
+        }
+    }
+}
+
+/// An event that has no place yet: what a rule says has happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// What kind.
+    pub kind: EventKind,
+    /// The call it is about, or came from.
+    pub call: Option<CallId>,
+    /// Who may see it.
+    pub audience: Audience,
+    /// What is particular to its kind.
+    pub data: Value,
+}
+
+/// Something that happened, as it is told outside.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Its name.
+    pub id: EventId,
+    /// When.
+    pub at: Timestamp,
+    /// What, and to whom.
+    pub told: Told,
+    /// The call as it was after it, `null` where there is none.
+    pub call: Value,
+}
+
+impl Event {
+    /// As it is sent.
+    pub fn envelope(&self) -> Value {
+        json!({
+            "id": self.id.to_string(),
+            "type": self.told.kind.word(),
+            "time": self.at,
+            "seq": self.id.seq,
+            "call": self.call,
+            "data": self.told.data,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_read_as_written_and_sort_in_the_order_of_things() {
+        let id = EventId { seq: 1042, part: 3 };
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert!("1042".parse::<EventId>().is_err() && "a-b".parse::<EventId>().is_err());
+        assert!(EventId { seq: 9, part: 7 } < EventId { seq: 10, part: 0 });
+    }
+
+    #[test]
+    fn who_may_see_it() {
+        let users = Audience::Users(vec!["12".into()]);
+        assert_eq!((users.has("12"), users.has("1"), Audience::Admins.has("12")), (true, false, false));
+        assert!(Audience::Everybody.has("12"));
+    }
+}
