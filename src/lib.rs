@@ -14,6 +14,7 @@
 //! | | [`entropy`] | the only source of chance: tags, branches, ids |
 //! | | [`key`] | names of rows, calls, flows |
 //! | | [`number`] | what is dialled and shown becomes E.164, by each trunk's habits |
+//! | | [`event_kind`] | the words for what happened, as the world outside hears it |
 //! | 1 | [`sip`] | bytes become messages and messages become bytes |
 //! | 2 | [`refusal`] | a no that the peer hears |
 //! | | [`transaction`] | one request, one answer, however often the network loses it |
@@ -93,6 +94,7 @@ pub mod clock;
 pub mod entropy;
 pub mod key;
 pub mod number;
+pub mod event_kind;
 
 // Floor 1, grammar: bytes and messages.
 pub mod sip;

@@ -24,10 +24,15 @@ mod recording;
 pub mod schedule;
 pub mod secret;
 pub mod site;
+pub mod sms;
 mod spelling;
 pub mod surroundings;
+pub mod telegram;
+pub mod template;
 pub mod trunk;
 pub mod voicemail;
+mod web_address;
+pub mod webhook;
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -53,9 +58,13 @@ pub use recording::Talk;
 pub use schedule::{Hours, HoursRule, Schedule};
 pub use secret::Secret;
 pub use site::{DigestAlgorithm, Language, Media, MediaMode, Record, Sip, Site, Storage, Web};
+pub use sms::{Sms, SmsBody, SmsMethod, SmsOk};
 pub use surroundings::{Nothing, Surroundings};
+pub use telegram::Telegram;
+pub use template::Template;
 pub use trunk::{DidFrom, IdentityHeader, Register, Trunk};
 pub use voicemail::Voicemail;
+pub use webhook::{SigningKey, Webhook};
 
 use self::directory::{Directory, Rows};
 use self::paths::Origin;
@@ -94,6 +103,12 @@ pub struct Config {
     pub features: Features,
     /// `[mail]`; `None`: no mail is sent.
     pub mail: Option<Mail>,
+    /// `[sms]`; `None`: no customer gets an SMS.
+    pub sms: Option<Sms>,
+    /// `[telegram]`; `None`: nobody is written to there.
+    pub telegram: Option<Telegram>,
+    /// `[[webhook]]`, in the order of the file.
+    pub webhooks: Vec<Webhook>,
     /// `[follow_up]`.
     pub follow_up: FollowUpRules,
     trunks: Vec<Trunk>,
@@ -337,6 +352,9 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
     let outbound = OutboundRules::read(&rows.outbound, &directory);
     let features = Features::read(root.table("features"), &directory, &site.operator, &dids);
     let mail = Mail::read(root.table("mail"));
+    let sms = Sms::read(root.table("sms"), &site);
+    let telegram = Telegram::read(root.table("telegram"));
+    let webhooks = Webhook::read_all(&root.rows("webhook"));
     let follow_up = FollowUpRules::read(root.table("follow_up"), &directory);
     root.finish();
 
@@ -358,6 +376,9 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
         storage,
         web,
         mail,
+        sms,
+        telegram,
+        webhooks,
         features,
         follow_up,
         trunks,

@@ -385,7 +385,7 @@ impl<'a> Spot<'a> {
             if value.is_none() {
                 self.warning(
                     format!("the environment variable {name} is not set"),
-                    format!("set {name} before starting; until then whoever needs this password cannot register"),
+                    format!("set {name} before starting; until then whoever needs this password does without"),
                 );
             }
             return value.as_deref().map(Secret::new);
@@ -494,6 +494,16 @@ impl<'a> Fields<'a> {
         self.get(key)?.fields()
     }
 
+    /// Every key with its value, where the keys are the admin's to choose. A secret may stand there: the key is shown in
+    /// problems, the value is whoever reads it's to hide.
+    pub(super) fn entries(&self) -> Vec<(&'a str, Spot<'a>)> {
+        let spot = |(key, item): (&'a str, &'a Item)| {
+            let span = item.span().unwrap_or_else(|| self.place.span.clone());
+            Some((key, Spot::of_item(self.reader, item, Place { span, field: self.field(key) })?))
+        };
+        self.table.iter().filter_map(spot).collect()
+    }
+
     /// Reports the keys that nobody asked for.
     pub(super) fn finish(&self) {
         let known = self.known.borrow();
@@ -502,7 +512,7 @@ impl<'a> Fields<'a> {
                 continue;
             }
             let span = self.table.key(key).and_then(|key| key.span()).unwrap_or_else(|| self.place.span.clone());
-            if matches!(nearest(key, &known), Some("password" | "pin")) {
+            if matches!(nearest(key, &known), Some("password" | "pin" | "token" | "secret")) {
                 self.reader.secrets.borrow_mut().extend(item.span());
             }
             let inside = if self.place.field.is_empty() { String::new() } else { format!(" in {}", self.place.field) };

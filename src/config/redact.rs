@@ -10,7 +10,15 @@ pub const REDACTED: &str = "redacted";
 /// The same for a pin, which must be digits.
 const REDACTED_PIN: &str = "0000";
 
-/// The text of a config without its secrets: passwords and pins, wherever they come from, are replaced, comments and blank
+/// The same for a webhook's secret, which must be 24 bytes and more.
+const REDACTED_SECRET: &str = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// Addresses of the web often are secrets, in whole or in part, and so is what a provider is sent.
+const REDACTED_URL: &str = "https://redacted.example/";
+const REDACTED_TEMPLATE: &str = "https://redacted.example/?to={number}&text={text}";
+const REDACTED_BODY: &str = "\"{number} {text}\"";
+
+/// The text of a config without its secrets: passwords, pins, tokens, keys and addresses of the web, wherever they come from, are replaced, comments and blank
 /// lines are left out, because anything may stand in them. `None` where the text is no TOML.
 pub fn redact(text: &str) -> Option<String> {
     let mut document: DocumentMut = text.parse().ok()?;
@@ -31,15 +39,22 @@ impl VisitMut for Redactor {
     fn visit_table_like_kv_mut(&mut self, mut key: KeyMut<'_>, item: &mut Item) {
         key.leaf_decor_mut().clear();
         key.dotted_decor_mut().clear();
-        if key.get().eq_ignore_ascii_case("password") {
-            *item = Item::Value(Value::from(REDACTED));
-            return;
-        }
-        if key.get().eq_ignore_ascii_case("pin") {
-            *item = Item::Value(Value::from(REDACTED_PIN));
-            return;
-        }
-        visit_table_like_kv_mut(self, key, item);
+        let instead = match key.get().to_ascii_lowercase().as_str() {
+            "password" | "token" => REDACTED,
+            "pin" => REDACTED_PIN,
+            "secret" => REDACTED_SECRET,
+            "url" if item.as_str().is_some_and(|url| url.contains('{')) => REDACTED_TEMPLATE,
+            "url" => REDACTED_URL,
+            "body" => REDACTED_BODY,
+            "headers" => {
+                if let Some(headers) = item.as_table_like_mut() {
+                    headers.iter_mut().for_each(|(_, value)| *value = Item::Value(Value::from(REDACTED)));
+                }
+                return visit_table_like_kv_mut(self, key, item);
+            }
+            _ => return visit_table_like_kv_mut(self, key, item),
+        };
+        *item = Item::Value(Value::from(instead));
     }
 
     fn visit_value_mut(&mut self, value: &mut Value) {
@@ -64,7 +79,9 @@ mod tests {
         let text = "# the old password was hunter2\n[site]\nname = \"Berlin\" # hunter2\n\n[[extension]]\n\
                     number = \"12\"\npassword = \"hunter2\"\ndevices = [ # hunter2\n  \"sip\", # hunter2\n]\n\
                     [[trunk]]\nname = \"x\"\nregister = { user = \"u\", password = { file = \"hunter2\" } } # hunter2\n# hunter2\n\
-                    [[voicemail]]\nname = \"x\"\npin = \"hunter2\"\n";
+                    [[voicemail]]\nname = \"x\"\npin = \"hunter2\"\n\
+                    [sms]\nurl = \"https://x/?key=hunter2\"\nbody = \"hunter2\"\nheaders = { X-Key = \"hunter2\" }\n\
+                    [telegram]\ntoken = \"hunter2\"\n[[webhook]]\nurl = \"https://x/hunter2\"\nsecret = [\"hunter2\"]\n";
         let redacted = redact(text).unwrap();
         assert!(!redacted.contains("hunter2"), "{redacted}");
         assert!(
