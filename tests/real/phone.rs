@@ -51,7 +51,9 @@ struct Setup<'a> {
     also: &'a str,
     /// Its account.
     at_start: &'a str,
-    /// An account that it gets a moment later.
+    /// An account that it gets once the first timer of its module for voice mail has run. That one walks through all
+    /// subscriptions and makes a new one for each: where the first REGISTER was faster, baresip 1.0 makes SUBSCRIBEs
+    /// without end and does nothing else any more.
     later: &'a str,
     /// What it says when it is ready.
     ready: Option<&'a str>,
@@ -93,8 +95,7 @@ impl Phone {
         let router = &office.router;
         let account =
             format!("<sip:{extension}@{router};transport=udp>;auth_user={extension};auth_pass={password};regint=600\n");
-        // baresip 1.0 repeats its SUBSCRIBE without end where its first REGISTER succeeds within its first millisecond; so
-        // a phone with this lamp gets its account a moment later.
+        // See `Setup::later`.
         let (at_start, later) = if voice_mail { ("", account.trim_end()) } else { (account.as_str(), "") };
         let also = if voice_mail { "module_app mwi.so\n" } else { "" };
         Phone::open(
@@ -122,16 +123,17 @@ impl Phone {
         let program = Process::start(&format!("baresip {extension}"), &mut command);
         program.says("ctrl_tcp: TCP socket listening", SOON);
         let mut control = TcpStream::connect((address.as_str(), CONTROL)).expect("baresip's control port");
+        let mut said = Netstrings { stream: control.try_clone().unwrap(), buffer: Vec::new() };
         if !setup.later.is_empty() {
+            await_first_timers(&mut control, &mut said);
             tell(&mut control, "uanew", setup.later);
         }
         if let Some(ready) = setup.ready {
             program.says(ready, SOON);
         }
         let (sender, events) = channel();
-        let reader = control.try_clone().unwrap();
         std::thread::spawn(move || {
-            for message in (Netstrings { stream: reader, buffer: Vec::new() }) {
+            for message in said {
                 if message["event"] == true && sender.send(message).is_err() {
                     return;
                 }
@@ -263,6 +265,19 @@ impl Phone {
 fn tell(control: &mut TcpStream, command: &str, params: &str) {
     let text = serde_json::json!({ "command": command, "params": params }).to_string();
     control.write_all(format!("{}:{text},", text.len()).as_bytes()).expect("baresip listens");
+}
+
+/// Waits until all timers of one millisecond have run that baresip's modules set when they were loaded.
+///
+/// Its first answer says that its loop runs, so that all modules are loaded; after that pause these timers are due; and
+/// whatever follows the second answer is read after them, because each round of the loop runs the timers last. The pause
+/// alone would say nothing: on a busy machine the port listens long before the modules behind it are loaded.
+fn await_first_timers(control: &mut TcpStream, said: &mut Netstrings) {
+    for pause in [0, 10] {
+        std::thread::sleep(Duration::from_millis(pause));
+        tell(control, "reginfo", "");
+        said.find(|message| message["response"] == true).expect("baresip answers on its control port");
+    }
 }
 
 /// Each extension's phone has its own tone.
