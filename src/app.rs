@@ -22,7 +22,7 @@ use crate::config_file;
 use crate::control::{Asked, Door, Reply, Request};
 use crate::diary::Diarist;
 use crate::drive::{Clock, Drive, End, Letter, Post};
-use crate::fact::Fact;
+use crate::fact::{Fact, Hand};
 use crate::journal::{Journal, Pace, Report};
 use crate::key::Transport;
 use crate::media::library::Library;
@@ -108,10 +108,12 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     );
 
     remember(&post, &directory, &config)?;
+    let clerk = Clerk::new(post.clone(), directory.clone(), base);
     let office = Office {
         file: file.to_owned(),
         directory: directory.clone(),
         post: post.clone(),
+        clerk: clerk.clone(),
         resolver: resolver.clone(),
         config: configs,
         bell: bell.clone(),
@@ -131,7 +133,6 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     let keeper = Keeper { directory: directory.clone(), current: current.clone(), clock, tell: tell_erased };
     keeper.start().map_err(machine)?;
     if let Some(web) = web {
-        let clerk = Clerk::new(post.clone(), directory.clone(), base);
         let file = Arc::new(file.to_owned());
         web.serve(web::Office { clerk, current: current.clone(), clock, file }).map_err(machine)?;
     }
@@ -199,6 +200,7 @@ struct Office {
     file: PathBuf,
     directory: PathBuf,
     post: Post,
+    clerk: Clerk,
     resolver: Resolver,
     library: Library,
     /// The config in force last; before it those that running calls may still hold, so that none is freed by the loop.
@@ -298,9 +300,19 @@ impl Office {
             Request::Message { file, now } => Question::Message { file: file.into(), now },
             Request::Record { call, on } => Question::Record { call, on },
             Request::HangUp { call } => Question::HangUp { call },
+            Request::FollowUp { id, by, what } => {
+                return drop(reply.send(self.follow_up(id, by.map(Into::into), what).await));
+            }
         };
         // Whoever asked may be gone by then.
         self.post.put(Letter::Ask(question, Box::new(|answer| drop(reply.send(answer)))));
+    }
+
+    async fn follow_up(&self, id: i64, by: Option<Arc<str>>, what: Hand) -> Reply {
+        let newest = self.config.lock().unwrap_or_else(PoisonError::into_inner).last().cloned();
+        let Some(config) = newest else { return Err("there is no config".into()) };
+        let done = self.clerk.follow_up(&config, id, by, what).await;
+        done.map_err(|why| why.to_string()).and_then(|row| serde_json::to_value(row).map_err(|error| error.to_string()))
     }
 
     /// Reads the config file again; a sound one takes effect at once, a broken one changes nothing.

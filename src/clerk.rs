@@ -1,6 +1,8 @@
 //! What people and programs order or write down: asked of the core, told to it as a fact, and answered when that is on the
 //! disk.
 
+mod follow_up;
+
 use std::fmt;
 use std::path::PathBuf;
 
@@ -21,6 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub enum NotDone {
     /// The core said no, in words for people.
     Refused(String),
+    /// There is no such thing.
+    Missing(String),
+    /// Somebody was faster, or it was done already.
+    Conflict(String),
     /// The router is ending, or the disk does not take it; it may still be written.
     NoAnswer,
 }
@@ -28,7 +34,7 @@ pub enum NotDone {
 impl fmt::Display for NotDone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NotDone::Refused(why) => f.write_str(why),
+            NotDone::Refused(why) | NotDone::Missing(why) | NotDone::Conflict(why) => f.write_str(why),
             NotDone::NoAnswer => f.write_str("the router does not answer; whether it was done is not known"),
         }
     }

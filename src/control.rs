@@ -26,7 +26,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::clock::{Duration, Timestamp};
 use crate::config::ForwardWhen;
-use crate::fact::MessageState;
+use crate::fact::{Hand, MessageState};
 use crate::hypothesis::Hypothesis;
 use crate::key::CallId;
 
@@ -111,6 +111,15 @@ pub enum Request {
     HangUp {
         /// Its id.
         call: CallId,
+    },
+    /// Do something about a follow-up by hand.
+    FollowUp {
+        /// Its number.
+        id: i64,
+        /// The employee who does it; `None`: an admin.
+        by: Option<String>,
+        /// What.
+        what: Hand,
     },
 }
 
@@ -389,6 +398,8 @@ mod tests {
             Request::Outbox,
             Request::Message { file: "voicemail/sales/a.wav".into(), now: MessageState::Heard },
             Request::HangUp { call: CallId::from_bits(7) },
+            Request::FollowUp { id: 7, by: Some("12".into()), what: Hand::Claimed },
+            Request::FollowUp { id: 7, by: None, what: Hand::Assigned { to: None } },
         ]
     }
 

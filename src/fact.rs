@@ -379,9 +379,14 @@ pub enum Hand {
     },
     /// Its time is over.
     Overdue,
-    /// Its time has been over for so long that somebody else must act.
+    /// Its time has been over for so long that the supervisor is told.
     Escalated {
-        /// The extension's number.
+        /// The supervisor's extension.
+        to: Arc<str>,
+    },
+    /// … and for so long after that, that the supervisor must act: it is theirs.
+    Reassigned {
+        /// The supervisor's extension.
         to: Arc<str>,
     },
 }

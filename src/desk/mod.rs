@@ -2,3 +2,4 @@
 
 pub mod assignee;
 pub mod follow_up;
+pub mod hand;

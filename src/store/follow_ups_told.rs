@@ -1,7 +1,7 @@
 //! Follow-ups as facts make them, through the database.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 
@@ -11,7 +11,8 @@ use super::{CustomerRow, FollowUpRow, FollowUpsWanted, Reader};
 use crate::clock::Duration;
 use crate::config::{Config, Nothing};
 use crate::customer::Kind;
-use crate::fact::{CallFact, Ended, EndedBy, Fact, MissedCause, Noted, Offered, Party};
+use crate::event::{Audience, Event};
+use crate::fact::{CallFact, Ended, EndedBy, Fact, Hand, MissedCause, Noted, Offered, Party};
 use crate::key::CallId;
 use crate::letter::Letter;
 use crate::route::Direction;
@@ -64,12 +65,27 @@ fn ada() -> CustomerRow {
     }
 }
 
-#[derive(Debug)]
-struct Rules(Arc<Config>);
+#[derive(Clone, Debug)]
+struct Rules(Arc<Config>, Arc<Mutex<Vec<Event>>>);
+
+impl Rules {
+    /// What was told since it was last asked: what, to whom, and the change.
+    fn told(&self) -> Vec<(&'static str, Audience, serde_json::Value)> {
+        let events = std::mem::take(&mut *self.1.lock().unwrap());
+        let told = events.into_iter().map(|event| {
+            let mut data = event.told.data;
+            (event.told.kind.word(), event.told.audience, data["change"].take())
+        });
+        told.collect()
+    }
+}
 
 impl Outgoing for Rules {
     fn config(&self) -> Option<Arc<Config>> {
         Some(self.0.clone())
+    }
+    fn happened(&self, events: Vec<Event>) {
+        self.1.lock().unwrap().extend(events);
     }
     fn letters(&self, _: &Fact) -> Vec<Letter> {
         Vec::new()
@@ -83,7 +99,7 @@ fn rules(follow_up: &str) -> Rules {
          international_prefix = \"00\" }}\n[follow_up]\n{follow_up}\n\
          [[extension]]\nnumber = \"12\"\npassword = \"env:P\"\n[[extension]]\nnumber = \"14\"\npassword = \"env:P\"\n"
     );
-    Rules(Arc::new(Config::read(Path::new("x.toml"), &text, &Nothing).unwrap().config))
+    Rules(Arc::new(Config::read(Path::new("x.toml"), &text, &Nothing).unwrap().config), Arc::default())
 }
 
 fn rows(folder: &Folder, wanted: FollowUpsWanted) -> Vec<FollowUpRow> {
@@ -112,7 +128,7 @@ fn a_miss_stays_a_promise_until_somebody_has_talked_with_the_customer() {
     assert_eq!((open.attempts, open.last_miss, open.tried, open.last_tried), (2, at(11), 1, Some(at(21))));
     assert_eq!((open.reacted, open.closed), (Some(at(20)), None));
     let said: Vec<_> = open.comments.iter().map(|comment| (comment.call, &*comment.what)).collect();
-    assert_eq!(said, [(call(10), "missed"), (call(20), "tried"), (call(30), "brief")]);
+    assert_eq!(said, [(Some(call(10)), "missed"), (Some(call(20)), "tried"), (Some(call(30)), "brief")]);
     assert_eq!(rows(&folder, FollowUpsWanted::Overdue(open.due)), []);
     assert_eq!(rows(&folder, FollowUpsWanted::Overdue(at(1 + 20 * 60 + 1))).len(), 1);
 
@@ -191,6 +207,96 @@ fn who_is_away_is_not_asked_and_a_list_goes_round() {
     }
     let asked: Vec<_> = rows(&folder, FollowUpsWanted::Open).iter().map(|row| row.assignee.clone().unwrap()).collect();
     assert_eq!(asked.iter().map(|who| &**who).collect::<Vec<_>>(), ["12", "14", "12", "14", "12"]);
+}
+
+fn hand(seconds: i64, by: Option<&str>, what: Hand) -> (i64, Fact) {
+    (seconds, Fact::FollowUp { id: 1, by: by.map(Into::into), what })
+}
+
+#[test]
+fn of_many_who_claim_at_once_one_has_it_and_all_hear_who() {
+    let folder = Folder::new();
+    let mut writer = folder.writer();
+    let rules = rules("assign = [\"unassigned\"]");
+    writer.tell(rules.clone());
+    writer.append(&numbered(1, went(0, Direction::Inbound, None, Went::Missed))).unwrap();
+    let told = rules.told();
+    assert_eq!((told.len(), told[0].0, &told[0].1), (1, "follow_up.created", &Audience::Everybody));
+    assert_eq!(told[0].2["what"], "opened");
+    let claims = ["14", "12", "14", "12"].map(|who| hand(10, Some(who), Hand::Claimed));
+    let claims = numbered(4, claims);
+    for _ in 0..2 {
+        writer.append(&claims).unwrap();
+        let row = rows(&folder, FollowUpsWanted::Open).remove(0);
+        assert_eq!((row.assignee.as_deref(), &*row.assigned, row.given), (Some("14"), "claimed", at(10)));
+        let [claimed] = &row.comments[..] else { panic!("{row:?}") };
+        assert_eq!((&*claimed.what, claimed.by.as_deref(), claimed.seq), ("claimed", Some("14"), 4));
+    }
+    let told = rules.told();
+    assert_eq!((told.len(), told[0].0, &told[0].1), (1, "follow_up.assigned", &Audience::Everybody));
+    assert_eq!((&told[0].2["by"], &told[0].2["to"]), (&"14".into(), &"14".into()));
+}
+
+#[test]
+fn what_people_and_time_do_is_told_to_whom_it_concerns_once() {
+    let folder = Folder::new();
+    let mut writer = folder.writer();
+    let rules = rules("list = { round-robin = [\"12\"] }");
+    writer.tell(rules.clone());
+    writer.append(&numbered(1, went(0, Direction::Inbound, Some(ADA), Went::Missed))).unwrap();
+    rules.told();
+    let (text, why): (Arc<str>, Arc<str>) = ("asks for Grace".into(), "she wrote a mail".into());
+    let hands = [
+        hand(10, Some("14"), Hand::Remarked { text }),
+        hand(20, None, Hand::Assigned { to: Some("14".into()) }),
+        hand(30, None, Hand::Overdue),
+        hand(31, None, Hand::Overdue),
+        hand(40, None, Hand::Escalated { to: "10".into() }),
+        hand(41, None, Hand::Escalated { to: "10".into() }),
+        hand(50, None, Hand::Reassigned { to: "10".into() }),
+        hand(60, Some("10"), Hand::Assigned { to: None }),
+        hand(61, None, Hand::Reassigned { to: "10".into() }),
+        hand(70, Some("12"), Hand::Closed { why: why.clone() }),
+        hand(71, Some("12"), Hand::Closed { why: why.clone() }),
+        hand(72, Some("12"), Hand::Claimed),
+        hand(80, Some("12"), Hand::Remarked { text: why }),
+    ];
+    let hands = numbered(4, hands);
+    writer.append(&hands).unwrap();
+    let told = rules.told();
+    let users = |users: &[&str]| Audience::Users(users.iter().map(|user| (*user).into()).collect());
+    let heard: Vec<_> = told
+        .iter()
+        .map(|(kind, audience, change)| (*kind, change["what"].as_str().unwrap(), audience.clone()))
+        .collect();
+    assert_eq!(
+        heard,
+        [
+            ("follow_up.commented", "remarked", users(&["12"])),
+            ("follow_up.assigned", "assigned", users(&["14", "12"])),
+            ("follow_up.overdue", "overdue", users(&["14"])),
+            ("follow_up.commented", "escalated", users(&["14", "10"])),
+            ("follow_up.assigned", "reassigned", users(&["10", "14"])),
+            ("follow_up.assigned", "assigned", Audience::Everybody),
+            ("follow_up.closed", "closed", Audience::Everybody),
+            ("follow_up.commented", "remarked", Audience::Everybody),
+        ]
+    );
+    let row = rows(&folder, FollowUpsWanted::All).remove(0);
+    assert_eq!((row.due, row.overdue, row.escalated), (at(1 + 30 * 60), Some(at(30)), Some(at(40))));
+    assert_eq!((row.reassigned, row.assignee.as_deref(), &*row.assigned), (Some(at(50)), None, "by_hand"));
+    assert_eq!((row.closed, row.closed_by, row.closed_hand.as_deref()), (Some(at(70)), None, Some("12")));
+    assert_eq!(row.closed_why.as_deref(), Some("she wrote a mail"));
+    assert_eq!(row.comments.len(), 8);
+
+    // Said again, nothing more happens, and nobody hears it twice.
+    writer.append(&hands).unwrap();
+    assert_eq!((rules.told(), rows(&folder, FollowUpsWanted::All)), (vec![], vec![row]));
+    // A miss after that opens another one.
+    writer.append(&numbered(17, went(90, Direction::Inbound, Some(ADA), Went::Missed))).unwrap();
+    assert_eq!(rows(&folder, FollowUpsWanted::Open)[0].id, 2);
+    let data = rules.told();
+    assert_eq!((data[0].0, &data[0].2["cause"]), ("follow_up.created", &"no_answer".into()));
 }
 
 /// Whom each number belongs to: Ada has two.

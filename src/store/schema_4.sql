@@ -13,3 +13,36 @@ CREATE TABLE event (
 -- The outbox, for every carrier. Letters of one call to one place go in the order of their ids.
 ALTER TABLE outbox ADD COLUMN call INTEGER;
 ALTER TABLE outbox ADD COLUMN body TEXT NOT NULL DEFAULT '{}';   -- what it says, as its carrier reads it
+
+-- Follow-ups by hand and by time.
+ALTER TABLE follow_up ADD COLUMN given INTEGER;        -- since when it is the assignee's; NULL: since it was opened
+ALTER TABLE follow_up ADD COLUMN overdue INTEGER;      -- when it was said that its time is over
+ALTER TABLE follow_up ADD COLUMN escalated INTEGER;    -- when the supervisor was told
+ALTER TABLE follow_up ADD COLUMN reassigned INTEGER;   -- when it was given to the supervisor
+ALTER TABLE follow_up ADD COLUMN closed_hand TEXT;     -- the employee who closed it without a talk
+ALTER TABLE follow_up ADD COLUMN closed_why TEXT;      -- … and why, in free words
+ALTER TABLE follow_up ADD COLUMN picked_from TEXT;     -- the list it was given from: a DID, or '' for the general one
+ALTER TABLE follow_up ADD COLUMN picked TEXT;          -- … and whom that gave it to, whoever has it now
+UPDATE follow_up SET picked_from = '', picked = assignee WHERE assigned = 'list';
+DROP INDEX follow_up_of_list;
+CREATE INDEX follow_up_of_list ON follow_up (picked_from, id) WHERE picked_from IS NOT NULL;
+CREATE INDEX follow_up_in_time ON follow_up (due) WHERE closed IS NULL AND reassigned IS NULL;
+
+-- What happens to a follow-up, in calls, by hand and by time: each is named by its fact.
+ALTER TABLE follow_up_comment RENAME TO follow_up_comment_3;
+CREATE TABLE follow_up_comment (
+    follow_up INTEGER NOT NULL REFERENCES follow_up,
+    seq       INTEGER NOT NULL,        -- of the fact
+    at        INTEGER NOT NULL,
+    what      TEXT NOT NULL,           -- missed | tried | brief | claimed | assigned | remarked | closed | overdue | escalated | reassigned
+    call      INTEGER,                 -- of the first three
+    cause     TEXT,                    -- of a miss
+    by        TEXT,                    -- the employee whose hand it was
+    to_whom   TEXT,                    -- whose it is since then, or who was told
+    text      TEXT,                    -- in free words
+    PRIMARY KEY (follow_up, seq)
+) STRICT, WITHOUT ROWID;
+INSERT INTO follow_up_comment (follow_up, seq, at, what, call, cause)
+    SELECT follow_up, coalesce((SELECT max(seq) FROM fact WHERE fact.call = old.call), -old.call), at, what, call, cause
+    FROM follow_up_comment_3 old;
+DROP TABLE follow_up_comment_3;

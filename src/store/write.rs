@@ -131,8 +131,12 @@ impl Writer {
                         let config = self.outgoing.as_ref().and_then(|outgoing| outgoing.config());
                         let human = live.answered.is_some();
                         let circumstances = (human, ended, config.as_deref());
-                        follow_ups::follow(&transaction, *id, noted.at, outsider, circumstances, &mut told)?;
+                        follow_ups::follow(&transaction, *id, (seq, noted.at), outsider, circumstances, &mut told)?;
                     }
+                }
+                Fact::FollowUp { id, by, what } if fresh => {
+                    let hand = (by.as_ref(), what);
+                    follow_ups::by_hand(&transaction, (seq, noted.at), *id, hand, &mut told)?;
                 }
                 other => {
                     // Of several facts about one thing the last one of the batch is enough.

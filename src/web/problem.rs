@@ -70,7 +70,8 @@ impl IntoResponse for Problem {
 impl From<NotDone> for Problem {
     fn from(why: NotDone) -> Problem {
         match why {
-            NotDone::Refused(why) => Problem::conflict(why),
+            NotDone::Missing(why) => Problem::not_found(why),
+            NotDone::Refused(why) | NotDone::Conflict(why) => Problem::conflict(why),
             NotDone::NoAnswer => Problem::unavailable(why.to_string()),
         }
     }
