@@ -54,6 +54,7 @@
 //! | | [`outbox`] | letters to the world outside, until they have arrived |
 //! | | [`retention`] | when recordings are erased |
 //! | 12 | [`control`] | the local socket |
+//! | | [`crm`] | CRMs, each in its own dialect |
 //! | | [`web`] | the API, for people's programs |
 //! | 13 | [`app`], [`cli`] | builds and joins the parts; the command line |
 //!
@@ -158,6 +159,7 @@ pub mod retention;
 
 // Floor 12, faces.
 pub mod control;
+pub mod crm;
 pub mod web;
 
 // Floor 13, wiring.

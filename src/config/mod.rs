@@ -7,6 +7,7 @@
 mod across;
 pub mod address;
 mod basics;
+mod crm;
 pub mod destination;
 pub mod did;
 mod directory;
@@ -43,6 +44,7 @@ use sha2::{Digest, Sha256};
 
 pub use address::{Listen, Network, SipTarget};
 pub use basics::Basics;
+pub use crm::{Crm, Dialect};
 pub use destination::{
     Destination, Destinations, DidIx, ExtensionIx, GroupIx, RefuseAs, ScheduleIx, TrunkIx, VoicemailIx,
 };
@@ -109,6 +111,8 @@ pub struct Config {
     pub telegram: Option<Telegram>,
     /// `[[webhook]]`, in the order of the file.
     pub webhooks: Vec<Webhook>,
+    /// `[[crm]]`, in the order of the file.
+    pub crms: Vec<Crm>,
     /// `[follow_up]`.
     pub follow_up: FollowUpRules,
     trunks: Vec<Trunk>,
@@ -219,6 +223,11 @@ impl Config {
     /// The schedule of this name.
     pub fn schedule_by_name(&self, name: &str) -> Option<ScheduleIx> {
         self.by.schedules.get(name).copied()
+    }
+
+    /// The CRM of this name.
+    pub fn crm(&self, name: &str) -> Option<&Crm> {
+        self.crms.iter().find(|crm| *crm.name == *name)
     }
 
     /// The voicemail box of this name.
@@ -356,6 +365,7 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
     let telegram = Telegram::read(root.table("telegram"));
     let webhooks = Webhook::read_all(&root.rows("webhook"));
     let follow_up = FollowUpRules::read(root.table("follow_up"), &directory);
+    let crms = Crm::read_all(&root.rows("crm"), &directory);
     root.finish();
 
     mail::warn_of_unsent_notices(&rows.voicemails, &voicemails, mail.as_ref());
@@ -381,6 +391,7 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
         webhooks,
         features,
         follow_up,
+        crms,
         trunks,
         extensions,
         groups,

@@ -40,7 +40,7 @@ impl VisitMut for Redactor {
         key.leaf_decor_mut().clear();
         key.dotted_decor_mut().clear();
         let instead = match key.get().to_ascii_lowercase().as_str() {
-            "password" | "token" => REDACTED,
+            "password" | "token" | "key" | "salt" => REDACTED,
             "pin" => REDACTED_PIN,
             "secret" => REDACTED_SECRET,
             "url" if item.as_str().is_some_and(|url| url.contains('{')) => REDACTED_TEMPLATE,
@@ -81,7 +81,8 @@ mod tests {
                     [[trunk]]\nname = \"x\"\nregister = { user = \"u\", password = { file = \"hunter2\" } } # hunter2\n# hunter2\n\
                     [[voicemail]]\nname = \"x\"\npin = \"hunter2\"\n\
                     [sms]\nurl = \"https://x/?key=hunter2\"\nbody = \"hunter2\"\nheaders = { X-Key = \"hunter2\" }\n\
-                    [telegram]\ntoken = \"hunter2\"\n[[webhook]]\nurl = \"https://x/hunter2\"\nsecret = [\"hunter2\"]\n";
+                    [telegram]\ntoken = \"hunter2\"\n[[webhook]]\nurl = \"https://x/hunter2\"\nsecret = [\"hunter2\"]\n\
+                    [[crm]]\nurl = \"https://x/rest/1/hunter2\"\nkey = \"hunter2\"\nsalt = \"hunter2\"\n";
         let redacted = redact(text).unwrap();
         assert!(!redacted.contains("hunter2"), "{redacted}");
         assert!(

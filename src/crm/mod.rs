@@ -1,0 +1,38 @@
+//! CRMs, each in its own dialect: what happens is told to them, what they order is done, whom they know is known here.
+//!
+//! Inside there is one vocabulary, the [`Event`](crate::event::Event); a dialect is one file that turns it into requests and
+//! reads the answers. Nothing here is ever asked while a call waits: events reach a CRM through the outbox, from the disk,
+//! and what a CRM knows of a customer counts from the next call on. So a CRM that is dead, slow or lying changes neither who
+//! rings nor when.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `news` | an event, read from its envelope |
+//! | `wire` | requests and answers as values; what a CRM has been told of a call |
+//! | `teller` | what every dialect works with and does alike |
+//! | `megafon`, `bitrix24`, `mango`, `amocrm` | the dialects |
+
+pub mod megafon;
+pub mod news;
+pub mod teller;
+#[cfg(test)]
+mod testing;
+pub mod wire;
+
+use self::teller::Teller;
+use self::wire::{Failed, Told};
+use crate::config::Dialect;
+
+/// Tells a CRM of an event in its dialect; what it has been told of the call then.
+///
+/// # Errors
+/// The CRM does not take it; what it has been told nevertheless was kept.
+pub fn tell(teller: Teller<'_>) -> Result<Told, Failed> {
+    if teller.call.is_internal() {
+        return Ok(teller.told);
+    }
+    match teller.crm.dialect {
+        Dialect::Megafon => megafon::tell(teller),
+        _ => Ok(teller.told),
+    }
+}
