@@ -124,7 +124,7 @@ fn write_call(step: &CallFact) {
                 .for_each(|rung| tracing::debug!(leg = rung.leg, whom = ?rung.whom, device = &*rung.device, "rung"));
         }
         CallFact::Ringing { leg } => tracing::debug!(leg, "ringing"),
-        CallFact::Dropped { leg, status } => tracing::debug!(leg, status, "dropped"),
+        CallFact::Dropped { leg, status, .. } => tracing::debug!(leg, status, "dropped"),
         CallFact::Turned { because } => {
             let because = because.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             tracing::info!(because, "goes on");

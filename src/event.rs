@@ -9,6 +9,10 @@
 //! {id, type, time, seq, call: {…} | null, data: {…}}
 //! ```
 
+pub mod gallery;
+pub mod picture;
+pub mod talkers;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -25,8 +29,19 @@ use crate::key::CallId;
 pub struct EventId {
     /// The fact's place in the journal.
     pub seq: i64,
-    /// Which of the events of that fact: 0 is what the fact itself says, the others follow from it.
+    /// Which of the events of that fact: what the fact itself says begins with 0, what the desk makes of it with
+    /// [`EventId::DESK`].
     pub part: u16,
+}
+
+impl EventId {
+    /// What a fact itself says has the parts below this; what the desk makes of it, in the same transaction, the others.
+    pub const DESK: u16 = 16;
+
+    /// A place after everything that follows from this fact.
+    pub fn after(seq: i64) -> EventId {
+        EventId { seq, part: u16::MAX }
+    }
 }
 
 impl fmt::Display for EventId {

@@ -295,6 +295,20 @@ pub struct Rung {
     pub device: Arc<str>,
 }
 
+/// Why a ringing leg is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// Another one answered: no phone shows a missed call (RFC 3326, `SIP;cause=200`).
+    CompletedElsewhere,
+    /// The caller gave up.
+    CallerGone,
+    /// The plan moved on.
+    PlanMovedOn,
+    /// Its extension answered another call.
+    Taken,
+}
+
 /// What is written down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -475,6 +489,9 @@ pub enum CallFact {
         leg: u16,
         /// The final status it gave; 487 where we cancelled it, 408 where it never answered.
         status: u16,
+        /// Why we cancelled it. `None`: it ended by itself, or the record is of an older version.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        stopped: Option<StopReason>,
     },
     /// The plan went on, and why.
     Turned {

@@ -84,7 +84,8 @@
 //! - **Subscription**: somebody's lamp. **Sight**: one call as a lamp shows it. **Waiting**: messages in a box. **Crossing**: what
 //!   two hear of each other who have both made an offer.
 //! - **Follow-up**: a promise to call a missed customer back. **Outsider**: who is called back; **Remark**: what happened meanwhile.
-//! - **Event**: a fact as it is told outside; **Told** is one that has no place yet; its **Audience** may see it. **Hand**: what is
+//! - **Event**: a fact as it is told outside; **Told** is one that has no place yet; its **Audience** may see it. **Picture**: a call as it
+//!   stands at this moment; the **Gallery** has those of all calls in progress. **Hand**: what is
 //!   done about a follow-up by hand. **Clerk**: has things written down, and says when they are on record.
 //! - **Letter**: something to be told outside. **Carrier**: how it travels. **Outbox**: where it waits until it has arrived.
 //! - **Trace**: a ladder that is a test. **Actor**: one of its scripted peers.

@@ -448,7 +448,7 @@ impl Legs for House {
                 rung.join(", ")
             }
             CallFact::Ringing { leg } => format!("{leg} rings"),
-            CallFact::Dropped { leg, status } => format!("{leg} dropped {status}"),
+            CallFact::Dropped { leg, status, .. } => format!("{leg} dropped {status}"),
             CallFact::Turned { .. } => return,
             CallFact::Answered { leg, .. } => format!("answered by {leg}"),
             CallFact::Served { leg, by } => format!("{leg} hears {by}"),

@@ -149,7 +149,7 @@ fn two_calls(data: &Path) -> [CallId; 2] {
     let steps = [
         (known, 0, CallFact::Offered(Box::new(offered))),
         (known, 0, CallFact::Rung(vec![rung(1, "202")])),
-        (known, 1, CallFact::Dropped { leg: 1, status: 486 }),
+        (known, 1, CallFact::Dropped { leg: 1, status: 486, stopped: None }),
         (known, 1, CallFact::Turned { because: turned }),
         (known, 1, CallFact::Rung(vec![rung(2, "201")])),
         (known, 2, CallFact::Ringing { leg: 2 }),

@@ -9,6 +9,7 @@ use super::named::Named;
 use crate::anchor::{PlayKey, TakeKey, Until};
 use crate::clock::{Duration, Timestamp};
 use crate::config::{ExtensionIx, ForwardWhen, GroupIx, TrunkIx};
+pub use crate::fact::StopReason;
 use crate::fact::{Alarm, CallFact, MessageState, RecordingOf, Rung};
 use crate::ivr::{Opened, Whose};
 use crate::key::{Flow, LegKey};
@@ -249,19 +250,6 @@ pub enum LegOrder {
     Introduce(Named),
     /// It is over: BYE, or CANCEL, or whatever ends the leg where it stands.
     End(Why),
-}
-
-/// Why a ringing leg is stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StopReason {
-    /// Another one answered: no phone shows a missed call (RFC 3326, `SIP;cause=200`).
-    CompletedElsewhere,
-    /// The caller gave up.
-    CallerGone,
-    /// The plan moved on.
-    PlanMovedOn,
-    /// Its extension answered another call.
-    Taken,
 }
 
 /// The addresses of a trunk through which one number is called.

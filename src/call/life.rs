@@ -501,7 +501,7 @@ impl Call {
 
     fn refused(&mut self, at: usize, refused: &Refused, now: Instant, legs: &mut dyn Legs) {
         let branch = self.branches.remove(at);
-        legs.note(CallFact::Dropped { leg: branch.number, status: refused.status });
+        legs.note(CallFact::Dropped { leg: branch.number, status: refused.status, stopped: None });
         self.forget_early(branch.leg, legs);
         match branch.dialling {
             Some(dialling) => self.trunk_failed(dialling, branch.extension, refused, now, legs),
@@ -693,7 +693,7 @@ impl Call {
             self.forget_early(branch.leg, legs);
             self.stopped.extend(branch.extension.map(|extension| (branch.leg, extension)));
             legs.order(branch.leg, LegOrder::Cancel(why));
-            legs.note(CallFact::Dropped { leg: branch.number, status: 487 });
+            legs.note(CallFact::Dropped { leg: branch.number, status: 487, stopped: Some(why) });
         }
     }
 

@@ -88,6 +88,10 @@ impl Outgoing for Secretary {
         (self.current)().map_or(Vec::new(), |config| letters(fact, &config))
     }
 
+    fn wants_events(&self) -> bool {
+        (self.current)().is_some_and(|config| config.web.is_on)
+    }
+
     fn posted(&self) {
         self.bell.ring();
     }

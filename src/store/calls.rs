@@ -8,6 +8,8 @@ use super::recordings::{RecordingFilter, RecordingRow};
 use super::word::Word;
 use super::{Reader, StoreError, from_column, from_micros, to_column, to_micros};
 use crate::clock::Timestamp;
+pub use crate::event::talkers::Talker;
+use crate::event::talkers::Talkers;
 use crate::fact::{CallFact, EndedBy, Fact, KnownCustomer, MissedCause, Party, Streamed, Whom};
 use crate::key::CallId;
 use crate::number::PhoneNumber;
@@ -122,17 +124,6 @@ pub struct LegRow {
     pub status: Option<u16>,
 }
 
-/// Who talked with the caller, from when to when.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Talker {
-    /// The extension, or the number outside.
-    pub who: String,
-    /// From the answer on.
-    pub from: Timestamp,
-    /// Until somebody else took over or the call ended; `None` while it lasts.
-    pub until: Option<Timestamp>,
-}
-
 /// A turn the call took, and why.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Turn {
@@ -176,9 +167,6 @@ pub struct CallDetail {
     pub turns: Vec<Turn>,
     /// How well each of those who were connected was heard.
     pub streams: Vec<StreamRow>,
-    /// The one who called has handed the call on: whoever talked with them talks on.
-    #[serde(skip)]
-    caller_left: bool,
     /// The call that it went on as part of, after an attended transfer.
     pub merged_into: Option<CallId>,
     /// What was written down of it, the oldest first; also what is gone by now.
@@ -228,14 +216,19 @@ impl Reader {
             let mut detail = CallDetail::begun(row, recordings);
             let mut facts = self.connection.prepare("SELECT at, body FROM fact WHERE call = ?1 ORDER BY seq")?;
             let facts = facts.query_map(params![id], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+            let mut talkers = Talkers::default();
             for fact in facts {
                 let (at, body) = fact?;
                 match serde_json::from_str(&body) {
-                    Ok(Fact::Call(_, step)) => detail.fold(from_micros(at), step),
+                    Ok(Fact::Call(_, step)) => {
+                        talkers.fold(from_micros(at), &step, |leg| detail.who(leg));
+                        detail.fold(from_micros(at), step);
+                    }
                     Ok(Fact::Streamed { leg, streamed, .. }) => detail.hear(leg, streamed),
                     _ => {}
                 }
             }
+            detail.talkers = talkers.into_list();
             detail.find_unheard();
             Ok(Some(detail))
         };
@@ -371,7 +364,6 @@ impl CallDetail {
             talkers: Vec::new(),
             turns: Vec::new(),
             streams: Vec::new(),
-            caller_left: false,
             merged_into: None,
             recordings,
             ladder: String::new(),
@@ -404,29 +396,12 @@ impl CallDetail {
                 status: None,
             })),
             CallFact::Ringing { leg } => self.change(leg, |row| row.ringing = row.ringing.or(Some(at))),
-            CallFact::Dropped { leg, status } => self.change(leg, |row| {
+            CallFact::Dropped { leg, status, .. } => self.change(leg, |row| {
                 row.dropped = Some(at);
                 row.status = Some(status);
             }),
-            CallFact::Answered { leg, human } => {
-                self.change(leg, |row| row.answered = Some(at));
-                if human {
-                    if !self.caller_left {
-                        self.hand_over(at);
-                    }
-                    self.talkers.push(Talker { who: self.who(leg), from: at, until: None });
-                }
-            }
+            CallFact::Answered { leg, .. } => self.change(leg, |row| row.answered = Some(at)),
             CallFact::Transferred { by, to, attended, because } => {
-                if by == 0 {
-                    self.caller_left = true;
-                    let from = self.row.answered.unwrap_or(at);
-                    self.talkers.push(Talker { who: self.who(by), from, until: Some(at) });
-                } else {
-                    let who = self.who(by);
-                    let talker = self.talkers.iter_mut().rev().find(|talker| talker.who == who);
-                    talker.into_iter().for_each(|talker| talker.until = talker.until.or(Some(at)));
-                }
                 let mut reasons = vec![Reason::Transferred { by: self.who(by).into(), to, attended }];
                 reasons.extend(because);
                 self.turns.push(Turn { at, because: reasons });
@@ -434,14 +409,9 @@ impl CallDetail {
             CallFact::Returned { leg, status } => {
                 let who = self.who(leg);
                 self.turns.push(Turn { at, because: vec![Reason::Returned { to: who.as_str().into(), status }] });
-                self.talkers.push(Talker { who, from: at, until: None });
             }
             CallFact::Merged { into } => self.merged_into = Some(into),
             CallFact::Turned { because } => self.turns.push(Turn { at, because }),
-            CallFact::Ended(_) => {
-                let talkers = self.talkers.iter_mut().filter(|talker| talker.until.is_none());
-                talkers.for_each(|talker| talker.until = Some(at));
-            }
             CallFact::Traced { ladder, .. } => self.ladder = ladder,
             _ => {}
         }
@@ -477,13 +447,6 @@ impl CallDetail {
     fn change(&mut self, leg: u16, change: impl FnOnce(&mut LegRow)) {
         if let Some(row) = self.legs.iter_mut().find(|row| row.leg == leg) {
             change(row);
-        }
-    }
-
-    /// Whoever talks stops at this moment.
-    fn hand_over(&mut self, at: Timestamp) {
-        if let Some(talker) = self.talkers.last_mut().filter(|talker| talker.until.is_none()) {
-            talker.until = Some(at);
         }
     }
 }
@@ -574,7 +537,6 @@ mod tests {
                     at: at(0),
                     because: vec![Reason::Is("12".into(), Failed::Busy), Reason::FallsTo("group:sales".into())],
                 }],
-                caller_left: false,
                 merged_into: None,
                 recordings: Vec::new(),
                 ladder: "provider -> us   INVITE".into(),

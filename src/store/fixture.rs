@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::Writer;
 use crate::clock::Timestamp;
 use crate::fact::{
-    CallFact, Ended, EndedBy, Fact, KnownCustomer, Noted, Offered, Party, Recorded, RecordingOf, Rung, Whom,
+    CallFact, Ended, EndedBy, Fact, KnownCustomer, Noted, Offered, Party, Recorded, RecordingOf, Rung, StopReason, Whom,
 };
 use crate::key::CallId;
 use crate::route::{Direction, Failed, Reason};
@@ -106,7 +106,7 @@ pub(crate) fn ordinary(id: CallId, begin: i64) -> Vec<(i64, Fact)> {
         (0, CallFact::Rung(vec![rung(1, "14"), rung(2, "15")])),
         (1, CallFact::Ringing { leg: 1 }),
         (4, CallFact::Answered { leg: 2, human: true }),
-        (4, CallFact::Dropped { leg: 1, status: 487 }),
+        (4, CallFact::Dropped { leg: 1, status: 487, stopped: Some(StopReason::CompletedElsewhere) }),
         (94, CallFact::Ended(ended)),
         (94, CallFact::Traced { ladder: "provider -> us   INVITE".into(), tape: None }),
     ]

@@ -46,7 +46,7 @@ use crate::clock::Timestamp;
 
 pub use calls::{CallDetail, CallFilter, CallRow, CallState, LegRow, StreamRow, Talker, Turn};
 pub use customers::{CustomerRow, Imported};
-pub use events::EventRow;
+pub use events::{EventRow, forget_events};
 pub use follow_ups::{FollowUpComment, FollowUpRow, FollowUpsWanted};
 pub use outbox::{Outbox, OutboxRow, Outgoing};
 pub use recordings::{RecordingFilter, RecordingRow};

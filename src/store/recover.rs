@@ -45,6 +45,9 @@ impl Writer {
         let found =
             self.find(at, mend).map_err(|error| StoreError::new(&self.path, "read what the last run left", error))?;
         let Found { unclean, facts, unfinished } = found;
+        if unclean && self.tells_events() {
+            self.leave_room();
+        }
         let closed = facts.iter().filter_map(|noted| match &noted.fact {
             Fact::Call(id, _) => Some(*id),
             _ => None,

@@ -12,10 +12,13 @@ use super::{FILE, PATIENCE, StoreError, schema, to_column, to_micros};
 use super::{events, follow_ups, recordings};
 use crate::clock::Timestamp;
 use crate::desk::follow_up::Outsider;
-use crate::event::{Event, EventId, Told};
+use crate::event::Event;
 use crate::fact::{CallFact, Ended, Fact, MessageState, Noted, Offered, Party, RecordingOf, Whom};
 use crate::key::CallId;
 use crate::state::Counter;
+
+/// More facts than a journal can hold in its memory.
+const ROOM: i64 = 1 << 24;
 
 /// The one connection of a process that writes.
 #[derive(Debug)]
@@ -26,6 +29,7 @@ pub struct Writer {
     base: i64,
     live: HashMap<CallId, Live>,
     outgoing: Option<Box<dyn Outgoing>>,
+    telling: events::Telling,
 }
 
 /// What must be known of a call that has not ended, to complete its row.
@@ -57,13 +61,24 @@ impl Writer {
         configure(&connection).map_err(failed("set the database up"))?;
         schema::migrate(&mut connection).map_err(|why| StoreError::new(&path, "bring the tables up to date", why))?;
         let base = last_seq(&connection).map_err(failed("read the last fact"))?;
-        Ok(Writer { connection, path, base, live: HashMap::new(), outgoing: None })
+        Ok(Writer { connection, path, base, live: HashMap::new(), outgoing: None, telling: events::Telling::default() })
     }
 
     /// What follows from facts for the world outside is written into the outbox with them, and follow-ups by the rules of
     /// its config; until then by the rules that hold where a config says nothing, and for nobody in particular.
     pub fn tell(&mut self, outgoing: impl Outgoing + 'static) {
         self.outgoing = Some(Box::new(outgoing));
+    }
+
+    /// True where events are written down.
+    pub(super) fn tells_events(&self) -> bool {
+        self.outgoing.as_ref().is_some_and(|outgoing| outgoing.wants_events())
+    }
+
+    /// From here on fact number 1 follows after a gap. The last run may have told events of facts that never reached the
+    /// disk, under the numbers that come next: whoever has seen those would take what follows for the same.
+    pub(super) fn leave_room(&mut self) {
+        self.base += ROOM;
     }
 
     /// From here on fact number 1 follows what is in the database now.
@@ -92,10 +107,15 @@ impl Writer {
     /// # Errors
     /// The disk is full, read-only, broken, or another process holds the database for more than 5 s.
     pub fn append(&mut self, facts: &[Noted]) -> Result<(), StoreError> {
-        self.transact(facts).map_err(|error| {
+        let mut happened = Vec::new();
+        if let Err(error) = self.transact(facts, &mut happened) {
+            self.telling.keep(happened);
             let doing = format!("write {} facts", facts.len());
-            StoreError::new(&self.path, doing, error)
-        })?;
+            return Err(StoreError::new(&self.path, doing, error));
+        }
+        if let Some(outgoing) = self.outgoing.as_ref().filter(|_| !happened.is_empty()) {
+            outgoing.happened(happened);
+        }
         for noted in facts {
             if let Fact::Call(id, CallFact::Ended(_)) = &noted.fact {
                 self.live.remove(id);
@@ -104,12 +124,15 @@ impl Writer {
         Ok(())
     }
 
-    fn transact(&mut self, facts: &[Noted]) -> rusqlite::Result<()> {
+    fn transact(&mut self, facts: &[Noted], happened: &mut Vec<Event>) -> rusqlite::Result<()> {
         let transaction = self.connection.unchecked_transaction()?;
+        let listens = self.tells_events();
+        if !listens {
+            self.telling = events::Telling::default();
+        }
         let mut body = Vec::with_capacity(1024);
         let mut state = BTreeMap::new();
         let mut posted = false;
-        let mut happened = Vec::new();
         // What follows from one fact, for the world outside.
         let mut told = Vec::new();
         for noted in facts {
@@ -147,8 +170,15 @@ impl Writer {
             }
             if let Some(outgoing) = self.outgoing.as_deref() {
                 posted |= outbox::post(&transaction, noted.at, &outgoing.letters(&noted.fact))?;
-                for event in events(seq, noted.at, told.drain(..)) {
-                    if outgoing.wants_events() {
+                let config = || outgoing.config();
+                let own = match listens {
+                    true => self.telling.of(&transaction, seq, noted, config)?,
+                    false => Vec::new(),
+                };
+                let (place, made) = ((seq, noted.at), told.drain(..));
+                let desk = self.telling.of_the_desk(&transaction, place, made, listens)?;
+                for event in own.into_iter().chain(desk) {
+                    if listens {
                         events::insert(&transaction, &event)?;
                     }
                     posted |= outbox::post(&transaction, noted.at, &outgoing.letters_of(&event))?;
@@ -166,18 +196,9 @@ impl Writer {
             if posted {
                 outgoing.posted();
             }
-            if !happened.is_empty() {
-                outgoing.happened(happened);
-            }
         }
         Ok(())
     }
-}
-
-/// What was told of a fact, with its place. Part 0 is what the fact itself says.
-fn events(seq: i64, at: Timestamp, told: impl Iterator<Item = Told>) -> impl Iterator<Item = Event> {
-    let place = move |(part, told)| Event { id: EventId { seq, part }, at, told, call: serde_json::Value::Null };
-    (1..).zip(told).map(place)
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {

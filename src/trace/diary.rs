@@ -67,7 +67,7 @@ impl Diary {
                 "rung".to_owned()
             }
             CallFact::Ringing { leg } => format!("{} rings", story.name(*leg)),
-            CallFact::Dropped { leg, status } => format!("{} dropped with {status}", story.name(*leg)),
+            CallFact::Dropped { leg, status, .. } => format!("{} dropped with {status}", story.name(*leg)),
             CallFact::Turned { because } => {
                 story.because.extend(because.iter().cloned());
                 format!("turned; {}", sentence(because))

@@ -34,7 +34,7 @@ impl Call {
             return self.refused(at, &redirected.refused, now, legs);
         };
         self.branches.remove(at);
-        legs.note(CallFact::Dropped { leg: number, status: redirected.refused.status });
+        legs.note(CallFact::Dropped { leg: number, status: redirected.refused.status, stopped: None });
         self.forget_early(leg, legs);
         // One phone speaks for its employee: the others need not ring for a call that has gone on.
         self.stop_branches(|branch| branch.extension == Some(extension), StopReason::PlanMovedOn, legs);
