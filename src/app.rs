@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
+use crate::address_book::AddressBook;
 use crate::clerk::Clerk;
 use crate::clock::Duration;
 use crate::config::{Config, Language, Loaded, Problems, Severity};
@@ -87,12 +88,13 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     let clock = Clock::start();
     let configs = Arc::new(Mutex::new(vec![config.clone()]));
     let (bell, current) = (Bell::default(), current(configs.clone()));
-    writer.tell(Secretary { current: current.clone(), bell: bell.clone() });
+    let post = Post::new(net.bell());
+    let address_book = AddressBook::new(post.clone(), directory.clone());
+    writer.tell(Secretary { current: current.clone(), bell: bell.clone(), address_book: address_book.clone() });
     let recovered = writer.recover(clock.now().wall, &record::mend).map_err(machine)?;
     let base = writer.base();
     let door = Door::open(&directory).map_err(machine)?;
 
-    let post = Post::new(net.bell());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(machine)?;
     let media = post.clone();
     let shipped = |language: Language, name: &str| prompts::shipped(language.code(), name);
@@ -118,6 +120,7 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
         config: configs,
         bell: bell.clone(),
         library,
+        address_book: address_book.clone(),
     };
     if recovered.unclean {
         tracing::warn!(
@@ -151,7 +154,8 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
 
     say_hello(&config, file);
     let switch = Switch::new(config, seed().map_err(machine)?, 0, clock.now());
-    let drive = Drive { switch, net, relay, journal, resolver, post, clock };
+    let renew_customers = Box::new(move || renew(address_book.clone()));
+    let drive = Drive { switch, net, relay, journal, resolver, post, clock, renew_customers };
     let (end, journal) = drive.run().map_err(machine)?;
     match end {
         End::Drained => tracing::info!("no call is left"),
@@ -184,6 +188,17 @@ fn remember(post: &Post, directory: &Path, config: &Arc<Config>) -> Result<(), C
     Ok(())
 }
 
+/// Makes a fresh index of the customers beside the loop.
+fn renew(address_book: AddressBook) {
+    let renewing = std::thread::Builder::new().name("customers".into()).spawn(move || match address_book.renew() {
+        Ok(customers) => tracing::info!(customers, "the index of the customers was made anew"),
+        Err(error) => tracing::error!(%error, "the index of the customers grows old"),
+    });
+    if let Err(error) = renewing {
+        tracing::error!(%error, "the index of the customers grows old");
+    }
+}
+
 /// The journal's reports, as the core and the admin hear them.
 fn tell(post: &Post, report: Report) {
     match report {
@@ -207,6 +222,7 @@ struct Office {
     config: Arc<Mutex<Vec<Arc<Config>>>>,
     /// Wakes whoever carries letters.
     bell: Bell,
+    address_book: AddressBook,
 }
 
 impl Office {
@@ -359,12 +375,8 @@ impl Office {
     }
 
     async fn read_customers(self) -> Reply {
-        let directory = self.directory.clone();
-        let read = move || Reader::open(&directory)?.customer_index();
-        let index = tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?;
-        let index = index.map_err(|error| error.to_string())?;
-        let customers = index.len();
-        self.post.input(Input::Customers(Box::new(index)));
+        let read = tokio::task::spawn_blocking(move || self.address_book.renew()).await;
+        let customers = read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
         Ok(serde_json::json!({ "customers": customers }))
     }
 }

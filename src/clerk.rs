@@ -5,14 +5,16 @@ mod follow_up;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::clock::Duration;
+use crate::customer::Kind;
 use crate::drive::{Letter, Post};
-use crate::fact::Fact;
-use crate::store::{Reader, StoreError};
+use crate::fact::{CustomerCard, Fact};
+use crate::store::{CustomerRow, Reader, StoreError};
 use crate::switch::Question;
 
 /// How long an order may take: longer than a slow disk, shorter than a person's patience.
@@ -42,6 +44,40 @@ impl fmt::Display for NotDone {
 
 impl std::error::Error for NotDone {}
 
+/// What became of a customer who was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Put {
+    /// There was none of that kind and id.
+    Added,
+    /// They were there and are different now.
+    Changed,
+    /// They were there just like this, or were not there to be forgotten.
+    Unchanged,
+    /// They are not known any more.
+    Forgotten,
+}
+
+fn unnamed(id: &str) -> Option<String> {
+    let bad = id.is_empty() || id.len() > LONGEST || id.contains(char::is_control);
+    bad.then(|| format!("an id has 1 to {LONGEST} bytes and no control characters"))
+}
+
+/// What the core's index would not take, or would cut off.
+fn too_large(id: &str, card: &CustomerCard) -> Option<String> {
+    unnamed(id).or_else(|| {
+        if card.name.len() > LONGEST_NAME || card.name.contains(char::is_control) {
+            return Some(format!("a name has up to {LONGEST_NAME} bytes and no control characters"));
+        }
+        (card.numbers.len() > LONGEST).then(|| format!("{} numbers; up to {LONGEST} are kept", card.numbers.len()))
+    })
+}
+
+/// Most bytes of an id, and most numbers, of one customer.
+const LONGEST: usize = 255;
+/// Most bytes of a name; phones are shown the first 255.
+const LONGEST_NAME: usize = 1_000;
+
 /// Has things done and written down. Clones do the same.
 #[derive(Clone)]
 pub struct Clerk {
@@ -68,11 +104,69 @@ impl Clerk {
     /// # Errors
     /// [`NotDone::NoAnswer`] after ten seconds.
     pub async fn write_down(&self, fact: Fact) -> Result<i64, NotDone> {
+        self.heard(self.tell(fact)).await
+    }
+
+    fn tell(&self, fact: Fact) -> oneshot::Receiver<u64> {
         let (tell, told) = oneshot::channel();
         self.post.put(Letter::Tell(fact, Box::new(move |number| _ = tell.send(number))));
+        told
+    }
+
+    async fn heard(&self, told: oneshot::Receiver<u64>) -> Result<i64, NotDone> {
         match tokio::time::timeout(PATIENCE, told).await {
             Ok(Ok(number)) => Ok(self.base + i64::try_from(number).unwrap_or(i64::MAX)),
             _ => Err(NotDone::NoAnswer),
+        }
+    }
+
+    /// Has a customer written down as they are from now on, or (`None`) forgotten. Where nothing would change, nothing is
+    /// written: whoever has read all customers of a CRM may put all of them.
+    ///
+    /// # Errors
+    /// The card is larger than the index takes, or the id is empty ([`NotDone::Refused`]); see [`Clerk::write_down`].
+    pub async fn put_customer(&self, kind: Kind, id: &str, now: Option<CustomerCard>) -> Result<Put, NotDone> {
+        let mut put = self.put_customers(vec![(kind, id.into(), now)]).await?;
+        put.pop().ok_or(NotDone::NoAnswer)
+    }
+
+    /// The same for many at once, in order, what became of each: they wait for the disk together.
+    ///
+    /// # Errors
+    /// One of them is refused, then none is written; otherwise see [`Clerk::write_down`].
+    pub async fn put_customers(
+        &self,
+        customers: Vec<(Kind, Arc<str>, Option<CustomerCard>)>,
+    ) -> Result<Vec<Put>, NotDone> {
+        for (kind, id, now) in &customers {
+            if let Some(why) = now.as_ref().map_or_else(|| unnamed(id), |card| too_large(id, card)) {
+                return Err(NotDone::Refused(format!("the {} {id:?}: {why}", kind.word())));
+            }
+        }
+        let names: Vec<_> = customers.iter().map(|(kind, id, _)| (*kind, id.clone())).collect();
+        let there = self.read(move |reader| {
+            names.iter().map(|(kind, id)| reader.customer(*kind, id)).collect::<Result<Vec<_>, _>>()
+        });
+        let there = there.await.map_err(|error| NotDone::Refused(error.to_string()))?;
+        let mut put = Vec::with_capacity(customers.len());
+        let mut last = None;
+        for ((kind, id, now), there) in customers.into_iter().zip(there) {
+            let row = now.as_ref().map(|card| CustomerRow::new(kind, &id, card));
+            let there = there.map(|there| there.row);
+            put.push(match (&there, &row) {
+                (None, Some(_)) => Put::Added,
+                (Some(_), None) => Put::Forgotten,
+                (there, row) if there == row => Put::Unchanged,
+                _ => Put::Changed,
+            });
+            if there != row {
+                // Dropped, it is written all the same; the last one says that all are on the disk.
+                last = Some(self.tell(Fact::Customer { kind, id, now: now.map(Box::new) }));
+            }
+        }
+        match last {
+            Some(told) => self.heard(told).await.map(|_| put),
+            None => Ok(put),
         }
     }
 

@@ -87,7 +87,7 @@ impl Post {
         self.closed.notified().await;
     }
 
-    fn take(&self, into: &mut Vec<Letter>) {
+    pub(crate) fn take(&self, into: &mut Vec<Letter>) {
         if self.rung.swap(false, Ordering::AcqRel) {
             into.append(&mut self.letters.lock().unwrap_or_else(PoisonError::into_inner));
         }
@@ -140,6 +140,8 @@ pub struct Drive {
     pub post: Post,
     /// The clocks.
     pub clock: Clock,
+    /// Has a fresh index of the customers made elsewhere.
+    pub renew_customers: Box<dyn Fn()>,
 }
 
 /// After a drain's patience is over, calls are hung up; their goodbyes have this long.
@@ -291,6 +293,7 @@ impl Drive {
                 }
                 // Freeing a million customers takes a while; calls do not wait for it.
                 Effect::Discard(customers) => drop(std::thread::spawn(move || drop(customers))),
+                Effect::RenewCustomers => (self.renew_customers)(),
                 Effect::Drained => turn.end = turn.end.or(Some(End::Drained)),
             }
         }

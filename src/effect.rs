@@ -36,6 +36,9 @@ pub enum Effect {
     },
     /// The customers of before, to be dropped off this thread.
     Discard(Box<CustomerIndex>),
+    /// The customers' index has grown old: a fresh one is to be made of the store, off this thread, and handed in as
+    /// `Input::Customers`.
+    RenewCustomers,
     /// Draining is complete: no call is left, the process may end.
     Drained,
 }

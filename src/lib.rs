@@ -50,6 +50,7 @@
 //! | 11 | [`journal`] | facts to the disk in batches, off the loop |
 //! | | [`diary`] | the log, as a diary of calls |
 //! | | [`drive`] | the only loop |
+//! | | [`address_book`] | the core's customers stay those of the store |
 //! | | [`clerk`] | what people write down by hand, answered when it is on record |
 //! | | [`outbox`] | letters to the world outside, until they have arrived |
 //! | | [`retention`] | when recordings are erased |
@@ -154,6 +155,7 @@ pub mod store;
 pub mod journal;
 pub mod diary;
 pub mod drive;
+pub mod address_book;
 pub mod clerk;
 pub mod outbox;
 pub mod retention;

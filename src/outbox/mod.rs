@@ -17,12 +17,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
+use crate::address_book::AddressBook;
 use crate::clock::{Duration, Timestamp};
 use crate::config::Config;
 use crate::drive::Clock;
 use crate::fact::{Alarm, Fact};
 use crate::letter::{Letter, letters};
-use crate::store::{Outbox, OutboxRow, Outgoing, StoreError};
+use crate::store::{CustomerChange, Outbox, OutboxRow, Outgoing, StoreError};
 
 /// Gives the config in force.
 pub type Current = Arc<dyn Fn() -> Option<Arc<Config>> + Send + Sync>;
@@ -67,6 +68,8 @@ pub struct Secretary {
     pub current: Current,
     /// Wakes whoever carries them.
     pub bell: Bell,
+    /// Hears of customers who are different.
+    pub address_book: AddressBook,
 }
 
 impl fmt::Debug for Secretary {
@@ -90,6 +93,10 @@ impl Outgoing for Secretary {
 
     fn wants_events(&self) -> bool {
         (self.current)().is_some_and(|config| config.web.is_on)
+    }
+
+    fn customers(&self, changes: Vec<CustomerChange>) {
+        self.address_book.changed(changes);
     }
 
     fn posted(&self) {

@@ -1,12 +1,11 @@
-//! The customers: who they are, their numbers, and who is responsible; filled by imports, read by the core at start.
+//! The customers: who they are, their numbers, and who is responsible; read by the core at start.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::Serialize;
 
-use super::{Reader, StoreError, Writer, from_column, from_micros, to_column, to_micros};
+use super::{Reader, StoreError, from_column, from_micros, to_column, to_micros};
 use crate::clock::Timestamp;
 use crate::customer::{Customer, CustomerIndex, Entry, Kind};
 use crate::number::PhoneNumber;
@@ -24,6 +23,9 @@ pub struct CustomerRow {
     pub responsible: Option<Arc<str>>,
     /// The numbers, the one to call back on first.
     pub numbers: Vec<PhoneNumber>,
+    /// Made by the router of a number that nobody knew; the name is still the number.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub provisional: bool,
 }
 
 impl From<CustomerRow> for Customer {
@@ -32,18 +34,7 @@ impl From<CustomerRow> for Customer {
     }
 }
 
-/// What an import changed, or would change.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
-pub struct Imported {
-    /// Customers that were not there before.
-    pub added: usize,
-    /// Customers that were there and are different now.
-    pub changed: usize,
-    /// Customers that were there, just like this.
-    pub unchanged: usize,
-}
-
-const LINES: &str = "SELECT kind, id, name, responsible, changed, number
+pub(super) const LINES: &str = "SELECT kind, id, name, responsible, changed, number, provisional
      FROM customer LEFT JOIN customer_number USING (kind, id)";
 
 impl Reader {
@@ -59,7 +50,7 @@ impl Reader {
         };
         let read = || -> rusqlite::Result<CustomerIndex> {
             let mut index = CustomerIndex::with_capacity(count("customer")?, count("customer_number")?);
-            each(&self.connection, &format!("{LINES} ORDER BY kind, id, place"), &[], |entry| {
+            each(&self.connection, &format!("{LINES} ORDER BY kind, id, place"), [], |entry, _| {
                 if let Err(why) = index.upsert(entry) {
                     tracing::warn!(id = entry.id, ?why, "a customer is too large for the index and is not known");
                 }
@@ -79,8 +70,8 @@ impl Reader {
             "{LINES} WHERE (kind, id) IN (SELECT kind, id FROM customer_number WHERE number = ?1) ORDER BY kind, id, place"
         );
         let mut found = Vec::new();
-        each(&self.connection, &sql, &[to_column(number.to_bits())], |entry| {
-            found.push((entry.changed.as_second(), CustomerRow::of(entry)));
+        each(&self.connection, &sql, [to_column(number.to_bits())], |entry, provisional| {
+            found.push((entry.changed.as_second(), CustomerRow::of(entry, provisional)));
         })
         .map_err(self.failed("look a number up"))?;
         found.sort_by(|(one_changed, one), (other_changed, other)| {
@@ -88,98 +79,43 @@ impl Reader {
         });
         Ok(found.into_iter().map(|(_, row)| row).collect())
     }
-
-    /// What [`Writer::put_customers`] would change.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub fn compare_customers(&self, rows: &[CustomerRow]) -> Result<Imported, StoreError> {
-        let (imported, _) = compare(&self.connection, rows).map_err(self.failed("read the customers"))?;
-        Ok(imported)
-    }
-}
-
-impl Writer {
-    /// Adds customers, or makes those of the same kind and id like these, as of now; who is not named stays. One
-    /// transaction: after an error nothing has changed. Done twice, the second time changes nothing.
-    ///
-    /// # Errors
-    /// The database cannot be read or written.
-    pub fn put_customers(&mut self, rows: &[CustomerRow], now: Timestamp) -> Result<Imported, StoreError> {
-        let path = self.path.clone();
-        self.put(rows, now).map_err(|error| StoreError::new(&path, format!("write {} customers", rows.len()), error))
-    }
-
-    fn put(&mut self, rows: &[CustomerRow], now: Timestamp) -> rusqlite::Result<Imported> {
-        // Compared before the write lock is taken: a router beside this waits for the changes only.
-        let (imported, changes) = compare(&self.connection, rows)?;
-        if changes.is_empty() {
-            return Ok(imported);
-        }
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for (row, is_there) in changes {
-            upsert(&transaction, row, is_there, now)?;
-        }
-        transaction.commit()?;
-        Ok(imported)
-    }
 }
 
 impl CustomerRow {
-    fn of(entry: &Entry<'_>) -> CustomerRow {
+    pub(super) fn of(entry: &Entry<'_>, provisional: bool) -> CustomerRow {
         CustomerRow {
             id: entry.id.into(),
             kind: entry.kind,
             name: entry.name.into(),
             responsible: entry.responsible.map(Into::into),
             numbers: entry.numbers.into(),
+            provisional,
         }
     }
 
-    fn is(&self, entry: &Entry<'_>) -> bool {
-        *self.name == *entry.name && self.responsible.as_deref() == entry.responsible && self.numbers == entry.numbers
+    pub(super) fn is(&self, entry: &Entry<'_>, provisional: bool) -> bool {
+        *self.name == *entry.name
+            && self.responsible.as_deref() == entry.responsible
+            && self.numbers == entry.numbers
+            && self.provisional == provisional
     }
 }
 
-/// Which rows are new or different; true: it is there already.
-fn compare<'a>(
-    connection: &Connection,
-    rows: &'a [CustomerRow],
-) -> rusqlite::Result<(Imported, Vec<(&'a CustomerRow, bool)>)> {
-    // None: not there. Some(true): there, and the same.
-    let mut wanted: BTreeMap<Kind, BTreeMap<&str, (&CustomerRow, Option<bool>)>> = BTreeMap::new();
-    for row in rows {
-        wanted.entry(row.kind).or_default().insert(&row.id, (row, None));
-    }
-    each(connection, &format!("{LINES} ORDER BY kind, id, place"), &[], |entry| {
-        if let Some((row, there)) = wanted.get_mut(&entry.kind).and_then(|kind| kind.get_mut(entry.id)) {
-            *there = Some(row.is(entry));
-        }
-    })?;
-    let mut imported = Imported::default();
-    let mut changes = Vec::new();
-    for (row, there) in wanted.into_values().flat_map(BTreeMap::into_values) {
-        match there {
-            None => imported.added += 1,
-            Some(false) => imported.changed += 1,
-            Some(true) => imported.unchanged += 1,
-        }
-        if there != Some(true) {
-            changes.push((row, there.is_some()));
-        }
-    }
-    Ok((imported, changes))
-}
-
-fn upsert(transaction: &Transaction<'_>, row: &CustomerRow, is_there: bool, now: Timestamp) -> rusqlite::Result<()> {
+pub(super) fn upsert(
+    transaction: &Transaction<'_>,
+    row: &CustomerRow,
+    is_there: bool,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
     let kind = row.kind.word();
     transaction
         .prepare_cached(
-            "INSERT INTO customer (kind, id, name, responsible, changed) VALUES (?1, ?2, ?3, ?4, ?5)
+            "INSERT INTO customer (kind, id, name, responsible, changed, provisional) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
              ON CONFLICT (kind, id) DO UPDATE
-             SET name = excluded.name, responsible = excluded.responsible, changed = excluded.changed",
+             SET name = excluded.name, responsible = excluded.responsible, changed = excluded.changed,
+                 provisional = excluded.provisional",
         )?
-        .execute(params![kind, &*row.id, &*row.name, row.responsible.as_deref(), to_micros(now)])?;
+        .execute(params![kind, &*row.id, &*row.name, row.responsible.as_deref(), to_micros(now), row.provisional])?;
     if is_there {
         let sql = "DELETE FROM customer_number WHERE kind = ?1 AND id = ?2";
         transaction.prepare_cached(sql)?.execute(params![kind, &*row.id])?;
@@ -192,19 +128,52 @@ fn upsert(transaction: &Transaction<'_>, row: &CustomerRow, is_there: bool, now:
     Ok(())
 }
 
+/// Takes out those whom the router had made of a number of this customer; their ids. The promises to call them back are
+/// this customer's now.
+pub(super) fn replace_provisional(transaction: &Transaction<'_>, row: &CustomerRow) -> rusqlite::Result<Vec<Arc<str>>> {
+    let mut replaced = Vec::new();
+    if row.provisional {
+        return Ok(replaced);
+    }
+    for number in &row.numbers {
+        let number = to_column(number.to_bits());
+        let made: Option<String> = transaction
+            .prepare_cached(
+                "SELECT id FROM customer JOIN customer_number USING (kind, id)
+                 WHERE provisional AND kind = 'lead' AND number = ?1 AND (kind, id) <> (?2, ?3)",
+            )?
+            .query_row(params![number, row.kind.word(), &*row.id], |row| row.get(0))
+            .optional()?;
+        let Some(made) = made else { continue };
+        transaction
+            .prepare_cached("UPDATE follow_up SET customer = ?3, name = ?4 WHERE customer = ?2 AND number = ?1")?
+            .execute(params![number, made, &*row.id, &*row.name])?;
+        transaction.prepare_cached("DELETE FROM customer WHERE kind = 'lead' AND id = ?1")?.execute([&made])?;
+        replaced.push(made.into());
+    }
+    Ok(replaced)
+}
+
 /// Gathers the lines of a query, one for each number, into customers. The texts live in three buffers, so that a million
-/// customers cost no million allocations.
-fn each(connection: &Connection, sql: &str, values: &[i64], mut take: impl FnMut(&Entry<'_>)) -> rusqlite::Result<()> {
+/// customers cost no million allocations. With each goes whether it is provisional.
+pub(super) fn each(
+    connection: &Connection,
+    sql: &str,
+    values: impl rusqlite::Params,
+    mut take: impl FnMut(&Entry<'_>, bool),
+) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(sql)?;
-    let mut lines = statement.query(rusqlite::params_from_iter(values))?;
+    let mut lines = statement.query(values)?;
     let mut current: Option<Gathered> = None;
     while let Some(line) = lines.next()? {
         let Ok(kind) = line.get_ref(0)?.as_str()?.parse::<Kind>() else { continue };
         let id = line.get_ref(1)?.as_str()?;
         if !current.as_ref().is_some_and(|it| it.kind == kind && it.id == id) {
-            let mut next = current.take().inspect(|it| take(&it.entry())).unwrap_or_else(Gathered::nobody);
+            let mut next =
+                current.take().inspect(|it| take(&it.entry(), it.provisional)).unwrap_or_else(Gathered::nobody);
             next.kind = kind;
             next.changed = from_micros(line.get(4)?);
+            next.provisional = line.get(6)?;
             next.numbers.clear();
             let responsible = line.get_ref(3)?.as_str_or_null()?;
             next.has_responsible = responsible.is_some();
@@ -221,7 +190,7 @@ fn each(connection: &Connection, sql: &str, values: &[i64], mut take: impl FnMut
         }
     }
     if let Some(it) = current {
-        take(&it.entry());
+        take(&it.entry(), it.provisional);
     }
     Ok(())
 }
@@ -234,6 +203,7 @@ struct Gathered {
     responsible: String,
     has_responsible: bool,
     changed: Timestamp,
+    provisional: bool,
     numbers: Vec<PhoneNumber>,
 }
 
@@ -246,6 +216,7 @@ impl Gathered {
             responsible: String::new(),
             has_responsible: false,
             changed: Timestamp::UNIX_EPOCH,
+            provisional: false,
             numbers: Vec::new(),
         }
     }
@@ -263,32 +234,20 @@ impl Gathered {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::fixture::{Folder, at};
     use super::*;
 
-    fn row(kind: Kind, id: &str, name: &str, numbers: &[&str]) -> CustomerRow {
+    pub(crate) fn row(kind: Kind, id: &str, name: &str, numbers: &[&str]) -> CustomerRow {
         let numbers = numbers.iter().map(|number| number.parse().unwrap()).collect();
-        CustomerRow { id: id.into(), kind, name: name.into(), responsible: Some("12".into()), numbers }
-    }
-
-    #[test]
-    fn an_import_done_twice_changes_nothing_the_second_time() {
-        let folder = Folder::new();
-        let mut writer = folder.writer();
-        let mut rows = vec![
-            row(Kind::Contact, "7", "Ada Byron", &["+491701112233", "+4930123456"]),
-            row(Kind::Company, "7", "Engines Ltd", &["+4930123456"]),
-            row(Kind::Lead, "9", "Without a number", &[]),
-        ];
-        let reader = Reader::open(&folder.0).unwrap();
-        assert_eq!(reader.compare_customers(&rows).unwrap(), Imported { added: 3, ..Imported::default() });
-        assert_eq!(writer.put_customers(&rows, at(0)).unwrap(), Imported { added: 3, ..Imported::default() });
-        assert_eq!(writer.put_customers(&rows, at(1)).unwrap(), Imported { unchanged: 3, ..Imported::default() });
-        rows[0].numbers.remove(0);
-        rows[2].responsible = None;
-        assert_eq!(writer.put_customers(&rows, at(2)).unwrap(), Imported { changed: 2, unchanged: 1, added: 0 });
-        assert_eq!(reader.compare_customers(&rows).unwrap(), Imported { unchanged: 3, ..Imported::default() });
+        CustomerRow {
+            id: id.into(),
+            kind,
+            name: name.into(),
+            responsible: Some("12".into()),
+            numbers,
+            provisional: false,
+        }
     }
 
     #[test]

@@ -62,6 +62,7 @@ fn ada() -> CustomerRow {
         name: "Ada Byron".into(),
         responsible: Some("12".into()),
         numbers: [ADA, ADAS_OTHER].map(|number| number.parse().unwrap()).into(),
+        provisional: false,
     }
 }
 

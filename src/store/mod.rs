@@ -17,10 +17,14 @@
 //! | `events` | what happened, as the world outside hears it |
 //! | `outbox` | letters until they are acknowledged |
 //! | `follow_ups` | promises to call back |
-//! | `customers` | the customers, as imported |
+//! | `customers` | the customers, as they are known |
+//! | `customers_live` | … as they change while the router runs |
+//! | `customers_import` | … and as many at once |
 
 mod calls;
 mod customers;
+mod customers_import;
+mod customers_live;
 mod events;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -45,7 +49,9 @@ use rusqlite::{Connection, OpenFlags};
 use crate::clock::Timestamp;
 
 pub use calls::{CallDetail, CallFilter, CallRow, CallState, LegRow, StreamRow, Talker, Turn};
-pub use customers::{CustomerRow, Imported};
+pub use customers::CustomerRow;
+pub use customers_import::Imported;
+pub use customers_live::{CustomerChange, CustomerState, CustomersWanted};
 pub use events::{EventRow, forget_events};
 pub use follow_ups::{FollowUpComment, FollowUpRow, FollowUpsWanted};
 pub use outbox::{Outbox, OutboxRow, Outgoing};

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::Serialize;
 
+use super::customers_live::CustomerChange;
 use super::{FILE, PATIENCE, Reader, StoreError, from_micros, schema, to_column, to_micros};
 use crate::clock::{Duration, Timestamp};
 use crate::config::Config;
@@ -44,6 +45,8 @@ pub trait Outgoing: Send + fmt::Debug {
     }
     /// These events are on the disk, in order.
     fn happened(&self, _events: Vec<Event>) {}
+    /// These customers are different on the disk, in order.
+    fn customers(&self, _changes: Vec<CustomerChange>) {}
     /// There are new letters in the outbox, and on the disk.
     fn posted(&self);
 }

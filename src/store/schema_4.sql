@@ -46,3 +46,6 @@ INSERT INTO follow_up_comment (follow_up, seq, at, what, call, cause)
     SELECT follow_up, coalesce((SELECT max(seq) FROM fact WHERE fact.call = old.call), -old.call), at, what, call, cause
     FROM follow_up_comment_3 old;
 DROP TABLE follow_up_comment_3;
+
+-- Customers whom the router has made itself, of a number that nobody knew: the name is still the number.
+ALTER TABLE customer ADD COLUMN provisional INTEGER NOT NULL DEFAULT 0;

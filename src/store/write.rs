@@ -9,7 +9,7 @@ use smallvec::{SmallVec, smallvec};
 use super::outbox::{self, Outgoing};
 use super::word::Word;
 use super::{FILE, PATIENCE, StoreError, schema, to_column, to_micros};
-use super::{events, follow_ups, recordings};
+use super::{customers_live, events, follow_ups, recordings};
 use crate::clock::Timestamp;
 use crate::desk::follow_up::Outsider;
 use crate::event::Event;
@@ -135,6 +135,8 @@ impl Writer {
         let mut posted = false;
         // What follows from one fact, for the world outside.
         let mut told = Vec::new();
+        // What the core learns of customers.
+        let mut customers = Vec::new();
         for noted in facts {
             let seq = self.base + to_column(noted.number);
             body.clear();
@@ -160,6 +162,10 @@ impl Writer {
                 Fact::FollowUp { id, by, what } if fresh => {
                     let hand = (by.as_ref(), what);
                     follow_ups::by_hand(&transaction, (seq, noted.at), *id, hand, &mut told)?;
+                }
+                Fact::Customer { kind, id, now } => {
+                    let consequences = (&mut told, &mut customers);
+                    customers_live::follow(&transaction, (*kind, id), now.as_deref(), noted.at, consequences)?;
                 }
                 other => {
                     // Of several facts about one thing the last one of the batch is enough.
@@ -195,6 +201,9 @@ impl Writer {
         if let Some(outgoing) = self.outgoing.as_ref() {
             if posted {
                 outgoing.posted();
+            }
+            if !customers.is_empty() {
+                outgoing.customers(customers);
             }
         }
         Ok(())

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::anchor::MediaEvent;
 use crate::clock::Timestamp;
 use crate::config::Config;
-use crate::customer::CustomerIndex;
-use crate::fact::{Fact, MessageState};
+use crate::customer::{CustomerIndex, Kind};
+use crate::fact::{CustomerCard, Fact, MessageState};
 use crate::hypothesis::Hypothesis;
 use crate::key::{Flow, Transport};
 use crate::servers::ServerName;
@@ -37,6 +37,17 @@ pub enum Input {
     Configure(Arc<Config>),
     /// The customers, anew. The old index leaves through `Effect::Discard`, to be dropped elsewhere.
     Customers(Box<CustomerIndex>),
+    /// A customer is known from now on, or known differently; or (`None`) is forgotten.
+    Customer {
+        /// What kind of entry.
+        kind: Kind,
+        /// The CRM's id, unique within its kind.
+        id: Arc<str>,
+        /// As they are from now on.
+        now: Option<Box<CustomerCard>>,
+        /// When that was written down.
+        changed: Timestamp,
+    },
     /// A fact from before the restart: bindings, overrides, absences, forwards, blocks, counters, messages. Before the first
     /// message only.
     Restore(Fact),

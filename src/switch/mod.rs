@@ -43,9 +43,10 @@ pub use self::questions::{Census, LiveCall, TrunkStatus};
 pub use self::tables::Switch;
 use self::tables::{Held, HeldAnswer};
 use crate::call::{Leg, LegOrder, Peer, Timer};
-use crate::clock::{Duration, Instant, Now};
+use crate::clock::{Duration, Instant, Now, Timestamp};
+use crate::customer::{Entry, Kind};
 use crate::effect::Effect;
-use crate::fact::{Alarm, Fact};
+use crate::fact::{Alarm, CustomerCard, Fact};
 use crate::key::{CallKey, LegKey};
 
 /// How long an answer waits for the journal before it leaves without.
@@ -99,7 +100,9 @@ impl Switch {
             Input::Customers(customers) => {
                 let old = std::mem::replace(&mut self.customers, customers);
                 self.means.effects.push(Effect::Discard(old));
+                self.customers_worn = false;
             }
+            Input::Customer { kind, id, now, changed } => self.know(kind, &id, now.as_deref(), changed),
             Input::Restore(fact) => self.restore(fact),
             Input::Journaled(number) => self.journaled(number),
             Input::Pressure(on) => {
@@ -118,6 +121,20 @@ impl Switch {
             Input::Chance(chance) => self.tapes.destined = Some(chance),
             Input::Drain => self.draining = true,
             Input::EndAll => self.end_all(),
+        }
+    }
+
+    /// One customer is different. An index that is worn by that is asked for anew, once.
+    fn know(&mut self, kind: Kind, id: &str, now: Option<&CustomerCard>, changed: Timestamp) {
+        let Some(CustomerCard { name, responsible, numbers, .. }) = now else {
+            self.customers.remove(kind, id);
+            return;
+        };
+        let entry = Entry { id, kind, name, numbers, responsible: responsible.as_deref(), changed };
+        // What is too large was refused where it was written down.
+        let _too_large = self.customers.upsert(&entry);
+        if self.customers.is_worn() && !std::mem::replace(&mut self.customers_worn, true) {
+            self.means.effects.push(Effect::RenewCustomers);
         }
     }
 

@@ -41,6 +41,8 @@ pub struct Switch {
     pub(super) marked: Vec<Arc<str>>,
     pub(super) doorkeeper: Doorkeeper,
     pub(super) customers: Box<CustomerIndex>,
+    /// They were asked for anew, and have not come yet.
+    pub(super) customers_worn: bool,
     pub(super) state: State,
     /// What legs have said and their calls have not heard yet.
     pub(super) said: VecDeque<(LegKey, LegEvent)>,
@@ -200,6 +202,7 @@ impl Switch {
             marked: Vec::new(),
             doorkeeper,
             customers: Box::default(),
+            customers_worn: false,
             state: State::default(),
             said: VecDeque::new(),
             taken: Vec::new(),

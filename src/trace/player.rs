@@ -996,7 +996,7 @@ impl Player {
                     }
                     Effect::Answer { answer: Err(why), .. } => self.ladder.push(format!("refused: {why}")),
                     Effect::Answer { answer: Ok(answer), .. } => self.answer = Some(answer),
-                    Effect::Close(_) | Effect::Discard(_) | Effect::Drained => {}
+                    Effect::Close(_) | Effect::Discard(_) | Effect::RenewCustomers | Effect::Drained => {}
                 }
             }
             let Some(input) = answers.pop_front() else { return };

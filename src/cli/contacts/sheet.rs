@@ -204,6 +204,7 @@ impl Row<'_> {
             name: self.columns.name.map_or("", |column| self.text(column)).into(),
             responsible: responsible.map(|(_, text)| text.into()),
             numbers: self.numbers(sheet),
+            provisional: false,
         })
     }
 

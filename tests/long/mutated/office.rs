@@ -241,7 +241,12 @@ impl Office {
                     let addresses = name.literal().into_iter().collect();
                     self.inputs.push_back(Input::Resolved { name, addresses });
                 }
-                Effect::Media(_) | Effect::Close(_) | Effect::Discard(_) | Effect::Answer { .. } | Effect::Drained => {}
+                Effect::Media(_)
+                | Effect::Close(_)
+                | Effect::Discard(_)
+                | Effect::RenewCustomers
+                | Effect::Answer { .. }
+                | Effect::Drained => {}
             }
         }
     }

@@ -461,7 +461,11 @@ impl Town {
                     let addresses = name.literal().into_iter().collect();
                     self.switch.handle(Input::Resolved { name, addresses }, self.now, &mut self.effects);
                 }
-                Effect::Close(_) | Effect::Discard(_) | Effect::Answer { .. } | Effect::Drained => {}
+                Effect::Close(_)
+                | Effect::Discard(_)
+                | Effect::RenewCustomers
+                | Effect::Answer { .. }
+                | Effect::Drained => {}
             }
         }
         if !self.effects.is_empty() {
