@@ -43,7 +43,7 @@ pub fn tell(mut teller: Teller<'_>) -> Result<super::wire::Told, Failed> {
                 teller.event("OUTGOING", &phone, &extension)?;
             }
         }
-        EventKind::CallStarted if !teller.stale => teller.ask_who(&phone)?,
+        EventKind::CallStarted if !teller.stale => teller.ask_contact(&phone)?,
         EventKind::CallAnswered | EventKind::CallTransferred => {
             let others = teller.told.talks.clone();
             let (now, before) = teller.change_of_talkers();
@@ -86,7 +86,7 @@ impl Teller<'_> {
     fn event(&mut self, kind: &str, phone: &str, extension: &str) -> Result<(), Failed> {
         let (user, call) = (self.user(extension), self.call);
         let direction = if call.is_inbound() { "in" } else { "out" };
-        self.post(&[
+        self.command(&[
             ("cmd", "event"),
             ("type", kind),
             ("phone", phone),
@@ -108,8 +108,8 @@ impl Teller<'_> {
         let user = if extension.is_empty() { String::new() } else { self.user(extension) };
         let user =
             Some(user).filter(|user| !user.is_empty()).or_else(|| self.crm.default_user.as_deref().map(Into::into));
-        let link = if call.recording.is_null() { None } else { self.desk.link() };
-        self.post(&[
+        let link = if call.is_recorded() { self.desk.link() } else { None };
+        self.command(&[
             ("cmd", "history"),
             ("type", if call.is_inbound() { "in" } else { "out" }),
             ("status", status(call, &self.news.data)),
@@ -119,7 +119,7 @@ impl Teller<'_> {
             ("ext", extension),
             ("groupRealName", call.group.as_deref().unwrap_or_default()),
             ("start", &start(began)),
-            ("duration", &call.talk_seconds(ended).to_string()),
+            ("duration", &call.talk_seconds().to_string()),
             ("callid", &call.id),
             ("link", link.as_deref().unwrap_or_default()),
         ])
@@ -127,10 +127,10 @@ impl Teller<'_> {
     }
 
     /// Asks whose number it is.
-    fn ask_who(&mut self, phone: &str) -> Result<(), Failed> {
+    fn ask_contact(&mut self, phone: &str) -> Result<(), Failed> {
         let call = self.call;
         let answer =
-            self.post(&[("cmd", "contact"), ("phone", phone), ("callid", &call.id), ("diversion", call.line())])?;
+            self.command(&[("cmd", "contact"), ("phone", phone), ("callid", &call.id), ("diversion", call.line())])?;
         // Whom somebody else wrote down (an import, a CRM with ids) is not written over.
         let ours = format!("{}:", self.crm.name);
         let theirs = |id: &str| !id.starts_with(&ours);
@@ -153,7 +153,7 @@ impl Teller<'_> {
         Ok(())
     }
 
-    fn post(&mut self, fields: &[(&str, &str)]) -> Result<super::wire::Answer, Failed> {
+    fn command(&mut self, fields: &[(&str, &str)]) -> Result<super::wire::Answer, Failed> {
         let token = self.crm.token.as_ref().map_or("", |token| token.expose());
         let all = fields.iter().copied().chain([("crm_token", token)]);
         self.send(Request::form(&*self.crm.url, all))
@@ -162,7 +162,7 @@ impl Teller<'_> {
 
 /// How the call ended, in the platform's words.
 fn status(call: &Call, data: &serde_json::Value) -> &'static str {
-    if !call.talkers.is_empty() {
+    if call.was_answered() {
         return "Success";
     }
     if call.is_inbound() {
@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(scene.tell("call.answered", 35, json!({})).unwrap(), [event("ACCEPTED", "ivan", "201")]);
 
         scene.talk("201", 35, Some(60));
-        scene.call["recording"] = json!({ "state": "running" });
+        scene.call["recording"]["files"] = json!(["a.wav"]);
         let ended = scene.tell("call.ended", 60, json!({ "status": 200 })).unwrap();
         let history = format!(
             "{HOOK} cmd=history type=in status=Success phone=79161234567 diversion=74951234567 user=ivan ext=201 \

@@ -12,6 +12,9 @@
 //! | `teller` | what every dialect works with and does alike |
 //! | `megafon`, `bitrix24`, `mango`, `amocrm` | the dialects |
 
+pub mod amocrm;
+pub mod bitrix24;
+pub mod mango;
 pub mod megafon;
 pub mod news;
 pub mod teller;
@@ -33,6 +36,8 @@ pub fn tell(teller: Teller<'_>) -> Result<Told, Failed> {
     }
     match teller.crm.dialect {
         Dialect::Megafon => megafon::tell(teller),
-        _ => Ok(teller.told),
+        Dialect::Bitrix24 => bitrix24::tell(teller),
+        Dialect::Mango => mango::tell(teller),
+        Dialect::Amocrm => amocrm::tell(teller),
     }
 }

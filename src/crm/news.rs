@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::clock::Timestamp;
+use crate::config::Config;
 use crate::event::EventKind;
 
 /// What happened, and the call as it was after it.
@@ -55,11 +56,14 @@ pub struct Call {
     pub responsible: Option<Arc<str>>,
     /// The hunt group it went to.
     pub group: Option<Arc<str>>,
-    /// Who talked with the customer, and when.
+    /// Who talked with the customer, and when; once [`Call::seen_by`] has looked at it, extensions only.
     pub talkers: Vec<Talker>,
-    /// What is known of its recording.
-    pub recording: Value,
+    /// For how long two people were connected, in milliseconds; `None` until it is over.
+    pub talk_ms: Option<u64>,
+    /// What has been recorded of it, or is being.
+    pub recording: Recording,
     /// What the program that asked for the call calls it.
+    #[serde(rename = "ref")]
     pub reference: Option<Arc<str>>,
 }
 
@@ -87,10 +91,19 @@ pub struct Contact {
     pub provisional: bool,
 }
 
-/// An employee who talked.
+/// What has been recorded.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Recording {
+    /// The files.
+    pub files: Vec<Arc<str>>,
+}
+
+/// Somebody who talked.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Talker {
-    /// Who.
+    /// Who: an extension, or (as read) a number outside.
+    #[serde(rename = "who")]
     pub extension: Arc<str>,
     /// Since when.
     pub from: Timestamp,
@@ -106,6 +119,16 @@ impl News {
     /// It is none, or of a kind that this version does not know.
     pub fn read(envelope: &Value) -> Result<News, String> {
         News::deserialize(envelope).map_err(|error| format!("this is no event: {error}"))
+    }
+
+    /// The same with what only the config knows; and whoever goes on as part of another call has ended here.
+    pub fn seen_by(&mut self, config: &Config) {
+        if let Some(call) = &mut self.call {
+            call.seen_by(config);
+        }
+        if self.kind == EventKind::CallTransferred && !self.data["into"].is_null() {
+            self.kind = EventKind::CallEnded;
+        }
     }
 
     /// The extensions that are rung from now on.
@@ -145,10 +168,43 @@ impl Call {
         side.number.as_deref().map(|number| number.trim_start_matches('+'))
     }
 
+    /// The same call with what CRMs want to know and only the config does: who of those who talked is an employee (also at
+    /// their mobile), and which number of ours an outbound call showed.
+    pub fn seen_by(&mut self, config: &Config) {
+        let dialled = self.from.extension.clone().filter(|_| !self.is_inbound());
+        let by_mobile = |who: &str| {
+            let extension = config.extension_by_gsm(who.parse().ok()?)?;
+            Some(config.extension(extension).number.clone())
+        };
+        let has_left = self.talkers.iter().any(|talker| Some(&talker.extension) == dialled.as_ref());
+        self.talkers.retain_mut(|talker| {
+            let who = &talker.extension;
+            let known = config.extension_by_number(who).map(|_| who.clone()).or_else(|| by_mobile(who));
+            // It is the customer who answered: whoever dialled talks with them, until they hand the call on.
+            let employee = known.or_else(|| dialled.clone().filter(|_| !has_left));
+            employee.map(|employee| talker.extension = employee).is_some()
+        });
+        if self.did.is_none() && !self.is_inbound() {
+            let caller = dialled.and_then(|extension| config.extension_by_number(&extension));
+            let to = self.to.number.as_deref().unwrap_or_default();
+            let rule = config.outbound_rule(caller, to.parse().ok(), to);
+            self.did = rule.and_then(|rule| rule.caller_id).map(|number| number.to_string().into());
+        }
+    }
+
     /// Our own number without the plus: the one that was called, or the one that the customer was shown.
     pub fn line(&self) -> &str {
-        let shown = || self.from.number.as_deref().filter(|_| !self.is_inbound());
-        self.did.as_deref().or_else(shown).unwrap_or_default().trim_start_matches('+')
+        self.did.as_deref().unwrap_or_default().trim_start_matches('+')
+    }
+
+    /// True where a human answered.
+    pub fn was_answered(&self) -> bool {
+        self.answered.is_some()
+    }
+
+    /// True where there is, or will be, something to listen to.
+    pub fn is_recorded(&self) -> bool {
+        !self.recording.files.is_empty()
     }
 
     /// Who talks, or did so last.
@@ -163,10 +219,8 @@ impl Call {
     }
 
     /// For how long people talked, in whole seconds.
-    pub fn talk_seconds(&self, now: Timestamp) -> i64 {
-        let one = |talker: &Talker| talker.until.unwrap_or(now).duration_since(talker.from).as_millis();
-        let millis: i128 = self.talkers.iter().map(one).sum();
-        i64::try_from((millis + 500) / 1_000).unwrap_or(0).max(0)
+    pub fn talk_seconds(&self) -> u64 {
+        self.talk_ms.map_or(0, |millis| millis.saturating_add(500) / 1_000)
     }
 }
 
@@ -181,10 +235,10 @@ mod tests {
         let envelope = json!({
             "id": "7-0", "type": "call.ringing", "time": "2026-11-24T10:00:00Z", "seq": 7, "new": [1],
             "call": {
-                "id": "c1", "direction": "inbound", "from": { "number": "+79161234567" }, "did": "+74951234567",
+                "id": "c1", "direction": "inbound", "from": { "number": "+79161234567" }, "did": "+74951234567", "talk_ms": 18_400,
                 "talkers": [
-                    { "extension": "201", "from": "2026-11-24T10:00:00Z", "until": "2026-11-24T10:00:10.4Z" },
-                    { "extension": "202", "from": "2026-11-24T10:00:12Z", "until": null },
+                    { "who": "201", "from": "2026-11-24T10:00:00Z", "until": "2026-11-24T10:00:10.4Z" },
+                    { "who": "202", "from": "2026-11-24T10:00:12Z", "until": null },
                 ],
             },
             "data": { "ringing": [{ "extension": "201", "since": 1 }, "202", "202"], "withdrawn": [{ "extension": "203" }] },
@@ -196,7 +250,7 @@ mod tests {
             (call.phone(), call.line(), &**call.last_talker().unwrap()),
             (Some("79161234567"), "74951234567", "202")
         );
-        assert_eq!(call.talk_seconds("2026-11-24T10:00:20Z".parse().unwrap()), 18);
+        assert_eq!(call.talk_seconds(), 18);
         assert!(News::read(&json!({ "id": "1-0", "type": "tea.ready", "time": "2026-11-24T10:00:00Z" })).is_err());
     }
 }

@@ -79,7 +79,9 @@ impl Scene {
             "[site]\ntimezone = \"Europe/Moscow\"\nnumbering = {{ country = \"7\", area = \"495\", national_prefix = \"8\" }}\n\
              [sip]\nrealm = \"office.example\"\n\
              [[extension]]\nnumber = \"201\"\npassword = \"x\"\n[[extension]]\nnumber = \"202\"\npassword = \"x\"\n\
-             [[extension]]\nnumber = \"203\"\npassword = \"x\"\n[[crm]]\nname = \"main\"\n{crm}"
+             [[extension]]\nnumber = \"203\"\npassword = \"x\"\n\
+             [[trunk]]\nname = \"t\"\nserver = \"sip:192.0.2.1\"\n\
+             [[outbound]]\nmatch = \"+7*\"\ntrunks = [\"t\"]\ncaller_id = \"+74951234567\"\n[[crm]]\nname = \"main\"\n{crm}"
         );
         let config = match Config::read(std::path::Path::new("office.toml"), &text, &Nothing) {
             Ok(loaded) => Arc::new(loaded.config),
@@ -88,7 +90,7 @@ impl Scene {
         let call = json!({
             "id": "c1", "direction": "inbound", "began": "2026-11-24T07:00:00Z",
             "from": { "number": "+79161234567" }, "to": { "number": "+74951234567" }, "did": "+74951234567",
-            "talkers": [], "recording": null,
+            "talkers": [], "recording": { "on": false, "files": [] },
         });
         Scene {
             config,
@@ -109,7 +111,8 @@ impl Scene {
         let time = format!("2026-11-24T07:{:02}:{:02}Z", at / 60, at % 60);
         let envelope =
             json!({ "id": format!("{}-0", self.seq), "type": kind, "time": time, "call": self.call, "data": data });
-        let news = News::read(&envelope).unwrap();
+        let mut news = News::read(&envelope).unwrap();
+        news.seen_by(&self.config);
         self.asked.clear();
         let mut script = Script { answers: &mut self.answers, asked: &mut self.asked };
         let mut paper = Paper { kept: &mut self.kept, told: None, found: &mut self.found, call: self.call.clone() };
@@ -139,9 +142,14 @@ impl Scene {
     /// Somebody talks from now on, until (where it is said) somebody else did.
     pub fn talk(&mut self, extension: &str, from: u32, until: Option<u32>) {
         let time = |at: u32| format!("2026-11-24T07:{:02}:{:02}Z", at / 60, at % 60);
-        let talker = json!({ "extension": extension, "from": time(from), "until": until.map(time) });
+        let talker = json!({ "who": extension, "from": time(from), "until": until.map(time), "seconds": until.map(|until| until - from) });
         let talkers = self.call["talkers"].as_array_mut().unwrap();
-        talkers.retain(|one| one["extension"] != extension);
+        talkers.retain(|one| one["who"] != extension);
         talkers.push(talker);
+        let seconds: u64 = talkers.iter().map(|one| one["seconds"].as_u64().unwrap_or(0)).sum();
+        self.call["talk_ms"] = json!(seconds * 1_000);
+        if self.call["answered"].is_null() {
+            self.call["answered"] = json!(time(from));
+        }
     }
 }
