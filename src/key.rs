@@ -194,6 +194,12 @@ impl CallId {
         (self.0 & CallId::CHANCE) as u32
     }
 
+    /// When the call began, to the millisecond.
+    pub fn began(self) -> Timestamp {
+        let millis = i64::try_from(self.0 >> CallId::CHANCE_BITS).unwrap_or(i64::MAX);
+        Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
+    }
+
     /// As the number that tables use. Fits a signed 64-bit column until the year 2039.
     pub fn to_bits(self) -> u64 {
         self.0

@@ -43,6 +43,7 @@
 //! | | [`event`] | what happened, as the world outside hears it |
 //! | | [`letter`] | which fact is told to whom outside |
 //! | | [`desk`] | what a call leaves behind for people: who is called back, and by whom |
+//! | | [`report`] | what the calls of a time add up to |
 //! | 10 | [`media`] | the voice: relayed, played, understood |
 //! | | [`config_file`] | the config on disk |
 //! | | [`net`] | UDP, TCP, names |
@@ -144,6 +145,7 @@ pub mod trace;
 pub mod event;
 pub mod letter;
 pub mod desk;
+pub mod report;
 
 // Floor 10, edges: sockets and disks begin here.
 pub mod media;

@@ -19,6 +19,7 @@ mod override_hours;
 mod recordings;
 mod reload;
 mod replay;
+mod report;
 mod serve;
 mod status;
 mod table;
@@ -48,6 +49,7 @@ Examples:
   huntline explain --from '8 916 123-45-67' --to +74951234567 --at 'mon 09:00'
   huntline calls --missed --from today
   huntline missed --not-called-back
+  huntline report lost --period last-month
   huntline calls show 0d5t3gh7k2m9p --trace > call.trace && huntline replay call.trace
   huntline override office closed --until 18:00";
 
@@ -79,6 +81,7 @@ enum Command {
     Voicemail(voicemail::Voicemail),
     Outbox(outbox::Outbox),
     Contacts(contacts::Contacts),
+    Report(report::Report),
     Replay(replay::Replay),
     Status(status::Status),
     Override(override_hours::OverrideHours),
@@ -109,6 +112,7 @@ fn run(cli: Cli) -> ExitCode {
         Command::Voicemail(command) => command.run(&desk),
         Command::Outbox(command) => command.run(&desk),
         Command::Contacts(command) => command.run(&desk),
+        Command::Report(command) => command.run(&desk),
         Command::Replay(command) => command.run(),
         Command::Status(command) => command.run(&desk),
         Command::Override(command) => command.run(&desk),

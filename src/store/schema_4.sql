@@ -49,3 +49,9 @@ DROP TABLE follow_up_comment_3;
 
 -- Customers whom the router has made itself, of a number that nobody knew: the name is still the number.
 ALTER TABLE customer ADD COLUMN provisional INTEGER NOT NULL DEFAULT 0;
+
+-- For reports: the first group that a call came to, the one that had it when it was answered, the trunk it went out on.
+ALTER TABLE call ADD COLUMN hunt_group TEXT;
+ALTER TABLE call ADD COLUMN answered_in TEXT;
+ALTER TABLE call ADD COLUMN out_trunk TEXT;
+CREATE INDEX follow_up_comment_of_call ON follow_up_comment (call) WHERE call IS NOT NULL;

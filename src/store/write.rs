@@ -15,6 +15,7 @@ use crate::desk::follow_up::Outsider;
 use crate::event::Event;
 use crate::fact::{CallFact, Ended, Fact, MessageState, Noted, Offered, Party, RecordingOf, Whom};
 use crate::key::CallId;
+use crate::route::{Outline, Reason};
 use crate::state::Counter;
 
 /// More facts than a journal can hold in its memory.
@@ -41,6 +42,14 @@ struct Live {
     answered: Option<(Timestamp, u16)>,
     /// Who is outside, and is called back if nobody talks with them.
     outsider: Option<Box<Outsider>>,
+    /// The groups of its plan.
+    outline: Outline,
+    /// The first of them that it came to.
+    hunt_group: Option<Box<str>>,
+    /// The one that it is at.
+    at_group: Option<Box<str>>,
+    /// The one that it was at when the first human answered.
+    answered_in: Option<Box<str>>,
 }
 
 impl Writer {
@@ -243,11 +252,12 @@ fn follow(
 ) -> rusqlite::Result<()> {
     match step {
         CallFact::Offered(offered) => {
-            live.entry(id).or_default().fold(at, step);
-            insert_call(transaction, id, at, offered)
+            let live = live.entry(id).or_default();
+            live.fold(at, step);
+            insert_call(transaction, id, at, offered, live.hunt_group.as_deref())
         }
         CallFact::Ended(ended) => complete_call(transaction, id, at, ended, live.entry(id).or_default()),
-        CallFact::Rung(_) | CallFact::Answered { .. } => {
+        CallFact::Rung(_) | CallFact::Turned { .. } | CallFact::Transferred { .. } | CallFact::Answered { .. } => {
             live.entry(id).or_default().fold(at, step);
             Ok(())
         }
@@ -259,18 +269,45 @@ impl Live {
     /// Told twice (a batch that is written again), a step changes nothing more.
     fn fold(&mut self, at: Timestamp, step: &CallFact) {
         match step {
-            CallFact::Offered(offered) => self.outsider = Outsider::of(offered).map(Box::new),
+            CallFact::Offered(offered) => {
+                self.outsider = Outsider::of(offered).map(Box::new);
+                self.outline = Outline::read(&offered.plan);
+                self.at_group = self.outline.first().map(Into::into);
+                self.hunt_group.clone_from(&self.at_group);
+                self.follow_plan(&offered.because);
+            }
+            CallFact::Turned { because } => self.follow_plan(because),
+            // Where it goes from here is no plan of the number that was called.
+            CallFact::Transferred { .. } => (self.outline, self.at_group) = (Outline::default(), None),
             CallFact::Rung(rung) => {
                 for leg in rung {
                     self.legs.retain(|(number, _)| *number != leg.leg);
                     self.legs.push((leg.leg, leg.whom.clone()));
                 }
             }
-            CallFact::Answered { leg, human: true } => {
-                self.answered.get_or_insert((at, *leg));
+            CallFact::Answered { leg, human: true } if self.answered.is_none() => {
+                self.answered = Some((at, *leg));
+                self.answered_in.clone_from(&self.at_group);
             }
             _ => {}
         }
+    }
+
+    fn follow_plan(&mut self, because: &[Reason]) {
+        for to in self.outline.led(because) {
+            self.at_group = to.map(Into::into);
+            if self.hunt_group.is_none() {
+                self.hunt_group.clone_from(&self.at_group);
+            }
+        }
+    }
+
+    /// The trunk it went out on, last of all.
+    fn out_trunk(&self) -> Option<&str> {
+        self.legs.iter().rev().find_map(|(_, whom)| match whom {
+            Whom::Trunk { trunk, .. } => Some(&**trunk),
+            Whom::Extension(_) => None,
+        })
     }
 
     /// The extension, or the number outside, that a leg rings.
@@ -301,7 +338,13 @@ fn last_seq(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("SELECT coalesce(max(seq), 0) FROM fact", [], |row| row.get(0))
 }
 
-fn insert_call(transaction: &Transaction<'_>, id: CallId, at: Timestamp, offered: &Offered) -> rusqlite::Result<()> {
+fn insert_call(
+    transaction: &Transaction<'_>,
+    id: CallId,
+    at: Timestamp,
+    offered: &Offered,
+    hunt_group: Option<&str>,
+) -> rusqlite::Result<()> {
     let number = |party: &Party| party.number.map(|number| to_column(number.to_bits()));
     let text = |party: &Party| party.number.is_none().then(|| party.text.clone()).filter(|text| !text.is_empty());
     let customer = offered.customer.as_ref();
@@ -309,8 +352,8 @@ fn insert_call(transaction: &Transaction<'_>, id: CallId, at: Timestamp, offered
         .prepare_cached(
             "INSERT OR IGNORE INTO call (id, began, direction, from_number, from_text, from_name, from_extension, anonymous,
                  to_number, to_text, to_name, to_extension, did, source, trunk, customer, customer_name, responsible,
-                 emergency, sip_call_id)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
+                 emergency, sip_call_id, hunt_group)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
         )?
         .execute(params![
             to_column(id.to_bits()),
@@ -333,6 +376,7 @@ fn insert_call(transaction: &Transaction<'_>, id: CallId, at: Timestamp, offered
             customer.and_then(|customer| customer.responsible.as_deref()),
             offered.emergency,
             offered.sip_call_id,
+            hunt_group,
         ])?;
     Ok(())
 }
@@ -347,7 +391,7 @@ fn complete_call(
     transaction
         .prepare_cached(
             "UPDATE call SET rung = ?2, answered = ?3, answered_by = ?4, ended = ?5, ended_by = ?6, status = ?7,
-                 missed = ?8, talk_ms = ?9
+                 missed = ?8, talk_ms = ?9, hunt_group = ?10, answered_in = ?11, out_trunk = ?12
              WHERE id = ?1",
         )?
         .execute(params![
@@ -360,6 +404,9 @@ fn complete_call(
             ended.status,
             ended.missed.map(Word::word),
             to_column(ended.talk_ms),
+            live.hunt_group.as_deref(),
+            live.answered_in.as_deref(),
+            live.out_trunk(),
         ])?;
     Ok(())
 }
