@@ -100,8 +100,7 @@ impl Report {
         let ask = self.wanted.ask(kind, &basics)?;
         let zone = &basics.site.timezone;
         let span = self.wanted.span(&ask, desk, zone)?;
-        let table =
-            Reader::open(&basics.storage.directory)?.report(&ask, span, zone, desk.now, &Plan::default())?;
+        let table = Reader::open(&basics.storage.directory)?.report(&ask, span, zone, desk.now, &Plan::default())?;
         self.form.show(&table)
     }
 }

@@ -192,7 +192,9 @@ mod tests {
     fn what_cannot_be_counted_so_is_refused_in_words() {
         let by = |kind, text: &str| Ask::usual(kind).by(text).map(|ask| ask.by);
         assert_eq!(by(Kind::Calls, "day, User"), Ok(vec![Dimension::Day, Dimension::User]));
-        assert!(by(Kind::Calls, "moon").unwrap_err().starts_with("\"moon\" is no dimension; write one of day, weekday"));
+        assert!(
+            by(Kind::Calls, "moon").unwrap_err().starts_with("\"moon\" is no dimension; write one of day, weekday")
+        );
         assert_eq!(by(Kind::Calls, "day,day"), Err("\"day\" stands here twice".into()));
         assert_eq!(by(Kind::Calls, "day,user,did"), Err("\"day,user,did\" are more than two".into()));
         assert_eq!(by(Kind::Capacity, "user"), Err("capacity is counted by trunk or by day,trunk".into()));

@@ -101,7 +101,8 @@ impl Peaks {
     }
 
     fn end_until(&mut self, millis: i64) {
-        while let Some(Reverse((_, places))) = self.running.peek().copied().filter(|Reverse((ends, _))| *ends <= millis) {
+        while let Some(Reverse((_, places))) = self.running.peek().copied().filter(|Reverse((ends, _))| *ends <= millis)
+        {
             self.running.pop();
             for place in places.into_iter().flatten().chain([0]) {
                 self.counts[place] -= 1;

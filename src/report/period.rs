@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn what_are_no_days_is_refused_with_the_forms_that_are() {
-        for text in ["", "0d", "9999d", "soon", "2026-13-01", "2026-11-30..2026-11-01", "2026-11-01T10:00..2026-11-02"] {
+        for text in ["", "0d", "9999d", "soon", "2026-13-01", "2026-11-30..2026-11-01", "2026-11-01T10:00..2026-11-02"]
+        {
             assert!(text.parse::<Period>().is_err(), "{text}");
         }
         assert!("noon".parse::<Period>().unwrap_err().ends_with(Period::FORMS));

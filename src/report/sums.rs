@@ -88,7 +88,9 @@ impl Sums {
     pub fn add(&mut self, line: &Line<'_>) {
         let only = &self.ask.only;
         let fits = |wanted: &Option<String>, of| wanted.as_deref().is_none_or(|wanted| line.name(of) == Some(wanted));
-        if !(fits(&only.group, Dimension::Group) && fits(&only.did, Dimension::Did) && fits(&only.source, Dimension::Source))
+        if !(fits(&only.group, Dimension::Group)
+            && fits(&only.did, Dimension::Did)
+            && fits(&only.source, Dimension::Source))
         {
             return;
         }

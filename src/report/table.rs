@@ -60,9 +60,9 @@ impl Cell {
             Cell::Count(count) => count.to_string(),
             Cell::Percent(part, of) => percent(*part, *of).map_or(String::new(), |tenths| decimal(tenths, 10)),
             Cell::Millis(millis) => millis.map_or(String::new(), |millis| decimal(millis, 1_000)),
-            Cell::Moment(at) => at.map_or(String::new(), |at| {
-                at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
-            }),
+            Cell::Moment(at) => {
+                at.map_or(String::new(), |at| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string())
+            }
         }
     }
 

@@ -55,7 +55,8 @@ impl<'a> Step<'a> {
         let mut next = Vec::new();
         // From the end, because a name may have commas of its own.
         while let Some((before, way)) = rest.rsplit_once("; ") {
-            let number = ["then ", "busy: ", "no answer: ", "unreachable: "].iter().find_map(|word| way.strip_prefix(word));
+            let number =
+                ["then ", "busy: ", "no answer: ", "unreachable: "].iter().find_map(|word| way.strip_prefix(word));
             let Some(number) = number.and_then(|number| number.parse().ok()) else { break };
             next.push(number);
             rest = before;
@@ -123,7 +124,8 @@ mod tests {
         let greet = Step::Greet { prompt: "hello".into(), first: false, next: StepIx(0) };
         assert_eq!(Outline::read(&written(vec![sales(), refuse(), greet])).first(), plain.first());
         let own = Next { busy: to(1), no_answer: to(1), unreachable: to(2) };
-        let known = Outline::read(&written(vec![ring("extension:12", own), ring("group:12", Next::default()), refuse()]));
+        let known =
+            Outline::read(&written(vec![ring("extension:12", own), ring("group:12", Next::default()), refuse()]));
         assert_eq!(known.first(), None);
         let reasons = [Reason::Is("12".into(), super::super::Failed::Busy), Reason::FallsTo("12".into())];
         assert_eq!(known.led(&reasons).collect::<Vec<_>>(), [Some("12")]);

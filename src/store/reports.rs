@@ -25,7 +25,8 @@ const CALLS: &str = "SELECT c.began, c.ended, c.direction, c.from_extension, c.a
     ORDER BY c.id";
 
 /// One promise, with the call that made it.
-const PROMISES: &str = "SELECT c.began, c.ended, c.direction, c.from_extension, c.answered, c.answered_by, c.responsible, c.rung,
+const PROMISES: &str =
+    "SELECT c.began, c.ended, c.direction, c.from_extension, c.answered, c.answered_by, c.responsible, c.rung,
         c.did, c.source, c.trunk, c.out_trunk, c.hunt_group, c.answered_in, c.missed, c.talk_ms,
         f.due, f.closed, f.closed_by, f.opened, f.assignee,
         (SELECT min(k.began) FROM call k WHERE k.id = f.closed_by OR k.id IN (
@@ -84,8 +85,9 @@ impl Reader {
 }
 
 fn line<'row>(row: &'row Row<'_>) -> rusqlite::Result<Line<'row>> {
-    let moment =
-        |column: usize| -> rusqlite::Result<Option<Timestamp>> { Ok(row.get::<_, Option<i64>>(column)?.map(from_micros)) };
+    let moment = |column: usize| -> rusqlite::Result<Option<Timestamp>> {
+        Ok(row.get::<_, Option<i64>>(column)?.map(from_micros))
+    };
     Ok(Line {
         began: from_micros(row.get(0)?),
         ended: moment(1)?,

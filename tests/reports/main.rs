@@ -147,7 +147,7 @@ fn who_was_missed_and_not_called_back_is_who_has_an_open_follow_up() {
         let naive = Naive::new(&week, &calls);
         let mut listed: Vec<_> = reader.follow_ups(FollowUpsWanted::Open, 0).unwrap();
         listed.sort_by_key(|open| open.call);
-        let mut expected: Vec<_> = naive.promises().iter().filter(|promise| promise.settled.is_none()).collect();
+        let mut expected: Vec<_> = naive.promises().iter().filter(|promise| !promise.is_settled()).collect();
         expected.sort_by_key(|promise| promise.first());
         assert!(expected.len() > 20, "{}", expected.len());
         let found: Vec<_> = listed.iter().map(|open| (open.call, open.attempts as usize, open.due)).collect();
@@ -173,4 +173,3 @@ fn measure() {
         println!("{kind}: {:?}, {} rows", began.elapsed(), table.rows.len());
     }
 }
-

@@ -11,7 +11,7 @@ use huntline::store::CallRow;
 use jiff::{SignedDuration, ToSpan};
 
 use crate::Rows;
-use crate::week::{Truth, Week, zone};
+use crate::week::{Done, Truth, Week, zone};
 
 pub struct Naive<'a> {
     week: &'a Week,
@@ -27,11 +27,17 @@ pub struct Promise {
     pub due: Timestamp,
     numbers: BTreeSet<PhoneNumber>,
     pub settled: Option<CallId>,
+    by_hand: Option<Timestamp>,
+    assignee: Option<&'static str>,
     /// When the first call with them began.
     reacted: Option<Timestamp>,
 }
 
 impl Promise {
+    pub fn is_settled(&self) -> bool {
+        self.settled.is_some() || self.by_hand.is_some()
+    }
+
     pub fn first(&self) -> CallId {
         self.misses[0]
     }
@@ -49,6 +55,7 @@ pub fn is_offered(call: &CallRow) -> bool {
 #[derive(Clone, Copy, PartialEq)]
 enum Outcome {
     InTime,
+    ByHand,
     Waiting,
     Late,
     Never,
@@ -81,7 +88,15 @@ impl<'a> Naive<'a> {
         let mut over: Calls<'_> = self.calls.iter().filter(|call| call.ended.is_some()).collect();
         over.sort_by_key(|call| call.ended);
         let mut promises: Vec<Promise> = Vec::new();
+        let mut hands = self.week.hands.iter().peekable();
         for call in over {
+            while let Some((at, first, done)) = hands.next_if(|(at, ..)| Some(*at) < call.ended) {
+                let promise = promises.iter_mut().find(|promise| promise.first() == *first).unwrap();
+                match done {
+                    Done::Closed => promise.by_hand = Some(*at),
+                    Done::Given(to) => promise.assignee = Some(*to),
+                }
+            }
             let (Some(ended), inbound) = (call.ended, call.direction == Direction::Inbound) else { continue };
             if call.direction == Direction::Internal || call.emergency || (inbound && call.from.extension.is_some()) {
                 continue;
@@ -94,7 +109,7 @@ impl<'a> Naive<'a> {
                 }
                 None => BTreeSet::new(),
             };
-            let open = |one: &&mut Promise| one.settled.is_none() && !one.numbers.is_disjoint(&kin);
+            let open = |one: &&mut Promise| !one.is_settled() && !one.numbers.is_disjoint(&kin);
             let owed = promises.iter_mut().find(open);
             match (call.missed, owed) {
                 (Some(_), Some(owed)) => owed.misses.push(call.id),
@@ -104,6 +119,8 @@ impl<'a> Naive<'a> {
                     due: ended.checked_add(30.minutes()).unwrap(),
                     numbers: kin,
                     settled: None,
+                    by_hand: None,
+                    assignee: None,
                     reacted: None,
                 }),
                 (None, Some(owed)) if call.answered.is_some() && call.talk_ms >= 5_000 => {
@@ -122,6 +139,9 @@ impl<'a> Naive<'a> {
 
     fn outcome_of(&self, promise: &Promise) -> Outcome {
         let settled = promise.settled.map(|id| self.calls.iter().find(|call| call.id == id).unwrap().began);
+        if let Some(at) = promise.by_hand {
+            return if at <= promise.due { Outcome::ByHand } else { Outcome::Never };
+        }
         match settled {
             Some(began) if began <= promise.due => Outcome::InTime,
             Some(_) => Outcome::Late,
@@ -231,14 +251,12 @@ impl<'a> Naive<'a> {
                 put("inbound", count(&inbound).to_string());
                 put("outbound", count(&outbound).to_string());
                 put("internal", count(&|call| call.direction == Direction::Internal).to_string());
-                let answered = |call: &CallRow| {
-                    inbound(call) && call.ended.is_some() && call.answered.is_some() && !missed(call)
-                };
+                let answered =
+                    |call: &CallRow| inbound(call) && call.ended.is_some() && call.answered.is_some() && !missed(call);
                 put("answered", count(&answered).to_string());
                 put("missed", count(&missed).to_string());
-                let neither = |call: &CallRow| {
-                    inbound(call) && call.ended.is_some() && call.answered.is_none() && !missed(call)
-                };
+                let neither =
+                    |call: &CallRow| inbound(call) && call.ended.is_some() && call.answered.is_none() && !missed(call);
                 put("neither", count(&neither).to_string());
                 put("open", count(&|call| inbound(call) && call.ended.is_none()).to_string());
                 put("outbound_answered", count(&|call| outbound(call) && call.answered.is_some()).to_string());
@@ -268,7 +286,7 @@ impl<'a> Naive<'a> {
                 put("lost", lost.to_string());
                 put("lost_percent", percent(lost, count(&missed)));
                 put("called_back_in_time", count(&|call| became(call, Outcome::InTime)).to_string());
-                put("by_hand_in_time", "0".into());
+                put("by_hand_in_time", count(&|call| became(call, Outcome::ByHand)).to_string());
                 put("waiting", count(&|call| became(call, Outcome::Waiting)).to_string());
                 put("called_back_late", count(&|call| became(call, Outcome::Late)).to_string());
             }
@@ -364,7 +382,12 @@ impl<'a> Naive<'a> {
         let mut found = BTreeMap::<(String, String), (usize, usize, Option<Timestamp>)>::new();
         let day_of = |at: Timestamp| if by_day { at.to_zoned(zone()).date().to_string() } else { String::new() };
         for at in moments {
-            let there = |call: &&&CallRow| call.began <= at && call.ended.is_none_or(|ended| at < ended.max(call.began.checked_add(SignedDuration::from_millis(1)).unwrap()));
+            let there = |call: &&&CallRow| {
+                call.began <= at
+                    && call.ended.is_none_or(|ended| {
+                        at < ended.max(call.began.checked_add(SignedDuration::from_millis(1)).unwrap())
+                    })
+            };
             let mut counts = BTreeMap::from([("(all)".to_owned(), 0)]);
             for call in calls.iter().filter(there) {
                 let came = call.trunk.clone().filter(|_| call.direction == Direction::Inbound);
@@ -389,7 +412,8 @@ impl<'a> Naive<'a> {
         let row = |((day, place), (refused, peak, at)): ((String, String), (usize, usize, Option<Timestamp>))| {
             let name = if by_day { vec![day, place] } else { vec![place] };
             let at = at.map(|at| at.to_zoned(zone()).strftime("%Y-%m-%d %H:%M:%S").to_string());
-            let figures = [("peak", peak.to_string()), ("peak_at", at.unwrap_or_default()), ("refused", refused.to_string())];
+            let figures =
+                [("peak", peak.to_string()), ("peak_at", at.unwrap_or_default()), ("refused", refused.to_string())];
             (name, figures.map(|(name, figure)| (name.to_owned(), figure)).into())
         };
         found.into_iter().map(row).collect()
@@ -400,8 +424,8 @@ impl<'a> Naive<'a> {
         for promise in self.promises.iter().filter(|one| span.from <= one.opened && one.opened < span.to) {
             let call = self.calls.iter().find(|call| call.id == promise.first()).unwrap();
             let name = |of: Dimension| match of {
-                // Nobody in particular, where the office has no config.
-                Dimension::User => "(nobody)".to_owned(),
+                // Where the office has no config, only hands give them to anybody.
+                Dimension::User => promise.assignee.unwrap_or("(nobody)").to_owned(),
                 of => self.name(call, promise.opened, of),
             };
             let only = &ask.only;
@@ -420,8 +444,9 @@ impl<'a> Naive<'a> {
 
     fn kept(&self, promises: &[&Promise]) -> BTreeMap<String, String> {
         let count = |one: Outcome| promises.iter().filter(|promise| self.outcome_of(promise) == one).count();
-        let reaction =
-            |one: &&Promise| one.reacted.map(|reacted| u64::try_from(reacted.duration_since(one.opened).as_millis()).unwrap_or(0));
+        let reaction = |one: &&Promise| {
+            one.reacted.map(|reacted| u64::try_from(reacted.duration_since(one.opened).as_millis()).unwrap_or(0))
+        };
         let mut reactions: Vec<u64> = promises.iter().filter_map(reaction).collect();
         reactions.sort_unstable();
         let n = reactions.len();
@@ -432,7 +457,7 @@ impl<'a> Naive<'a> {
         [
             ("opened", promises.len().to_string()),
             ("in_time", count(Outcome::InTime).to_string()),
-            ("by_hand", "0".into()),
+            ("by_hand", count(Outcome::ByHand).to_string()),
             ("waiting", count(Outcome::Waiting).to_string()),
             ("overdue", (count(Outcome::Late) + count(Outcome::Never)).to_string()),
             ("overdue_kept", count(Outcome::Late).to_string()),

@@ -8,12 +8,14 @@ use std::sync::LazyLock;
 
 use huntline::clock::Timestamp;
 use huntline::customer::Kind as CustomerKind;
-use huntline::fact::{CallFact, Ended, EndedBy, Fact, KnownCustomer, MissedCause, Noted, Offered, Party, Rung, Whom};
+use huntline::fact::{
+    CallFact, Ended, EndedBy, Fact, Hand, KnownCustomer, MissedCause, Noted, Offered, Party, Rung, Whom,
+};
 use huntline::key::CallId;
 use huntline::number::PhoneNumber;
 use huntline::report::{Plan, Span};
 use huntline::route::{Direction, Failed, Reason};
-use huntline::store::{CustomerRow, Writer};
+use huntline::store::{CustomerRow, FollowUpsWanted, Reader, Writer};
 use jiff::ToSpan;
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
@@ -79,6 +81,15 @@ pub struct Week {
     /// Sunday noon: what is not over by then is open.
     pub now: Timestamp,
     pub facts: usize,
+    /// What was done by hand about the follow-up that a call opened.
+    pub hands: Vec<(Timestamp, CallId, Done)>,
+}
+
+/// What was done about a follow-up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Done {
+    Given(&'static str),
+    Closed,
 }
 
 impl Drop for Week {
@@ -109,6 +120,7 @@ impl Week {
             span,
             now: start_of(6).checked_add(13.hours()).unwrap(),
             facts: 0,
+            hands: Vec::new(),
         };
         let mut begins: Vec<i64> = (0..count).map(|_| week.moment(&mut chance)).collect();
         begins.sort_unstable();
@@ -128,18 +140,24 @@ impl Week {
                 }
             }
             while waiting.peek().is_some_and(|(Reverse((at, _)), _)| *at < begin) {
-                week.write(&mut writer, waiting.pop(), &mut batch);
+                week.write(&mut writer, waiting.pop(), &mut batch, &mut chance);
             }
         }
         let now = week.now.as_millisecond();
         while let Some(held) = waiting.pop().filter(|(Reverse((at, _)), _)| *at <= now) {
-            week.write(&mut writer, Some(held), &mut batch);
+            week.write(&mut writer, Some(held), &mut batch, &mut chance);
         }
         writer.append(&batch).unwrap();
         week
     }
 
-    fn write(&mut self, writer: &mut Writer, held: Option<(Reverse<(i64, u64)>, Held)>, batch: &mut Vec<Noted>) {
+    fn write(
+        &mut self,
+        writer: &mut Writer,
+        held: Option<(Reverse<(i64, u64)>, Held)>,
+        batch: &mut Vec<Noted>,
+        chance: &mut Chance,
+    ) {
         let Some((Reverse((at, _)), Held(fact))) = held else { return };
         self.facts += 1;
         let at = Timestamp::from_millisecond(at).unwrap();
@@ -147,7 +165,32 @@ impl Week {
         if batch.len() == 500 {
             writer.append(batch).unwrap();
             batch.clear();
+            self.by_hand(writer, at, chance);
         }
+    }
+
+    /// Somebody looks at the list, and does something about a few of them.
+    fn by_hand(&mut self, writer: &mut Writer, at: Timestamp, chance: &mut Chance) {
+        let open = Reader::open(&self.folder).unwrap().follow_ups(FollowUpsWanted::Open, 0).unwrap();
+        let mut facts = Vec::new();
+        for deed in 0..6u64.min(open.len() as u64) {
+            let one = &open[usize::try_from(chance.below(open.len() as u64)).unwrap()];
+            let (who, to) = (*chance.of(&SALES), *chance.of(&SERVICE));
+            if self.hands.iter().any(|(_, call, _)| *call == one.call) {
+                continue;
+            }
+            let (what, done) = match deed {
+                0 | 1 => (Hand::Closed { why: "=by mail".into() }, Some(Done::Closed)),
+                2 | 3 => (Hand::Claimed, Some(Done::Given(who))),
+                4 => (Hand::Assigned { to: Some(to.into()) }, Some(Done::Given(to))),
+                _ => (Hand::Remarked { text: "at five".into() }, None),
+            };
+            self.facts += 1;
+            let fact = Fact::FollowUp { id: one.id, by: Some(who.into()), what };
+            facts.push(Noted { number: self.facts as u64, at, fact });
+            self.hands.extend(done.map(|done| (at, one.call, done)));
+        }
+        writer.append(&facts).unwrap();
     }
 
     /// Mostly in the hours, but never none.
@@ -448,7 +491,11 @@ impl<'a> Story<'a> {
     fn outbound(&mut self, customers: &[(Option<&'static str>, Vec<PhoneNumber>)]) {
         let who = *self.chance.of(&["201", "201", "202", "203", "anna", "200"]);
         let (called, _) = self.caller(customers);
-        let to = if called.anonymous { Party { text: "*99".into(), ..Party::default() } } else { Party { name: None, ..called } };
+        let to = if called.anonymous {
+            Party { text: "*99".into(), ..Party::default() }
+        } else {
+            Party { name: None, ..called }
+        };
         let offered = Offered { direction: Direction::Outbound, to: to.clone(), ..inside(who, "") };
         self.step(CallFact::Offered(Box::new(offered)));
         let number = to.number.map_or(to.text.clone(), |number| number.to_string());
@@ -458,7 +505,7 @@ impl<'a> Story<'a> {
         if self.chance.one_in(10) {
             self.dial("mango", &number);
             self.pass(4_000);
-            self.step(CallFact::Dropped { leg: self.legs, status: 503 });
+            self.step(CallFact::Dropped { leg: self.legs, status: 503, stopped: None });
             self.dial("=reserve", &number);
         } else {
             self.dial("mango", &number);
@@ -491,7 +538,8 @@ impl<'a> Story<'a> {
     }
 
     fn employee_calls_in(&mut self) {
-        let from = Party { number: Some("+491700000000".parse().unwrap()), extension: Some("202".into()), ..Party::default() };
+        let from =
+            Party { number: Some("+491700000000".parse().unwrap()), extension: Some("202".into()), ..Party::default() };
         let offered = Offered {
             direction: Direction::Inbound,
             from,
