@@ -17,14 +17,10 @@
 //! | `events` | what happened, as the world outside hears it |
 //! | `outbox` | letters until they are acknowledged |
 //! | `follow_ups` | promises to call back |
-<<<<<<< HEAD
 //! | `customers` | the customers, as they are known |
 //! | `customers_live` | … as they change while the router runs |
 //! | `customers_import` | … and as many at once |
-=======
-//! | `customers` | the customers, as imported |
 //! | `reports` | what the calls of a time add up to |
->>>>>>> 36e942c (What the calls of a time add up to: reports that reconcile with the call list, counted twice over a generated week)
 
 mod calls;
 mod customers;
