@@ -212,6 +212,7 @@ impl Week {
             name: format!("Customer {id}").into(),
             responsible: responsible.map(Into::into),
             numbers: numbers.iter().copied().collect(),
+            provisional: false,
         };
         self.customers.iter().enumerate().map(card).collect()
     }
