@@ -32,7 +32,7 @@ use crate::media::record;
 use crate::media::relay::Relay;
 use crate::net::resolve::Resolver;
 use crate::net::{Limits, Net, OwnAddresses, own_addresses};
-use crate::outbox::{Bell, Current, Postman, Secretary};
+use crate::outbox::{self, Bell, Current, Postman, Secretary};
 use crate::retention::Keeper;
 use crate::servers::ServerName;
 use crate::store::{Reader, Unfinished, Writer, quick_check};
@@ -90,7 +90,15 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     let (bell, current) = (Bell::default(), current(configs.clone()));
     let post = Post::new(net.bell());
     let address_book = AddressBook::new(post.clone(), directory.clone());
-    writer.tell(Secretary { current: current.clone(), bell: bell.clone(), address_book: address_book.clone() });
+    let tokens = Reader::open(&directory).and_then(|reader| reader.tokens()).map_err(machine)?;
+    let tokens = Arc::new(Mutex::new(tokens.into_iter().map(|token| token.id).collect()));
+    writer.tell(Secretary {
+        current: current.clone(),
+        bell: bell.clone(),
+        address_book: address_book.clone(),
+        crm: None,
+        tokens,
+    });
     let recovered = writer.recover(clock.now().wall, &record::mend).map_err(machine)?;
     let base = writer.base();
     let door = Door::open(&directory).map_err(machine)?;
@@ -139,7 +147,8 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
         let file = Arc::new(file.to_owned());
         web.serve(web::Office { clerk, current: current.clone(), clock, file }).map_err(machine)?;
     }
-    let postman = Postman { directory: directory.clone(), current, bell, clock, tell: tell_alarm };
+    let (pace, tell) = (outbox::Pace::default(), tell_alarm);
+    let postman = Postman { directory: directory.clone(), current, bell, clock, crm: None, pace, tell };
     postman.start().map_err(machine)?;
     let background = office.clone();
     let (unclean, unfinished) = (recovered.unclean, recovered.unfinished);
@@ -344,6 +353,8 @@ impl Office {
                 self.resolver.keep_only(move |name| names.contains(name));
                 self.config.lock().unwrap_or_else(PoisonError::into_inner).push(config.clone());
                 self.post.input(Input::Configure(config.clone()));
+                // A receiver may have moved, or be there again.
+                self.bell.ring();
                 for what in &restart {
                     tracing::warn!(what, "takes effect after a restart");
                 }

@@ -669,11 +669,11 @@ pub enum Alarm {
         /// What the system said.
         why: String,
     },
-    /// A mail was tried as often as is reasonable, and has not arrived.
+    /// A letter was tried as often as is reasonable, and has not arrived.
     Undelivered {
-        /// The mail address.
+        /// The mail address, number or chat, or the lane of a webhook or CRM.
         to: Arc<str>,
-        /// The message it tells of: its file.
+        /// What it tells of: a message's file, an event's id.
         file: Arc<str>,
         /// What the last try met.
         why: String,

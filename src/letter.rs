@@ -1,4 +1,14 @@
 //! What is to be told to the world outside: a fact, and the config in force, say which letters are to be written.
+//!
+//! What a letter says stands in its body, as its carrier reads it:
+//!
+//! | carrier | to | body |
+//! |---|---|---|
+//! | mail | an address | `{"message": FILE}`: of a box, with its sound; or `{"subject": …, "text": …}` |
+//! | sms | a number, `+79161234567` | `{"text": …}` |
+//! | telegram | a chat | `{"text": …}` |
+//! | webhook | its name | an event's envelope |
+//! | crm | its name | what its dialect needs |
 
 use std::sync::Arc;
 
@@ -25,6 +35,14 @@ pub enum Carrier {
 }
 
 impl Carrier {
+    /// All of them.
+    pub const ALL: [Carrier; 5] = [Carrier::Mail, Carrier::Sms, Carrier::Telegram, Carrier::Webhook, Carrier::Crm];
+
+    /// The carrier that is written so.
+    pub fn of(word: &str) -> Option<Carrier> {
+        Carrier::ALL.into_iter().find(|carrier| carrier.word() == word)
+    }
+
     /// As it is written.
     pub fn word(self) -> &'static str {
         match self {
@@ -50,6 +68,22 @@ pub struct Letter {
     pub call: Option<CallId>,
     /// What it says, as its carrier reads it.
     pub body: Value,
+}
+
+impl Letter {
+    /// Who is kept waiting by whom: all that goes through one mail server, one provider, one bot; but each webhook and each
+    /// CRM for itself.
+    pub fn lane(&self) -> String {
+        lane(self.carrier, &self.to)
+    }
+}
+
+/// The lane of what travels so to this place.
+pub fn lane(carrier: Carrier, to: &str) -> String {
+    match carrier {
+        Carrier::Mail | Carrier::Sms | Carrier::Telegram => carrier.word().into(),
+        Carrier::Webhook | Carrier::Crm => format!("{} {to}", carrier.word()),
+    }
 }
 
 /// The letters that follow from a fact: one to everybody whom a box notifies of a message. A message in which nobody speaks

@@ -56,7 +56,7 @@ pub use customers_import::Imported;
 pub use customers_live::{CustomerChange, CustomerState, CustomersWanted};
 pub use events::{EventRow, forget_events};
 pub use follow_ups::{FollowUpComment, FollowUpRow, FollowUpsWanted};
-pub use outbox::{Outbox, OutboxRow, Outgoing};
+pub use outbox::{Closed, Outbox, OutboxFilter, OutboxRow, Outgoing, Settled};
 pub use recordings::{RecordingFilter, RecordingRow};
 pub use recover::{Recovered, quick_check};
 pub use taped::OnTape;

@@ -10,9 +10,25 @@ CREATE TABLE event (
     PRIMARY KEY (seq, part)
 ) STRICT, WITHOUT ROWID;
 
--- The outbox, for every carrier. Letters of one call to one place go in the order of their ids.
+-- The outbox, for every carrier. Letters of one call to one place go in the order of their ids: the first that waits is the
+-- head of its line, and the others stand behind it until it has arrived or was given up.
 ALTER TABLE outbox ADD COLUMN call INTEGER;
 ALTER TABLE outbox ADD COLUMN body TEXT NOT NULL DEFAULT '{}';   -- what it says, as its carrier reads it
+ALTER TABLE outbox ADD COLUMN lane TEXT NOT NULL DEFAULT 'mail'; -- who is kept waiting by whom: sms, webhook NAME …
+ALTER TABLE outbox ADD COLUMN behind INTEGER NOT NULL DEFAULT 0; -- 1: another of its line comes first
+DROP INDEX outbox_due;
+CREATE INDEX outbox_ready ON outbox (lane, due, id) WHERE due IS NOT NULL AND behind = 0;
+CREATE INDEX outbox_line ON outbox (call, kind, target, id) WHERE due IS NOT NULL AND call IS NOT NULL;
+CREATE INDEX outbox_sent ON outbox (sent) WHERE sent IS NOT NULL;
+CREATE INDEX outbox_dead ON outbox (made) WHERE sent IS NULL AND due IS NULL;
+
+-- Receivers that want no more (410): nothing of their lane is carried.
+CREATE TABLE outbox_closed (
+    lane    TEXT PRIMARY KEY,
+    at      INTEGER NOT NULL,
+    address TEXT NOT NULL,           -- a digest of where it was: what moves elsewhere is open again
+    why     TEXT NOT NULL
+) STRICT;
 
 -- Follow-ups by hand and by time.
 ALTER TABLE follow_up ADD COLUMN given INTEGER;        -- since when it is the assignee's; NULL: since it was opened

@@ -177,6 +177,9 @@ impl Writer {
                     customers_live::follow(&transaction, (*kind, id), now.as_deref(), noted.at, consequences)?;
                 }
                 other => {
+                    if fresh {
+                        told.extend(outbox::told(other));
+                    }
                     // Of several facts about one thing the last one of the batch is enough.
                     for (kind, name, holds) in things(other) {
                         state.insert((kind, name), (seq, holds));

@@ -138,7 +138,7 @@ fn tell_alarm(alarm: &Alarm) -> String {
         Alarm::Emergency { extension, number } => format!("{extension} dialled {number}"),
         Alarm::TrunksExhausted { number } => format!("no trunk takes {number}"),
         Alarm::RecordingLoses { why, .. } => format!("a recording loses sound: {why}"),
-        Alarm::Undelivered { to, why, .. } => format!("a mail to {to} was given up: {why}"),
+        Alarm::Undelivered { to, why, .. } => format!("a letter to {to} was given up: {why}"),
         Alarm::OneWay { for_seconds, .. } => format!("nothing heard from one side for {for_seconds} s"),
         Alarm::PinGuessed { extension } => format!("the pins of mailboxes were wrong too often from {extension}"),
         Alarm::MediaPort { port, why } => format!("media port {port}: {why}"),

@@ -125,12 +125,12 @@ fn a_mail_that_is_refused_waits_and_is_tried_again() {
     assert!(waits().contains("voicemail/sales/a.wav  1      due "), "{}", waits());
     let json: serde_json::Value = serde_json::from_str(&office.says(&["outbox", "--json"])).unwrap();
     let id = json[0]["id"].to_string();
-    assert_eq!(office.says(&["outbox", "retry", &id]), "1 mail is tried now\n");
+    assert_eq!(office.says(&["outbox", "retry", &id]), "1 letter is tried now\n");
     until(|| waits() == "nothing waits\n");
     let ids: Vec<String> = server.mails().iter().map(|mail| header(mail, "Message-ID").to_owned()).collect();
     assert_eq!((ids.len(), &ids[0]), (2, &ids[1]));
     let (_, err, code) = office.run(&["outbox", "retry", &id]);
-    assert_eq!((err, code), (format!("huntline: no mail {id} waits; `huntline outbox` lists them\n"), 1));
+    assert_eq!((err, code), (format!("huntline: no letter {id} waits; `huntline outbox` lists them\n"), 1));
 }
 
 #[test]

@@ -1,0 +1,174 @@
+//! One HTTP client for every carrier, with bounds: an answer takes 10 s at most, what is read of it fits a page, and nobody
+//! is sent elsewhere.
+
+use std::error::Error;
+use std::fmt::Write;
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Client, Method, RequestBuilder, redirect};
+
+use super::failure::Failure;
+use crate::clock::{Duration, Timestamp};
+
+/// How long an answer may take, from the first step of connecting to its last byte.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// So much of an answer is read; the rest stays where it is.
+const PAGE: usize = 64 << 10;
+/// Who says "later" is believed within these bounds.
+const SHORTEST_REST: Duration = Duration::from_secs(1);
+const LONGEST_REST: Duration = Duration::from_secs(3_600);
+
+/// How programs are asked. A clone shares its connections.
+#[derive(Clone, Debug)]
+pub struct Http(Client);
+
+/// What a program answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// How long it wants to be left in peace.
+    pub rest: Option<Duration>,
+    /// The beginning of what it said; bytes that are no UTF-8 are replaced.
+    pub text: String,
+}
+
+impl Http {
+    /// Makes the client.
+    ///
+    /// # Errors
+    /// The machine's certificates cannot be read.
+    pub fn new() -> Result<Http, String> {
+        // Whoever came first has installed the same one.
+        _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder()
+            .user_agent(concat!("huntline/", env!("CARGO_PKG_VERSION")))
+            .timeout(PATIENCE)
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .pool_idle_timeout(Duration::from_secs(30))
+            .pool_max_idle_per_host(8)
+            .build();
+        client.map(Http).map_err(|error| chain(&error))
+    }
+
+    /// A request to be filled in.
+    pub fn request(&self, method: Method, url: &str) -> RequestBuilder {
+        self.0.request(method, url)
+    }
+
+    /// Sends it, and reads the beginning of the answer, whatever its status.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub async fn ask(&self, request: RequestBuilder) -> Result<Answer, Failure> {
+        self.ask_for(request, PAGE).await
+    }
+
+    /// The same, for longer answers.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub async fn ask_for(&self, request: RequestBuilder, largest: usize) -> Result<Answer, Failure> {
+        let mut answer = request.send().await.map_err(failure)?;
+        let (status, rest) = (answer.status().as_u16(), rest(answer.headers(), Timestamp::now()));
+        let mut bytes = Vec::new();
+        while bytes.len() < largest {
+            match answer.chunk().await {
+                Ok(Some(chunk)) => bytes.extend_from_slice(&chunk[..chunk.len().min(largest - bytes.len())]),
+                Ok(None) => break,
+                Err(error) => return Err(failure(error)),
+            }
+        }
+        Ok(Answer { status, rest, text: String::from_utf8_lossy(&bytes).into_owned() })
+    }
+}
+
+impl Answer {
+    /// Any of 200 to 299.
+    pub fn is_ok(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// What an answer that is no good means for who is asked over HTTP.
+    pub fn failure(&self) -> Failure {
+        let why = self.to_string();
+        match self.status {
+            300..400 => Failure::Refused(format!("{why}: nobody is followed elsewhere")),
+            408 | 429 | 500.. => Failure::Unwell(why, self.rest),
+            _ if self.rest.is_some() => Failure::Unwell(why, self.rest),
+            _ => Failure::Refused(why),
+        }
+    }
+}
+
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let status = reqwest::StatusCode::from_u16(self.status).ok();
+        let name = status.and_then(|status| status.canonical_reason()).unwrap_or_default();
+        write!(f, "it answered {} {name}", self.status)?;
+        let said: String = self.text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(160).collect();
+        if !said.is_empty() && !said.starts_with('<') {
+            write!(f, ": {said}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Seconds, or a date (RFC 9110 §10.2.3).
+fn rest(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let rest = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let until = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+            Duration::try_from(until.duration_since(now)).unwrap_or_default()
+        }
+    };
+    Some(within_bounds(rest))
+}
+
+/// How long somebody who asks for it is left in peace.
+pub(super) fn within_bounds(rest: Duration) -> Duration {
+    rest.clamp(SHORTEST_REST, LONGEST_REST)
+}
+
+/// What went wrong on the way. The address is left out: it may be a secret.
+fn failure(error: reqwest::Error) -> Failure {
+    if error.is_builder() {
+        return Failure::Never(format!("it cannot be asked: {}", chain(&error.without_url())));
+    }
+    if error.is_timeout() {
+        return Failure::Unwell(format!("no answer within {} s", PATIENCE.as_secs()), None);
+    }
+    Failure::Unwell(chain(&error.without_url()), None)
+}
+
+/// An error and its causes; the outermost says no more than that a request failed.
+fn chain(error: &dyn Error) -> String {
+    let mut text = String::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        _ = write!(text, "{}{error}", if text.is_empty() { "" } else { ": " });
+        cause = error.source();
+    }
+    if text.is_empty() { error.to_string() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_says_later_is_believed_within_bounds() {
+        let now: Timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
+        let said = |text: &str| rest(&[(RETRY_AFTER, text.parse().unwrap())].into_iter().collect(), now);
+        assert_eq!(said("120"), Some(Duration::from_secs(120)));
+        assert_eq!(said("0"), Some(SHORTEST_REST));
+        assert_eq!(said("99999999"), Some(LONGEST_REST));
+        assert_eq!(said("Tue, 24 Nov 2026 10:02:00 GMT"), Some(Duration::from_secs(120)));
+        assert_eq!(said("Tue, 24 Nov 2026 09:00:00 GMT"), Some(SHORTEST_REST));
+        assert_eq!(said("soon"), None);
+    }
+}
