@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
 use crate::address_book::AddressBook;
+use crate::board::Board;
 use crate::clerk::Clerk;
 use crate::clock::Duration;
 use crate::config::{Config, Language, Loaded, Problems, Severity};
@@ -23,7 +24,7 @@ use crate::config_file;
 use crate::control::{Asked, Door, Reply, Request};
 use crate::diary::Diarist;
 use crate::drive::{Clock, Drive, End, Letter, Post};
-use crate::fact::{Fact, Hand};
+use crate::fact::{Fact, Hand, Noted};
 use crate::journal::{Journal, Pace, Report};
 use crate::key::Transport;
 use crate::media::library::Library;
@@ -92,15 +93,21 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     let address_book = AddressBook::new(post.clone(), directory.clone());
     let tokens = Reader::open(&directory).and_then(|reader| reader.tokens()).map_err(machine)?;
     let tokens = Arc::new(Mutex::new(tokens.into_iter().map(|token| token.id).collect()));
-    writer.tell(Secretary {
+    let secretary = Secretary {
         current: current.clone(),
         bell: bell.clone(),
         address_book: address_book.clone(),
         crm: None,
         tokens,
-    });
+        hears: None,
+    };
+    writer.tell(secretary.clone());
     let recovered = writer.recover(clock.now().wall, &record::mend).map_err(machine)?;
     let base = writer.base();
+    let board = web.as_ref().map(|_| Board::start(base, current.clone())).transpose().map_err(machine)?;
+    if let Some(board) = board.clone() {
+        writer.tell(Secretary { hears: Some(Arc::new(move |events| board.on_record(events))), ..secretary });
+    }
     let door = Door::open(&directory).map_err(machine)?;
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(machine)?;
@@ -143,9 +150,9 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     let tell_erased = Box::new(move |fact| erased.input(Input::Note(fact)));
     let keeper = Keeper { directory: directory.clone(), current: current.clone(), clock, tell: tell_erased };
     keeper.start().map_err(machine)?;
-    if let Some(web) = web {
+    if let (Some(web), Some(board)) = (web, board.clone()) {
         let file = Arc::new(file.to_owned());
-        web.serve(web::Office { clerk, current: current.clone(), clock, file }).map_err(machine)?;
+        web.serve(web::Office { clerk, current: current.clone(), clock, file, board }).map_err(machine)?;
     }
     let (pace, tell) = (outbox::Pace::default(), tell_alarm);
     let postman = Postman { directory: directory.clone(), current, bell, clock, crm: None, pace, tell };
@@ -164,7 +171,8 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     say_hello(&config, file);
     let switch = Switch::new(config, seed().map_err(machine)?, 0, clock.now());
     let renew_customers = Box::new(move || renew(address_book.clone()));
-    let drive = Drive { switch, net, relay, journal, resolver, post, clock, renew_customers };
+    let sees = board.map(|board| -> Box<dyn Fn(&[Noted]) + Send> { Box::new(move |facts| board.happens(facts)) });
+    let drive = Drive { switch, net, relay, journal, resolver, post, clock, renew_customers, sees };
     let (end, journal) = drive.run().map_err(machine)?;
     match end {
         End::Drained => tracing::info!("no call is left"),

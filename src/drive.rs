@@ -142,6 +142,8 @@ pub struct Drive {
     pub clock: Clock,
     /// Has a fresh index of the customers made elsewhere.
     pub renew_customers: Box<dyn Fn()>,
+    /// Whoever sees facts as they happen, before they are on the disk. It must not wait.
+    pub sees: Option<Box<dyn Fn(&[Noted]) + Send>>,
 }
 
 /// After a drain's patience is over, calls are hung up; their goodbyes have this long.
@@ -302,6 +304,9 @@ impl Drive {
     /// Facts go to the journal; where its memory fills, new calls are refused from here on.
     fn record(&mut self, turn: &mut Turn) {
         while !turn.facts.is_empty() {
+            if let Some(sees) = &self.sees {
+                sees(&turn.facts);
+            }
             if self.journal.note(turn.facts.drain(..)) {
                 self.handle(Input::Pressure(true), turn);
             }

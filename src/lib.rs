@@ -56,6 +56,7 @@
 //! | | [`outbox`] | letters to the world outside, until they have arrived |
 //! | | [`retention`] | when recordings are erased |
 //! | 12 | [`control`] | the local socket |
+//! | | [`board`] | every call as it stands, and whoever watches |
 //! | | [`crm`] | CRMs, each in its own dialect |
 //! | | [`web`] | the API, for people's programs |
 //! | 13 | [`app`], [`cli`] | builds and joins the parts; the command line |
@@ -87,7 +88,8 @@
 //!   two hear of each other who have both made an offer.
 //! - **Follow-up**: a promise to call a missed customer back. **Outsider**: who is called back; **Remark**: what happened meanwhile.
 //! - **Event**: a fact as it is told outside; **Told** is one that has no place yet; its **Audience** may see it. **Picture**: a call as it
-//!   stands at this moment; the **Gallery** has those of all calls in progress. **Hand**: what is
+//!   stands at this moment; the **Gallery** has those of all calls in progress. **Board**: shows them; a **Watch** is
+//!   somebody's place before it, by their **Wish**. **Hand**: what is
 //!   done about a follow-up by hand. **Clerk**: has things written down, and says when they are on record.
 //! - **Letter**: something to be told outside. **Carrier**: how it travels. **Outbox**: where it waits until it has arrived.
 //! - **Trace**: a ladder that is a test. **Actor**: one of its scripted peers.
@@ -164,6 +166,7 @@ pub mod retention;
 
 // Floor 12, faces.
 pub mod control;
+pub mod board;
 pub mod crm;
 pub mod web;
 

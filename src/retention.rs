@@ -1,5 +1,5 @@
 //! What is erased, and when: recordings that are older than the config says, the oldest ones where the disk is too full, and
-//! messages that were thrown away.
+//! messages that were thrown away. Events that programs and people were told are forgotten here, too.
 //!
 //! A thread of its own looks once a minute. It takes the file away first and notes the fact then: killed in between, it finds
 //! nothing to take away the next time and notes it all the same. A message that nobody has listened to is never erased,
@@ -17,7 +17,7 @@ use crate::drive::Clock;
 use crate::fact::Fact;
 use crate::media::library::within;
 use crate::outbox::Current;
-use crate::store::{Reader, StoreError};
+use crate::store::{Reader, StoreError, forget_events};
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(60);
@@ -25,6 +25,10 @@ const EVERY: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 /// Files that are erased in one look, for each reason, at most. The next look goes on.
 const AT_ONCE: usize = 1_000;
+/// How long it is remembered what programs and people were told.
+const EVENTS: Duration = Duration::from_secs(30 * 86_400);
+/// So many events are forgotten in one look: a handful, because who writes facts waits for it.
+const EVENTS_AT_ONCE: usize = 500;
 
 /// Erases what its time has come for, for the life of the process.
 pub struct Keeper {
@@ -69,7 +73,9 @@ impl Keeper {
         let Some(config) = (self.current)() else { return Ok(()) };
         let rules = Rules { keep: config.media.keep, disk_share: config.media.disk_share };
         let view = || used(&self.directory);
-        erase(&self.directory, rules, self.clock.now().wall, &view, &self.tell)
+        let now = self.clock.now().wall;
+        forget_events(&self.directory, now.checked_sub(EVENTS).unwrap_or(Timestamp::MIN), EVENTS_AT_ONCE)?;
+        erase(&self.directory, rules, now, &view, &self.tell)
     }
 }
 

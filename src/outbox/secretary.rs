@@ -26,6 +26,8 @@ pub struct Secretary {
     pub crm: Option<Arc<dyn Carry>>,
     /// The tokens with which somebody may ask for events.
     pub tokens: Arc<Mutex<BTreeSet<Arc<str>>>>,
+    /// Hears which events are on the disk.
+    pub hears: Option<Arc<dyn Fn(Vec<Event>) + Send + Sync>>,
 }
 
 impl fmt::Debug for Secretary {
@@ -78,6 +80,12 @@ impl Outgoing for Secretary {
 
     fn customers(&self, changes: Vec<CustomerChange>) {
         self.address_book.changed(changes);
+    }
+
+    fn happened(&self, events: Vec<Event>) {
+        if let Some(hears) = &self.hears {
+            hears(events);
+        }
     }
 
     fn posted(&self) {

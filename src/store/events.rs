@@ -48,13 +48,10 @@ impl Telling {
         noted: &Noted,
         config: impl Fn() -> Option<Arc<Config>>,
     ) -> rusqlite::Result<Vec<Event>> {
-        let mut events = Vec::new();
         if seq <= self.upto {
             self.again.retain(|event| event.id.seq >= seq);
-            while let Some(event) = self.again.pop_front_if(|event| event.id.seq == seq) {
-                events.push(event);
-            }
-            return Ok(events);
+            let many = self.again.iter().take_while(|event| event.id.seq == seq).count();
+            return Ok(self.again.drain(..many).collect());
         }
         if let Some(call) = self.gallery.lacks(&noted.fact) {
             self.learn(transaction, seq, call)?;
@@ -67,8 +64,7 @@ impl Telling {
             call: self.gallery.show(told.call),
             told,
         };
-        events.extend((0..EventId::DESK).zip(told).map(place));
-        Ok(events)
+        Ok((0..EventId::DESK).zip(told).map(place).collect())
     }
 
     /// What the desk made of a fact, in order; with the call it is about, where anybody `listens`.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::board::Board;
 use crate::clerk::Clerk;
 use crate::drive::Clock;
 use crate::outbox::Current;
@@ -18,4 +19,6 @@ pub struct Office {
     pub clock: Clock,
     /// The config file.
     pub file: Arc<PathBuf>,
+    /// The calls in progress, and what happens.
+    pub board: Board,
 }
