@@ -169,7 +169,8 @@ impl Board {
     /// The calls in progress that this employee (`None`: anybody) may see, the oldest first, as events show them.
     pub fn live(&self, user: Option<&str>) -> Vec<Value> {
         let wall = self.lock();
-        let seen = wall.gallery.live().into_iter().filter(|picture| user.is_none_or(|user| picture.audience().has(user)));
+        let seen =
+            wall.gallery.live().into_iter().filter(|picture| user.is_none_or(|user| picture.audience().has(user)));
         seen.map(|picture| picture.to_value()).collect()
     }
 
