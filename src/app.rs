@@ -388,7 +388,7 @@ impl Office {
         let changes = [
             (old.sip.listen != new.sip.listen, "sip.listen"),
             (old.storage != new.storage, "storage.directory"),
-            (old.web != new.web, "web.listen"),
+            ((old.web.is_on, old.web.listen) != (new.web.is_on, new.web.listen), "web.listen"),
         ];
         changes.into_iter().filter(|(changed, _)| *changed).map(|(_, what)| what).collect()
     }

@@ -91,6 +91,8 @@
 //!   stands at this moment; the **Gallery** has those of all calls in progress. **Board**: shows them; a **Watch** is
 //!   somebody's place before it, by their **Wish**. **Hand**: what is
 //!   done about a follow-up by hand. **Clerk**: has things written down, and says when they are on record.
+//! - **Provisional customer**: made by the router of a number that nobody knew; gives way to a real one. **Notice**: what is
+//!   told of a miss, to the customer or to an employee. **Address book**: keeps the core's customers those of the disk.
 //! - **Letter**: something to be told outside. **Carrier**: how it travels. **Outbox**: where it waits until it has arrived.
 //! - **Trace**: a ladder that is a test. **Actor**: one of its scripted peers.
 #![deny(unsafe_code)]

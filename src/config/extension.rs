@@ -10,6 +10,8 @@ use super::paths::{Exit, Origin, Why};
 use super::read::{Fields, Spot};
 use super::secret::Secret;
 use super::site::Record;
+use super::telegram::chat;
+use super::voicemail::is_mail_address;
 use crate::number::PhoneNumber;
 
 /// What rings for an extension.
@@ -66,6 +68,10 @@ pub struct Extension {
     pub active: bool,
     /// Default: as `media.record`.
     pub record: Option<Record>,
+    /// Where mails about follow-ups go. Default: nowhere.
+    pub mail: Option<Arc<str>>,
+    /// The chat where the bot of `[telegram]` writes about them: a numeric id, or `@name` of a channel. Default: nowhere.
+    pub telegram: Option<Arc<str>>,
 }
 
 impl Extension {
@@ -115,6 +121,8 @@ impl Extension {
             call_waiting: fields.get("call_waiting").and_then(|spot| spot.flag()).unwrap_or(false),
             active: fields.get("active").and_then(|spot| spot.flag()).unwrap_or(true),
             record: Record::read(fields),
+            mail: fields.get("mail").and_then(|spot| mail(&spot)),
+            telegram: fields.get("telegram").and_then(|spot| chat(&spot)),
         };
         if extension.registers() && fields.get("password").is_none() {
             refuse_missing_password(fields);
@@ -130,6 +138,34 @@ fn refuse_missing_password(fields: &Fields<'_>) {
         "no phone can register: `password` is missing",
         "add `password = \"env:NAME\"`, or `devices` where no phone registers",
     );
+}
+
+fn mail(spot: &Spot<'_>) -> Option<Arc<str>> {
+    let text = spot.text()?;
+    if !is_mail_address(text) {
+        spot.error(format!("\"{text}\" is no mail address"), "write \"NAME@HOST\"");
+        return None;
+    }
+    Some(text.into())
+}
+
+/// Employees whose news nobody could carry.
+pub(super) fn warn_of_unsent_notices(
+    rows: &[Fields<'_>],
+    extensions: &[Extension],
+    has_mail: bool,
+    has_telegram: bool,
+) {
+    let ways: [(_, fn(&Extension) -> bool, _, _); 2] = [
+        ("mail", |one| one.mail.is_some(), has_mail, "add [mail] with `server` and `from`"),
+        ("telegram", |one| one.telegram.is_some(), has_telegram, "add [telegram] with `token`"),
+    ];
+    for (key, has, carried, fix) in ways {
+        let unsent = rows.iter().zip(extensions).find(|(_, extension)| !carried && has(extension));
+        if let Some(spot) = unsent.and_then(|(row, _)| row.get(key)) {
+            spot.warning("nothing is sent there: nobody carries it", fix);
+        }
+    }
 }
 
 /// `{ after = "20s", to = … }`, or the destination alone.

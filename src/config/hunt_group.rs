@@ -64,6 +64,8 @@ pub struct HuntGroup {
     pub then: Destinations,
     /// Default: as `media.record`.
     pub record: Option<Record>,
+    /// True: an answered call of this group waits until somebody has said what came of it. Default: false.
+    pub disposition: bool,
 }
 
 /// `strategy` names an order too: sequential in that order.
@@ -120,6 +122,7 @@ impl HuntGroup {
                 .map(|spot| directory.destinations(&spot, Origin::Group(own), exits))
                 .unwrap_or_default(),
             record: Record::read(fields),
+            disposition: fields.get("disposition").and_then(|spot| spot.flag()).unwrap_or(false),
         };
         fields.get("name");
         fields.finish();

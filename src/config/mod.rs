@@ -8,6 +8,7 @@ mod across;
 pub mod address;
 mod basics;
 mod crm;
+pub mod customers;
 pub mod destination;
 pub mod did;
 mod directory;
@@ -45,6 +46,7 @@ use sha2::{Digest, Sha256};
 pub use address::{Listen, Network, SipTarget};
 pub use basics::Basics;
 pub use crm::{Crm, Dialect};
+pub use customers::{Customers, Provisional};
 pub use destination::{
     Destination, Destinations, DidIx, ExtensionIx, GroupIx, RefuseAs, ScheduleIx, TrunkIx, VoicemailIx,
 };
@@ -115,6 +117,8 @@ pub struct Config {
     pub crms: Vec<Crm>,
     /// `[follow_up]`.
     pub follow_up: FollowUpRules,
+    /// `[customers]`.
+    pub customers: Customers,
     trunks: Vec<Trunk>,
     extensions: Vec<Extension>,
     groups: Vec<HuntGroup>,
@@ -366,9 +370,11 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
     let webhooks = Webhook::read_all(&root.rows("webhook"));
     let follow_up = FollowUpRules::read(root.table("follow_up"), &directory);
     let crms = Crm::read_all(&root.rows("crm"), &directory);
+    let customers = Customers::read(root.table("customers"));
     root.finish();
 
     mail::warn_of_unsent_notices(&rows.voicemails, &voicemails, mail.as_ref());
+    extension::warn_of_unsent_notices(&rows.extensions, &extensions, mail.is_some(), telegram.is_some());
     paths::check(reader, &exits, &directory);
     across::check(reader, &rows, &directory, &extensions, &outbound, &exits);
     if !zone_is_written {
@@ -391,6 +397,7 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
         webhooks,
         features,
         follow_up,
+        customers,
         crms,
         trunks,
         extensions,

@@ -10,6 +10,8 @@ use jiff::tz::TimeZone;
 use super::address::{Listen, Network, networks};
 use super::destination::Destinations;
 use super::read::{Fields, Reader, Spot};
+use super::template::Template;
+use super::web_address::{web_address, web_template};
 use crate::key::Transport;
 use crate::number::Numbering;
 
@@ -198,11 +200,24 @@ pub struct Web {
     pub is_on: bool,
     /// Default: 127.0.0.1:8080.
     pub listen: SocketAddr,
+    /// How people's browsers reach it, without a slash at its end; stands in links of mails. Default: links are left out.
+    pub public_url: Option<Arc<str>>,
+    /// Where a customer's card is opened, with holes: `{customer}` (the CRM's id), `{number}` (+79161234567), `{call}`,
+    /// `{follow_up}`; what fills them is escaped as a part of an address. Default: links are left out.
+    pub card: Option<Template>,
 }
+
+/// What the holes of [`Web::card`] may be called.
+const CARD: [&str; 4] = ["customer", "number", "call", "follow_up"];
 
 impl Default for Web {
     fn default() -> Self {
-        Web { is_on: false, listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080) }
+        Web {
+            is_on: false,
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080),
+            public_url: None,
+            card: None,
+        }
     }
 }
 
@@ -459,6 +474,9 @@ impl Web {
                 web.listen = listen;
             }
         }
+        let public_url = fields.get("public_url").and_then(|spot| web_address(&spot));
+        web.public_url = public_url.map(|url| url.trim_end_matches('/').into());
+        web.card = fields.get("card").and_then(|spot| web_template(&spot, &CARD));
         fields.finish();
         web
     }

@@ -8,7 +8,7 @@ use super::read::{Fields, Place, Spot};
 use super::secret::Secret;
 use super::site::{Language, Site};
 use super::template::{Template, template};
-use super::web_address::web_address;
+use super::web_address::web_template;
 use crate::number::PhoneNumber;
 
 /// `[sms]`.
@@ -32,9 +32,12 @@ pub struct Sms {
     /// The answers that mean: taken. Default: each from 200 to 299.
     pub ok: SmsOk,
     /// What the customer reads. Holes: `{customer}` (the name, or the number), `{number}`, `{manager}` (the responsible's
-    /// name, or the company's), `{did}` (which of our numbers was called), `{company}`. Default: a sentence in the office's
-    /// language.
+    /// name, or the company's), `{did}` (which of our numbers was called), `{company}`, `{chat}` (below), `{card}` (as
+    /// `web.card` says). Default: a sentence in the office's language, with the chat where there is one.
     pub text: Template,
+    /// The address of a chat in which customers can write to the company, with holes: `{number}` (+79161234567),
+    /// `{plain_number}` (79161234567), `{did}`; what fills them is escaped as a part of an address. Default: none.
+    pub chat: Option<Template>,
     /// One number gets at most one SMS in so long. Default: 10 min.
     pub every: Duration,
     /// What the numbers begin with that can read an SMS, `+` first. Default: the mobile numbers of Russia and Kazakhstan
@@ -90,7 +93,9 @@ const EVERY: Duration = Duration::from_secs(10 * 60);
 /// What the holes of the request may be called.
 const REQUEST: [&str; 6] = ["number", "plain_number", "text", "from", "id", "password"];
 /// What the holes of the text may be called.
-const TEXT: [&str; 5] = ["customer", "number", "manager", "did", "company"];
+const TEXT: [&str; 7] = ["customer", "number", "manager", "did", "company", "chat", "card"];
+/// What the holes of the chat's address may be called.
+const CHAT: [&str; 3] = ["number", "plain_number", "did"];
 const RUSSIA_AND_KAZAKHSTAN: [&str; 8] = ["+79", "+770", "+7747", "+7771", "+7775", "+7776", "+7777", "+7778"];
 const UKRAINE: [&str; 19] = [
     "+38039", "+38050", "+38063", "+38066", "+38067", "+38068", "+38073", "+38075", "+38077", "+38091", "+38092",
@@ -109,7 +114,7 @@ impl Sms {
         let fields = fields?;
         let password = fields.get("password");
         let from = fields.get("from").and_then(|spot| spot.label());
-        let url = fields.needed("url").and_then(|spot| url(&spot));
+        let url = fields.needed("url").and_then(|spot| web_template(&spot, &REQUEST));
         let methods = [("GET", SmsMethod::Get), ("POST", SmsMethod::Post)];
         let method = fields.get("method").and_then(|spot| spot.word(&methods)).unwrap_or(SmsMethod::Post);
         let kinds = [("form", SmsBody::Form), ("json", SmsBody::Json)];
@@ -125,6 +130,12 @@ impl Sms {
         let headers = fields.get("headers").and_then(|spot| headers(&spot)).unwrap_or_default();
         let ok = fields.table("ok").map(ok).unwrap_or_default();
         let text = fields.get("text").and_then(|spot| template(&spot, &TEXT));
+        let chat = fields.get("chat").and_then(|spot| web_template(&spot, &CHAT));
+        if let (Some(spot), Some(text), None) = (fields.get("text"), &text, &fields.get("chat"))
+            && text.holes().any(|hole| hole == "chat")
+        {
+            spot.error("{chat} is nothing: there is no `chat`", "add `chat = \"https://…\"`");
+        }
         let every = fields
             .get("every")
             .and_then(|spot| spot.duration(Duration::from_secs(60), Duration::from_secs(86_400)))
@@ -161,25 +172,27 @@ impl Sms {
             password,
             from: from.unwrap_or_default(),
             ok,
-            text: text.unwrap_or_else(|| Template::of(default_text(site.language))),
+            text: text.unwrap_or_else(|| Template::of(default_text(site.language, chat.is_some()))),
+            chat,
             every,
             mobile,
         })
     }
 }
 
-fn default_text(language: Language) -> &'static str {
-    match language {
-        Language::En => "{company}: sorry, we missed your call. We will call you back shortly.",
-        Language::Ru => "{company}: извините, мы пропустили ваш звонок. Перезвоним в ближайшее время.",
-        Language::Uk => "{company}: вибачте, ми пропустили ваш дзвінок. Передзвонимо найближчим часом.",
+fn default_text(language: Language, has_chat: bool) -> &'static str {
+    match (language, has_chat) {
+        (Language::En, false) => "{company}: sorry, we missed your call. We will call you back shortly.",
+        (Language::En, true) => "{company}: sorry, we missed your call. We will call you back shortly. Chat: {chat}",
+        (Language::Ru, false) => "{company}: извините, мы пропустили ваш звонок. Перезвоним в ближайшее время.",
+        (Language::Ru, true) => {
+            "{company}: извините, мы пропустили ваш звонок. Перезвоним в ближайшее время. Чат: {chat}"
+        }
+        (Language::Uk, false) => "{company}: вибачте, ми пропустили ваш дзвінок. Передзвонимо найближчим часом.",
+        (Language::Uk, true) => {
+            "{company}: вибачте, ми пропустили ваш дзвінок. Передзвонимо найближчим часом. Чат: {chat}"
+        }
     }
-}
-
-/// An address whose holes stand behind the host.
-fn url(spot: &Spot<'_>) -> Option<Template> {
-    web_address(spot)?;
-    template(spot, &REQUEST)
 }
 
 fn request(spot: &Spot<'_>, content_type: SmsBody) -> Option<Template> {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::read::Spot;
+use super::template::{Template, template};
 
 const EXAMPLE: &str = "write \"https://HOST/PATH\"";
 
@@ -22,6 +23,12 @@ pub(super) fn web_address(spot: &Spot<'_>) -> Option<Arc<str>> {
             None
         }
     }
+}
+
+/// An address with holes behind the host.
+pub(super) fn web_template(spot: &Spot<'_>, holes: &[&str]) -> Option<Template> {
+    web_address(spot)?;
+    template(spot, holes)
 }
 
 /// What must be right about an address; the rest is the client's to read.

@@ -37,6 +37,10 @@ impl From<CustomerRow> for Customer {
 pub(super) const LINES: &str = "SELECT kind, id, name, responsible, changed, number, provisional
      FROM customer LEFT JOIN customer_number USING (kind, id)";
 
+const WITH_NUMBER: &str = "SELECT kind, id, name, responsible, changed, number, provisional
+     FROM customer LEFT JOIN customer_number USING (kind, id)
+     WHERE (kind, id) IN (SELECT kind, id FROM customer_number WHERE number = ?1) ORDER BY kind, id, place";
+
 impl Reader {
     /// Every customer, as the core looks them up.
     ///
@@ -66,18 +70,7 @@ impl Reader {
     /// # Errors
     /// The database cannot be read.
     pub fn customers_with(&self, number: PhoneNumber) -> Result<Vec<CustomerRow>, StoreError> {
-        let sql = format!(
-            "{LINES} WHERE (kind, id) IN (SELECT kind, id FROM customer_number WHERE number = ?1) ORDER BY kind, id, place"
-        );
-        let mut found = Vec::new();
-        each(&self.connection, &sql, [to_column(number.to_bits())], |entry, provisional| {
-            found.push((entry.changed.as_second(), CustomerRow::of(entry, provisional)));
-        })
-        .map_err(self.failed("look a number up"))?;
-        found.sort_by(|(one_changed, one), (other_changed, other)| {
-            (one.kind, other_changed, &one.id).cmp(&(other.kind, one_changed, &other.id))
-        });
-        Ok(found.into_iter().map(|(_, row)| row).collect())
+        with_number(&self.connection, number).map_err(self.failed("look a number up"))
     }
 }
 
@@ -99,6 +92,18 @@ impl CustomerRow {
             && self.numbers == entry.numbers
             && self.provisional == provisional
     }
+}
+
+/// The customers with this number, in order of priority.
+pub(super) fn with_number(connection: &Connection, number: PhoneNumber) -> rusqlite::Result<Vec<CustomerRow>> {
+    let mut found = Vec::new();
+    each(connection, WITH_NUMBER, [to_column(number.to_bits())], |entry, provisional| {
+        found.push((entry.changed.as_second(), CustomerRow::of(entry, provisional)));
+    })?;
+    found.sort_by(|(one_changed, one), (other_changed, other)| {
+        (one.kind, other_changed, &one.id).cmp(&(other.kind, one_changed, &other.id))
+    });
+    Ok(found.into_iter().map(|(_, row)| row).collect())
 }
 
 pub(super) fn upsert(
@@ -162,7 +167,7 @@ pub(super) fn each(
     values: impl rusqlite::Params,
     mut take: impl FnMut(&Entry<'_>, bool),
 ) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare(sql)?;
+    let mut statement = connection.prepare_cached(sql)?;
     let mut lines = statement.query(values)?;
     let mut current: Option<Gathered> = None;
     while let Some(line) = lines.next()? {

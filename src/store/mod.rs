@@ -16,6 +16,7 @@
 //! | `recordings` | what was written down of calls, and the messages among it |
 //! | `events` | what happened, as the world outside hears it |
 //! | `outbox` | letters until they are acknowledged |
+//! | `left_behind` | what else the end of a call leaves: a customer, an SMS, notices |
 //! | `follow_ups` | promises to call back |
 //! | `customers` | the customers, as they are known |
 //! | `customers_live` | … as they change while the router runs |
@@ -32,6 +33,9 @@ pub(crate) mod fixture;
 mod follow_ups;
 #[cfg(test)]
 mod follow_ups_told;
+mod left_behind;
+#[cfg(test)]
+mod left_behind_told;
 mod outbox;
 mod recordings;
 mod recover;

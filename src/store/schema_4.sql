@@ -71,3 +71,9 @@ ALTER TABLE call ADD COLUMN hunt_group TEXT;
 ALTER TABLE call ADD COLUMN answered_in TEXT;
 ALTER TABLE call ADD COLUMN out_trunk TEXT;
 CREATE INDEX follow_up_comment_of_call ON follow_up_comment (call) WHERE call IS NOT NULL;
+
+-- When a number was last sent an SMS about a miss: set with the call's end that sends it.
+CREATE TABLE sms_last (
+    number INTEGER PRIMARY KEY,       -- E.164 without plus
+    at     INTEGER NOT NULL           -- microseconds since 1970, UTC
+) STRICT;

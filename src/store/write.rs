@@ -9,7 +9,7 @@ use smallvec::{SmallVec, smallvec};
 use super::outbox::{self, Outgoing};
 use super::word::Word;
 use super::{FILE, PATIENCE, StoreError, schema, to_column, to_micros};
-use super::{customers_live, events, follow_ups, recordings};
+use super::{customers_live, events, follow_ups, left_behind, recordings};
 use crate::clock::Timestamp;
 use crate::desk::follow_up::Outsider;
 use crate::event::Event;
@@ -164,8 +164,16 @@ impl Writer {
                     {
                         let config = self.outgoing.as_ref().and_then(|outgoing| outgoing.config());
                         let human = live.answered.is_some();
+                        let met = (ended, human, !live.legs.is_empty());
+                        let news = (&mut told, &mut customers);
+                        let here = (*id, noted.at);
+                        let outsider = left_behind::meet(&transaction, here, outsider, met, config.as_deref(), news)?;
                         let circumstances = (human, ended, config.as_deref());
-                        follow_ups::follow(&transaction, *id, (seq, noted.at), outsider, circumstances, &mut told)?;
+                        follow_ups::follow(&transaction, *id, (seq, noted.at), &outsider, circumstances, &mut told)?;
+                        if let Some(config) = &config {
+                            let sms = left_behind::sms(&transaction, here, &outsider, ended, config)?;
+                            posted |= outbox::post(&transaction, noted.at, sms.as_slice())?;
+                        }
                     }
                 }
                 Fact::FollowUp { id, by, what } if fresh => {
@@ -189,6 +197,8 @@ impl Writer {
             if let Some(outgoing) = self.outgoing.as_deref() {
                 posted |= outbox::post(&transaction, noted.at, &outgoing.letters(&noted.fact))?;
                 let config = || outgoing.config();
+                let notices = left_behind::notices(&told, seq, config);
+                posted |= outbox::post(&transaction, noted.at, &notices)?;
                 let own = match listens {
                     true => self.telling.of(&transaction, seq, noted, config)?,
                     false => Vec::new(),
