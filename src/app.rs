@@ -336,6 +336,15 @@ impl Office {
             Request::FollowUp { id, by, what } => {
                 return drop(reply.send(self.follow_up(id, by.map(Into::into), what).await));
             }
+            Request::Originate { user, to, caller_id, reference, timeout, auto_answer } => Question::Originate {
+                user: user.into(),
+                to,
+                caller_id,
+                reference: reference.map(Into::into),
+                timeout,
+                auto_answer,
+            },
+            Request::Transfer { call, by, to } => Question::Transfer { call, by: by.map(Into::into), to },
         };
         // Whoever asked may be gone by then.
         self.post.put(Letter::Ask(question, Box::new(|answer| drop(reply.send(answer)))));

@@ -121,6 +121,35 @@ pub enum Request {
         /// What.
         what: Hand,
     },
+    /// Call somebody for an employee, whose own phones ring first.
+    Originate {
+        /// The employee's extension.
+        user: String,
+        /// Whom to call, as the employee would dial it.
+        to: String,
+        /// Our number towards the called; `None`: as the outbound rule says.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        caller_id: Option<String>,
+        /// What the program that asks calls it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reference: Option<String>,
+        /// How long the employee's phones ring, in seconds, 1 to 300; `None`: 30.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        timeout: Option<u64>,
+        /// The employee's phones of the house are asked to answer by themselves.
+        #[serde(default)]
+        auto_answer: bool,
+    },
+    /// Hand a talk on.
+    Transfer {
+        /// The call's id.
+        call: CallId,
+        /// The employee who does; `None`: the only one in it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        by: Option<String>,
+        /// To whom, as the employee would dial it.
+        to: String,
+    },
 }
 
 /// The router's answer; an `Err` is for people.
@@ -400,6 +429,15 @@ mod tests {
             Request::HangUp { call: CallId::from_bits(7) },
             Request::FollowUp { id: 7, by: Some("12".into()), what: Hand::Claimed },
             Request::FollowUp { id: 7, by: None, what: Hand::Assigned { to: None } },
+            Request::Originate {
+                user: "12".into(),
+                to: "8 916 123-45-67".into(),
+                caller_id: None,
+                reference: Some("deal-4711".into()),
+                timeout: Some(20),
+                auto_answer: true,
+            },
+            Request::Transfer { call: CallId::from_bits(7), by: None, to: "14".into() },
         ]
     }
 

@@ -130,6 +130,7 @@ fn write_call(step: &CallFact) {
             tracing::info!(because, "goes on");
         }
         CallFact::Answered { leg, human } => tracing::info!(leg, human, "answered"),
+        CallFact::CallerAnswered { leg } => tracing::info!(leg, "whoever asked for the call has picked up"),
         CallFact::Served { leg, by } => tracing::info!(leg, by = &**by, "we speak"),
         CallFact::Recording { file, .. } => tracing::info!(file = &**file, "is written down"),
         CallFact::RecordingPaused { file, paused } => tracing::info!(file = &**file, paused, "recording pauses"),

@@ -287,7 +287,8 @@ pub enum Whom {
 /// A leg began to be rung, or took the call over from one that rings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rung {
-    /// The leg's number within its call; the caller's own is 0.
+    /// The leg's number within its call; the caller's own is 0, but where they were rung as well: then
+    /// [`CallFact::CallerAnswered`] says which it is.
     pub leg: u16,
     /// Whom it rings.
     pub whom: Whom,
@@ -504,6 +505,11 @@ pub enum CallFact {
         leg: u16,
         /// A human spoke: not voicemail, announcement, or an unconfirmed GSM answer.
         human: bool,
+    },
+    /// In a call that an employee asked for (click-to-call): they have picked up a phone, and are the caller from here on.
+    CallerAnswered {
+        /// The leg's number.
+        leg: u16,
     },
     /// The router itself speaks with one side.
     Served {

@@ -94,6 +94,8 @@
 //! - **Provisional customer**: made by the router of a number that nobody knew; gives way to a real one. **Notice**: what is
 //!   told of a miss, to the customer or to an employee. **Address book**: keeps the core's customers those of the disk.
 //! - **Letter**: something to be told outside. **Carrier**: how it travels. **Outbox**: where it waits until it has arrived.
+//! - **Origination**: a call that an employee asked for instead of dialling it; **Wanted** is whom; the **summons** rings the
+//!   employee first.
 //! - **Trace**: a ladder that is a test. **Actor**: one of its scripted peers.
 #![deny(unsafe_code)]
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use huntline::anchor::{PlayKey, TakeKey, Until};
 use huntline::call::{
-    Call, LegEvent, LegOrder, Legs, Refused, Replaced, StopReason, TransferAsked, TrunkUnfit, Ways, Why,
+    Call, LegEvent, LegOrder, Legs, Refused, Replaced, StopReason, TransferAsked, TrunkUnfit, Wanted, Ways, Why,
 };
 use huntline::clock::{Duration, Instant, Timestamp};
 use huntline::config::{Config, ExtensionIx, ForwardWhen, GroupIx, Nothing, TrunkIx};
@@ -451,6 +451,7 @@ impl Legs for House {
             CallFact::Dropped { leg, status, .. } => format!("{leg} dropped {status}"),
             CallFact::Turned { .. } => return,
             CallFact::Answered { leg, .. } => format!("answered by {leg}"),
+            CallFact::CallerAnswered { leg } => format!("{leg} is the caller"),
             CallFact::Served { leg, by } => format!("{leg} hears {by}"),
             CallFact::Recording { file, .. } => format!("recorded as {file}"),
             CallFact::RecordingPaused { paused, .. } => format!("recording paused {paused}"),
@@ -473,6 +474,10 @@ impl Legs for House {
     fn plan_transfer(&mut self, by: ExtensionIx, to: &str) -> Result<Arc<RoutePlan>, u16> {
         let plan = self.decide(by, to, decide);
         plan.refusal().map_or(Ok(Arc::new(plan)), |refusal| Err(refusal.status()))
+    }
+
+    fn plan_wanted(&mut self, _: LegKey, wanted: &Wanted) -> Arc<RoutePlan> {
+        Arc::new(self.decide(wanted.by, &wanted.to, decide))
     }
 
     fn plan_return(&mut self, to: ExtensionIx) -> Option<Arc<RoutePlan>> {

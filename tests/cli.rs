@@ -480,6 +480,8 @@ fn without_a_router_orders_end_with_exit_code_3() {
         &["away", "201", "on"],
         &["forward", "201", "always", "202"],
         &["block", "+79161234567"],
+        &["originate", "--user", "201", "--to", "+79161234567", "--ref", "deal-4711"],
+        &["transfer", "0d5t3gh7k2m9p", "--to", "202"],
         &["explain", "--live", "--from", "+79161234567", "--to", "+74951234567"],
     ] {
         let (out, err, code) = office.run(order);

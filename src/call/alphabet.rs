@@ -6,6 +6,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::named::Named;
+use super::origination::Wanted;
 use crate::anchor::{PlayKey, TakeKey, Until};
 use crate::clock::{Duration, Timestamp};
 use crate::config::{ExtensionIx, ForwardWhen, GroupIx, TrunkIx};
@@ -328,6 +329,9 @@ pub trait Legs {
     fn plan_transfer(&mut self, by: ExtensionIx, to: &str) -> Result<Arc<RoutePlan>, u16>;
     /// The plan for one whom a transfer lost: back to who transferred, then to the operator.
     fn plan_return(&mut self, to: ExtensionIx) -> Option<Arc<RoutePlan>>;
+    /// The one behind this leg is the caller of the call they asked for, and phones are rung for them from now on, with an
+    /// offer of our own: the plan that rings whom they want, or refuses it.
+    fn plan_wanted(&mut self, caller: LegKey, wanted: &Wanted) -> Arc<RoutePlan>;
     /// An attended transfer: the one with whom `by` consults takes the place of `by`. Done once this call is at rest; an
     /// error says why it cannot be.
     fn join(&mut self, by: LegKey, consulted: &Replaced) -> Result<(), u16>;

@@ -17,12 +17,15 @@ mod confirm;
 mod consult;
 mod divert;
 mod keys;
+mod originate;
 mod outside;
 mod pickup;
 mod record;
 mod serve;
 mod silence;
 mod transfer;
+
+pub use transfer::NotHandedOn;
 
 use std::sync::Arc;
 
@@ -31,6 +34,7 @@ use smallvec::SmallVec;
 use super::alphabet::{LegEvent, LegOrder, Legs, Refused, Session, StopReason, Why, holds};
 use super::handed::{Consult, Meeting, News, Transfer};
 use super::keys::Keys;
+use super::origination::Origination;
 use super::party::{Branch, Failures, Party, Tally};
 use super::served::{Hosting, Serving};
 use super::silence::Silence;
@@ -49,6 +53,10 @@ pub struct Call {
     config: Arc<Config>,
     /// The one whom the plan serves: who called, or whom a transfer left.
     caller: Party,
+    /// The number of the leg of the one who called.
+    first: u16,
+    /// It was asked for, and the wanted one has not answered.
+    origination: Option<Origination>,
     /// That one has been answered, and waits or talks.
     is_up: bool,
     plan: Arc<RoutePlan>,
@@ -121,6 +129,18 @@ impl Call {
         config: Arc<Config>,
         caller: LegKey,
         plan: Arc<RoutePlan>,
+        offered: Offered,
+        now: Instant,
+        legs: &mut dyn Legs,
+    ) -> Call {
+        Call::begin_as((caller, None), id, config, plan, offered, now, legs)
+    }
+
+    fn begin_as(
+        (caller, origination): (LegKey, Option<Origination>),
+        id: CallId,
+        config: Arc<Config>,
+        plan: Arc<RoutePlan>,
         mut offered: Offered,
         now: Instant,
         legs: &mut dyn Legs,
@@ -145,6 +165,8 @@ impl Call {
             id,
             config,
             caller: Party { leg: caller, number: 0, extension },
+            first: 0,
+            origination,
             is_up: false,
             can_be_missed: customer_calls && !plan.is_blocked(),
             after_hours: plan.is_closed(),
@@ -335,7 +357,7 @@ impl Call {
                 self.stop_branches(|_| true, StopReason::CallerGone, legs);
                 legs.order(self.caller.leg, LegOrder::Refuse { status: 487, reason: None });
                 self.end_transfer(487, legs);
-                let (by, status) = (self.ended_by(self.caller, &why), if self.is_up { 200 } else { 487 });
+                let (by, status) = (self.ended_by(self.caller, &why), self.status_of_caller(487));
                 self.over(by, status, Some(MissedCause::Abandoned), legs);
             }
             LegEvent::Hosted
@@ -406,7 +428,7 @@ impl Call {
                     legs.order(self.caller.leg, LegOrder::Progress(Some(session)));
                 }
             }
-            LegEvent::Answered(session) => self.answered(at, session, legs),
+            LegEvent::Answered(session) => self.answered(at, session, now, legs),
             LegEvent::Refused(refused) => self.refused(at, &refused, now, legs),
             LegEvent::Redirected(redirected) => self.redirected(at, &redirected, now, legs),
             LegEvent::Ended(_) => {
@@ -452,7 +474,7 @@ impl Call {
     /// Early media of one branch at a time: the first that sends a session is the one that the caller hears.
     fn early_session(&mut self, leg: LegKey, session: Option<Session>, legs: &mut dyn Legs) -> Option<Session> {
         // Who hears a greeting hears it to its end.
-        let session = session.filter(|_| self.hosting.is_none())?;
+        let session = session.filter(|_| self.hosting.is_none() && !self.is_summoning())?;
         if *self.early.get_or_insert(leg) != leg {
             return None;
         }
@@ -468,7 +490,10 @@ impl Call {
         }
     }
 
-    fn answered(&mut self, at: usize, session: Option<Session>, legs: &mut dyn Legs) {
+    fn answered(&mut self, at: usize, session: Option<Session>, now: Instant, legs: &mut dyn Legs) {
+        if self.is_summoning() {
+            return self.caller_answered(at, session, now, legs);
+        }
         let winner = self.branches.swap_remove(at);
         let with = Party { leg: winner.leg, number: winner.number, extension: winner.extension };
         self.forgo_greeting(legs);
@@ -483,6 +508,7 @@ impl Call {
     fn won(&mut self, with: Party, legs: &mut dyn Legs) {
         legs.bridge(self.caller.leg, with.leg);
         self.is_up = true;
+        self.origination = None;
         self.hosting = None;
         self.greeting = None;
         self.walk.answered();
@@ -566,7 +592,7 @@ impl Call {
                         rung.push(ring);
                     }
                     let full = self.ring_mobiles(extension, now, &mut rung, legs);
-                    if rung.len() > before && !self.rang && !self.is_up {
+                    if rung.len() > before && !self.rang && !self.is_up && !self.is_summoning() {
                         self.quiet.get_or_insert(now + QUIET);
                     }
                     if rung.len() == before {
@@ -638,7 +664,12 @@ impl Call {
             return self.nobody_to_consult(legs);
         }
         if let Some(conversation) = self.conversation(ending) {
+            self.origination = None;
             return self.begin_to_serve(ending, conversation, now, legs);
+        }
+        if self.is_calling() {
+            let said = self.in_vain(ending.status());
+            return self.begin_to_serve(ending, said, now, legs);
         }
         match self.transfer {
             Some(_) => self.nobody_took_over(ending.status(), now, legs),
@@ -820,9 +851,14 @@ impl Call {
     fn ended_by(&self, who: Party, why: &Why) -> EndedBy {
         match (why.lost, who.number) {
             (true, _) => EndedBy::Router,
-            (false, 0) => EndedBy::Caller,
+            (false, number) if number == self.first => EndedBy::Caller,
             (false, _) => EndedBy::Callee,
         }
+    }
+
+    /// What the caller has heard in the end who was answered, by somebody; else this.
+    fn status_of_caller(&self, unanswered: u16) -> u16 {
+        if self.is_up && !self.is_calling() { 200 } else { unanswered }
     }
 
     /// The talk of now is interrupted: its time counts for the record.

@@ -37,6 +37,8 @@ pub struct Line {
     pub outside: Vec<(LegKey, Identity)>,
     /// Who sent it on last.
     pub diverter: Option<Diverter>,
+    /// The phones of the one who asked for it answer by themselves.
+    pub auto_answer: bool,
     /// The DID that it counts for, by its number.
     pub did: Option<Arc<str>>,
     /// The number of its first fact: until that is on disk the caller hears 100 and nothing else.

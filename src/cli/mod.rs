@@ -14,6 +14,7 @@ mod explain;
 mod follow_ups;
 mod forward;
 mod moment;
+mod originate;
 mod outbox;
 mod override_hours;
 mod recordings;
@@ -23,6 +24,7 @@ mod report;
 mod serve;
 mod status;
 mod table;
+mod transfer;
 mod voicemail;
 mod words;
 
@@ -82,6 +84,8 @@ enum Command {
     Outbox(outbox::Outbox),
     Contacts(contacts::Contacts),
     Report(report::Report),
+    Originate(originate::Originate),
+    Transfer(transfer::Transfer),
     Replay(replay::Replay),
     Status(status::Status),
     Override(override_hours::OverrideHours),
@@ -113,6 +117,8 @@ fn run(cli: Cli) -> ExitCode {
         Command::Outbox(command) => command.run(&desk),
         Command::Contacts(command) => command.run(&desk),
         Command::Report(command) => command.run(&desk),
+        Command::Originate(command) => command.run(&desk),
+        Command::Transfer(command) => command.run(&desk),
         Command::Replay(command) => command.run(),
         Command::Status(command) => command.run(&desk),
         Command::Override(command) => command.run(&desk),

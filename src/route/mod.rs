@@ -20,6 +20,7 @@ mod plan;
 mod reason;
 mod ring;
 mod situation;
+mod summon;
 mod walk;
 
 pub use decide::{come_back, decide};
@@ -32,4 +33,5 @@ pub use plan::{Callee, DialPlan, Direction, Forwarded, Mobile, Next, RingPlan, R
 pub use reason::{Considered, Failed, Reason, Rule, sentence};
 pub use ring::RING_TIME;
 pub use situation::{Availability, Caller, Destined, Idle, Load, Origin, PickUp, Presence, Situation};
+pub use summon::summon;
 pub use walk::{Ending, Order, StopBecause, Walk};

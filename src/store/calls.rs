@@ -401,6 +401,7 @@ impl CallDetail {
                 row.status = Some(status);
             }),
             CallFact::Answered { leg, .. } => self.change(leg, |row| row.answered = Some(at)),
+            CallFact::CallerAnswered { leg } => self.change(leg, |row| row.answered = Some(at)),
             CallFact::Transferred { by, to, attended, because } => {
                 let mut reasons = vec![Reason::Transferred { by: self.who(by).into(), to, attended }];
                 reasons.extend(because);

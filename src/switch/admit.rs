@@ -217,7 +217,7 @@ impl Switch {
             Ok(false) => None,
             Err(refusal) => Some(refusal),
         };
-        let (plan, offered) = self.decide(&asker, &dialled, origin, &message);
+        let (plan, offered) = self.decide(&asker, &dialled, origin, message.call_id());
         if let Some(refusal) = refused {
             return self.refuse_on_record(server, &message, &plan, offered, &refusal);
         }
@@ -243,7 +243,7 @@ impl Switch {
         asker: &Asker,
         dialled: &Destined,
         origin: Origin,
-        message: &Message,
+        sip_call_id: &str,
     ) -> (RoutePlan, Offered) {
         let drawn = self.means.entropy.u64();
         let chance = self.tapes.destined.take().unwrap_or(drawn);
@@ -282,7 +282,7 @@ impl Switch {
             }),
             emergency: matches!(dialled, Destined::Emergency(_)),
             reference: None,
-            sip_call_id: message.call_id().to_owned(),
+            sip_call_id: sip_call_id.to_owned(),
             because: plan.because.clone(),
             considered: plan.considered.clone(),
             plan: plan.to_string(),
@@ -320,6 +320,7 @@ impl Switch {
             served: None,
             diverter: None,
             outside: Vec::new(),
+            auto_answer: false,
             did: offered.did.clone(),
             first_fact: 0,
             legs: 1,

@@ -148,7 +148,7 @@ pub(super) fn identity(line: &Line, key: LegKey, leg: &Leg) -> Option<Identity> 
 }
 
 impl Switch {
-    fn identity_of(&self, callee: &Callee) -> Identity {
+    pub(super) fn identity_of(&self, callee: &Callee) -> Identity {
         let number = match callee {
             Callee::Number(number) => Some(*number),
             Callee::Verbatim(_) => None,

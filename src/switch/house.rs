@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::tables::{Held, HeldAnswer, Switch};
 use crate::anchor::{PlayKey, TakeKey, Until};
 use crate::call::{
-    Invitation, Leg, LegOrder, Legs, Line, MobileOf, Named, Peer, Place, Replaced, Session, TrunkUnfit, Ways, bridge,
+    Invitation, Leg, LegOrder, Legs, Line, MobileOf, Named, Peer, Place, Replaced, Session, TrunkUnfit, Wanted, Ways,
+    bridge,
 };
 use crate::clock::{Duration, Timestamp};
 use crate::config::{DeviceRule, DidIx, ExtensionIx, ForwardWhen, GroupIx, IdentityHeader, Order, TrunkIx};
@@ -209,6 +211,10 @@ impl Legs for House<'_> {
         self.return_plan(to).map(Arc::new)
     }
 
+    fn plan_wanted(&mut self, caller: LegKey, wanted: &Wanted) -> Arc<RoutePlan> {
+        Arc::new(self.wanted_plan(caller, wanted))
+    }
+
     fn join(&mut self, by: LegKey, consulted: &Replaced) -> Result<(), u16> {
         self.ask_to_join(by, consulted)
     }
@@ -274,7 +280,11 @@ impl House<'_> {
             asserted,
             private: offer.caller.anonymous,
             max_forwards: offer.max_forwards,
-            passed: line.carried(None, Host::Ip(told.ip())),
+            passed: line
+                .carried(None, Host::Ip(told.ip()))
+                .into_iter()
+                .chain(answers_itself(line, told.ip()))
+                .collect(),
             session: offer.session.clone(),
         };
         self.invite(Peer::Extension(extension.clone()), Whom::Extension(extension.clone()), invitation)
@@ -410,6 +420,18 @@ impl House<'_> {
         self.switch.mark(key);
         Some((key, Rung { leg: number, whom, device }))
     }
+}
+
+/// To the phones of one who asked for a call: answer by yourself. Phones differ in which of the two they read.
+fn answers_itself(line: &Line, us: std::net::IpAddr) -> Vec<(HeaderName, Bytes)> {
+    if !line.auto_answer || line.served.is_some() {
+        return Vec::new();
+    }
+    let us = Uri::sip("", Host::Ip(us), None);
+    vec![
+        (HeaderName::CallInfo, format!("<{}>;answer-after=0", us.as_str()).into()),
+        (HeaderName::AlertInfo, Bytes::from_static(b"<http://www.notused.com>;info=alert-autoanswer;delay=0")),
+    ]
 }
 
 /// Who wants to be nobody (RFC 3323 §4.1).

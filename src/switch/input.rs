@@ -152,4 +152,30 @@ pub enum Question {
         /// Its id, as `calls` prints it.
         call: crate::key::CallId,
     },
+    /// Call somebody for an employee (click-to-call): the employee's own phones ring first, and whoever answers there is the
+    /// caller. The answer is the call's id, as `call`, before anybody rings.
+    Originate {
+        /// The employee's extension. They need the right to call there, as if they had dialled it.
+        user: Arc<str>,
+        /// Whom to call, as the employee would dial it. No code and no emergency number.
+        to: String,
+        /// Our number towards the called, as written; one that the outbound rule could show as well. `None`: as the rule says.
+        caller_id: Option<String>,
+        /// What the program that asks calls it: `reference` of the first fact.
+        reference: Option<Arc<str>>,
+        /// How long the employee's phones ring, in seconds, 1 to 300; `None`: 30.
+        timeout: Option<u64>,
+        /// The employee's phones of the house are asked to answer by themselves (`Call-Info: …;answer-after=0`).
+        #[serde(default)]
+        auto_answer: bool,
+    },
+    /// Hand a talk on, as an employee who is in it could from their phone (REFER): the other one goes to `to`.
+    Transfer {
+        /// Its id, as `calls` prints it.
+        call: crate::key::CallId,
+        /// Who hands it on: the extension. `None`: the one employee who is in it.
+        by: Option<Arc<str>>,
+        /// To whom, as the employee would dial it.
+        to: String,
+    },
 }

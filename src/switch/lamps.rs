@@ -251,9 +251,12 @@ impl Switch {
     /// Who is at the other end of a leg, as its phone shows them.
     fn partner(&self, key: LegKey, leg: &Leg) -> Option<Remote> {
         let line = self.lines.get(leg.call())?;
-        let partner = line.call.as_ref()?.partner_of(key)?;
+        let call = line.call.as_ref()?;
+        let partner = call.partner_of(key)?;
         let partner = self.legs.get(partner).and_then(|leg| identity(line, partner, leg));
-        let Identity { caller, display } = partner?;
+        // Who asked for the call sees whom they want, before that one is called.
+        let wanted = || Identity { caller: line.offer.caller.clone(), display: line.offer.display.clone() };
+        let Identity { caller, display } = partner.or_else(|| call.is_summoning().then(wanted))?;
         let user = match (caller.extension, caller.number) {
             _ if caller.anonymous => None,
             (Some(extension), None) => Some(line.config.extension(extension).number.as_ref().into()),

@@ -21,6 +21,7 @@ mod inquiry;
 mod lamps;
 mod mobile;
 mod messages;
+mod originate;
 mod pickup;
 mod questions;
 mod receive;

@@ -67,7 +67,10 @@ impl Switch {
     }
 
     fn is_ringing(&self, line: CallKey) -> bool {
-        self.lines.get(line).and_then(|line| line.call.as_ref()).is_some_and(|call| call.is_ringing())
+        self.lines.get(line).and_then(|line| line.call.as_ref()).is_some_and(|call| {
+            // Nobody takes over what a colleague asked for, while it rings at their own phones.
+            call.is_ringing() && !call.is_summoning()
+        })
     }
 
     /// The call that rings longest at this extension.

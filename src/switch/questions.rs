@@ -138,6 +138,10 @@ impl Switch {
             Question::Message { file, now } => self.mark_message(&file, now),
             Question::Record { call, on } => self.record(call, on),
             Question::HangUp { call } => self.hang_up(call),
+            Question::Originate { user, to, caller_id, reference, timeout, auto_answer } => {
+                self.originate(&user, &to, caller_id.as_deref(), reference, timeout, auto_answer)
+            }
+            Question::Transfer { call, by, to } => self.hand_on(call, by.as_deref(), &to),
         }
     }
 
@@ -260,7 +264,7 @@ impl Switch {
         }
     }
 
-    fn live_call(&self, id: CallId) -> Result<CallKey, String> {
+    pub(super) fn live_call(&self, id: CallId) -> Result<CallKey, String> {
         let found = self.lines.iter().find(|(_, line)| line.id == id).map(|(key, _)| key);
         found.ok_or_else(|| format!("there is no live call {id}"))
     }

@@ -38,7 +38,8 @@ impl Overload {
         Refusal::new(Status::SERVICE_UNAVAILABLE).with(HeaderName::RetryAfter, "5")
     }
 
-    fn reason(self) -> Reason {
+    /// In words.
+    pub(super) fn reason(self) -> Reason {
         let why = match self {
             Overload::Draining => "the router is about to end",
             Overload::Pressure => "the disk does not keep up",
@@ -131,7 +132,7 @@ impl Switch {
         self.shed.recorded += 1;
         let config = self.means.config.clone();
         let (asker, dialled) = inquiry::read(message, origin, &config);
-        let (plan, mut offered) = self.decide(&asker, &dialled, origin, message);
+        let (plan, mut offered) = self.decide(&asker, &dialled, origin, message.call_id());
         offered.because = vec![why.reason()];
         let id = CallId::new(self.means.now.wall, self.means.entropy.u64());
         self.note_refused(id, &plan, offered, Status::SERVICE_UNAVAILABLE, MissedCause::Capacity);

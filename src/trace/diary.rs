@@ -54,7 +54,8 @@ impl Diary {
         match fact {
             CallFact::Offered(offered) => {
                 story.because.clone_from(&offered.because);
-                format!("offered; {}", sentence(&story.because))
+                let reference = offered.reference.as_ref().map(|reference| format!(" as {reference}"));
+                format!("offered{}; {}", reference.unwrap_or_default(), sentence(&story.because))
             }
             CallFact::Rung(rung) => {
                 for rung in rung {
@@ -73,6 +74,7 @@ impl Diary {
                 format!("turned; {}", sentence(because))
             }
             CallFact::Answered { leg, .. } => format!("answered by {}; {}", story.name(*leg), sentence(&story.because)),
+            CallFact::CallerAnswered { leg } => format!("{} picks up and is the caller", story.name(*leg)),
             CallFact::Served { leg, by } => format!("{} hears {by}", story.name(*leg)),
             CallFact::Recording { of: RecordingOf::Talk, .. } => "recorded".to_owned(),
             CallFact::Recording { of: RecordingOf::Message { mailbox }, .. } => format!("recorded for {mailbox}"),

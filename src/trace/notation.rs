@@ -23,6 +23,8 @@
 //! A setting `tcp 14` or `ipv6 14` says how that peer speaks, `over tcp` how this one message travels, `sdp "LINE"` what its
 //! body says among other things; `lost 14` cuts the connection of a peer, which opens another when it next speaks.
 //! `+2s..4s` waits for what leaves us by itself within these bounds (where chance says when).
+//! `admin originate 14 +49… as +49… ref X for 20s auto-answer` asks for a call of 14 (what is not said may be left out), and
+//! `admin transfer 14 15` hands on what 14 talks; `refused WORDS` says that the order before it was refused, and why.
 //! `explain FROM TO` asks what would happen to such a call now: the lines indented under it are the answer, and the next
 //! call must be decided so. `#` begins a comment. Lines indented by four blanks under a message are further headers, or, after one that says `--`,
 //! its body, exactly as they stand but for their holes: `{14 call-id}`, `{14 tag}` and `{14 our-tag}` are what the dialog
@@ -141,6 +143,8 @@ pub enum Step {
     /// `counter JSON`, as the next call finds it; `message BOX FILE 3s`, a message in which somebody speaks for so long lies
     /// in a box now.
     Admin(Vec<String>),
+    /// The order before it was refused with words that hold these.
+    Refused(String),
     /// Somebody of the house did something outside this trace: `14 busy`, `at 14 …`.
     Meanwhile(Vec<String>),
     /// An admin asks what would happen to a call, and the next call is decided as the answer says.
@@ -410,6 +414,9 @@ impl Step {
                 Some(("counter", counter)) => vec!["counter".into(), counter.to_owned()],
                 _ => words(command),
             }));
+        }
+        if let Some(words) = line.strip_prefix("refused ") {
+            return Ok(Step::Refused(words.trim().to_owned()));
         }
         if let Some(what) = line.strip_prefix("now ") {
             return Ok(Step::Meanwhile(words(what)));

@@ -132,6 +132,8 @@ struct Player {
     diary: Diary,
     /// The answer to the last question, as the control socket would give it.
     answer: Option<serde_json::Value>,
+    /// Why the last order was refused.
+    refused: Option<String>,
     /// How the next call must be decided: the rules and their outcomes, and the reasons.
     explained: Option<(serde_json::Value, serde_json::Value)>,
     entropy: Entropy,
@@ -196,6 +198,7 @@ impl Player {
             facts: VecDeque::new(),
             diary: Diary::default(),
             answer: None,
+            refused: None,
             explained: None,
             entropy: Entropy::seeded([9; 32], 0),
             stalled: None,
@@ -512,7 +515,19 @@ impl Player {
             Step::Voice { inward, peer, what } => self.play_voice(line, *inward, peer, what, overheard),
             Step::Fact(words) => self.expect_fact(line, words),
             Step::Meanwhile(words) => self.meanwhile(words, overheard),
-            Step::Admin(words) => self.admin(words, overheard),
+            Step::Admin(words) => {
+                self.refused = None;
+                self.admin(words, overheard)
+            }
+            Step::Refused(words) => {
+                let why = self.refused.take();
+                match why.as_ref().is_some_and(|why| why.contains(words.as_str())) {
+                    true => self.add_row(line, None),
+                    false if self.rows.is_some() => self.add_row(line, why),
+                    false => return Err(format!("the order was refused with {why:?}")),
+                }
+                Ok(())
+            }
             Step::Explain { from, to, answer } => self.explain(from, to, answer, overheard),
         }
     }
@@ -884,6 +899,12 @@ impl Player {
                 self.input(Input::Note(Fact::Recorded(Box::new(message))), overheard);
                 return Ok(());
             }
+            ["originate", user, to, ref how @ ..] => originate(user, to, how)?,
+            ["transfer", by, to] => Question::Transfer {
+                call: self.last_call().ok_or("there is no call to hand on")?,
+                by: (by != "-").then(|| by.into()),
+                to: to.into(),
+            },
             ["hang", "up"] => Question::HangUp { call: self.last_call().ok_or("there is no call to hang up")? },
             ["record", how @ ("on" | "off")] => {
                 let call = self.last_call().ok_or("there is no call to record")?;
@@ -994,7 +1015,10 @@ impl Player {
                         };
                         answers.push_back(Input::Resolved { name, addresses });
                     }
-                    Effect::Answer { answer: Err(why), .. } => self.ladder.push(format!("refused: {why}")),
+                    Effect::Answer { answer: Err(why), .. } => {
+                        self.ladder.push(format!("refused: {why}"));
+                        self.refused = Some(why);
+                    }
                     Effect::Answer { answer: Ok(answer), .. } => self.answer = Some(answer),
                     Effect::Close(_) | Effect::Discard(_) | Effect::RenewCustomers | Effect::Drained => {}
                 }
@@ -1105,6 +1129,35 @@ impl Player {
     fn seconds(&self) -> f64 {
         self.now.mono.as_micros() as f64 / 1e6 - 1.0
     }
+}
+
+/// `originate 12 +49… as +49… ref X for 20s auto-answer`
+fn originate(user: &str, to: &str, mut how: &[&str]) -> Result<Question, String> {
+    let (mut caller_id, mut reference, mut timeout, mut auto_answer) = (None, None, None, false);
+    loop {
+        how = match how {
+            [] => break,
+            ["as", number, rest @ ..] => {
+                caller_id = Some((*number).to_owned());
+                rest
+            }
+            ["ref", name, rest @ ..] => {
+                reference = Some((*name).into());
+                rest
+            }
+            ["for", span, rest @ ..] => {
+                let seconds = span.strip_suffix('s').and_then(|seconds| seconds.parse().ok());
+                timeout = Some(seconds.ok_or("write how long the phones ring: 20s")?);
+                rest
+            }
+            ["auto-answer", rest @ ..] => {
+                auto_answer = true;
+                rest
+            }
+            _ => return Err(format!("{:?} says nothing about a call that is asked for", how.join(" "))),
+        };
+    }
+    Ok(Question::Originate { user: user.into(), to: to.to_owned(), caller_id, reference, timeout, auto_answer })
 }
 
 fn first_line(message: &Message) -> String {

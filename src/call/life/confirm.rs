@@ -39,10 +39,10 @@ impl Call {
             (LegEvent::Ringing(_), false) => return Some(LegEvent::Ringing(None)),
             (LegEvent::Progress(_), false) => return Some(LegEvent::Progress(None)),
             (LegEvent::Answered(session), false) => self.ask(at, session, now, legs),
-            (LegEvent::Digit(key), true) => self.hear_key(at, key, legs),
+            (LegEvent::Digit(key), true) => self.hear_key(at, key, now, legs),
             (LegEvent::Passed(passed), true) => {
                 if let Some(key) = passed.new_key() {
-                    self.hear_key(at, key, legs);
+                    self.hear_key(at, key, now, legs);
                 }
             }
             (LegEvent::Ended(_), true) => {
@@ -64,7 +64,7 @@ impl Call {
         self.ring_back(None, legs);
     }
 
-    fn hear_key(&mut self, at: usize, key: char, legs: &mut dyn Legs) {
+    fn hear_key(&mut self, at: usize, key: char, now: Instant, legs: &mut dyn Legs) {
         let branch = &mut self.branches[at];
         let leg = branch.leg;
         if key != YES {
@@ -74,7 +74,7 @@ impl Call {
         legs.order(leg, LegOrder::Confirm);
         // The mobile has spoken with us, so its media passes us; the caller's does the same.
         legs.order(self.caller.leg, LegOrder::Relay);
-        self.answered(at, session, legs);
+        self.answered(at, session, now, legs);
     }
 
     /// Nobody has pressed 1.

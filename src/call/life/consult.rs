@@ -161,9 +161,9 @@ impl Call {
         }
     }
 
-    /// What somebody hears who waits for an answer: an employee who consults hears it ring.
+    /// What somebody hears who waits for an answer: an employee who consults, or who asked for the call, hears it ring.
     pub(super) fn waiting_tone(&self) -> [Sound; 1] {
-        [Sound::Tone(if self.consult.is_some() { Tone::Ringback } else { Tone::Music })]
+        [Sound::Tone(if self.consult.is_some() || self.is_calling() { Tone::Ringback } else { Tone::Music })]
     }
 
     /// The call ends in another way: so does the wait.

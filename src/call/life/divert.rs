@@ -48,7 +48,8 @@ impl Call {
     /// The step of now, where it is this employee's own: as a member of a group nobody sends the group's calls elsewhere,
     /// nor does a deputy.
     fn is_destination(&self, extension: ExtensionIx) -> Option<StepIx> {
-        let step = self.walk.at()?;
+        // Nobody else can be called in the place of the one who asked for the call.
+        let step = self.walk.at().filter(|_| !self.is_summoning())?;
         match self.plan.step(step)? {
             Step::Ring(RingPlan { destination: Destination::Extension(to), .. }) if *to == extension => Some(step),
             _ => None,

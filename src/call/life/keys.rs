@@ -101,9 +101,7 @@ impl Call {
                     (Ok(plan), TalkCode::TransferAttended) => self.consult(who, with, &to, plan, now, legs),
                     (Ok(plan), _) => {
                         self.hand_on(who, with, &to, plan, now, legs);
-                        if self.is_ringing() && self.is_transferrer(who.leg) {
-                            legs.play(who.leg, &[Sound::Tone(Tone::Ringback)], true);
-                        }
+                        self.tell_it_rings(who, legs);
                     }
                 }
             }

@@ -309,7 +309,8 @@ impl Call {
 
     /// The caller has hung up. Where something is being written down, its end decides what this was.
     fn caller_leaves(&mut self, by: EndedBy, now: Instant, legs: &mut dyn Legs) {
-        let status = if self.is_up { 200 } else { 487 };
+        let Stage::Serving(serving) = &self.stage else { return };
+        let status = self.status_of_caller(if self.is_up { serving.status } else { 487 });
         let Stage::Serving(serving) = &mut self.stage else { return };
         match serving.take {
             Some(take) => {
@@ -324,7 +325,7 @@ impl Call {
     fn done_serving(&mut self, by: EndedBy, legs: &mut dyn Legs) {
         self.say_goodbye(legs);
         let Stage::Serving(serving) = &self.stage else { return };
-        let status = if self.is_up { 200 } else { serving.status };
+        let status = self.status_of_caller(serving.status);
         self.over_served(by, status, legs);
     }
 

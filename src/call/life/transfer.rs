@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::fact::{CallFact, EndedBy, Rung};
 use crate::key::{CallId, LegKey};
 use crate::route::{Direction, RoutePlan, Walk};
+use crate::sound::{Sound, Tone};
 
 /// How often an offer that crosses theirs is made again.
 const TRIES: u8 = 6;
@@ -168,6 +169,63 @@ impl Call {
     }
 }
 
+/// Why a talk cannot be handed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotHandedOn {
+    /// Nobody talks in it.
+    NobodyTalks,
+    /// The two have not met yet, or an employee consults somebody: it can be asked again in a moment.
+    Unsettled,
+    /// Two employees talk, and it was not said which of them hands the other on.
+    WhichOfTheTwo,
+    /// No employee, or not this one, is in it.
+    NotTheirs,
+    /// With this status, as a phone would have heard it.
+    Refused(u16),
+}
+
+/// Blind transfer that no phone has asked for.
+impl Call {
+    /// The employee `by`, or where nothing is said the only one in the talk, hands the other one on.
+    ///
+    /// # Errors
+    /// Why that cannot be.
+    pub fn hand_on_for(
+        &mut self,
+        by: Option<&str>,
+        to: &str,
+        now: Instant,
+        legs: &mut dyn Legs,
+    ) -> Result<(), NotHandedOn> {
+        let Stage::Talking { with, .. } = self.stage else { return Err(NotHandedOn::NobodyTalks) };
+        if self.meeting.is_some() || self.consult.is_some() {
+            return Err(NotHandedOn::Unsettled);
+        }
+        let is_meant = |party: &Party| {
+            let number = party.extension.map(|extension| &self.config.extension(extension).number);
+            number.is_some_and(|number| by.is_none_or(|by| **number == *by))
+        };
+        let (who, left) = match (is_meant(&self.caller), is_meant(&with)) {
+            (true, true) => return Err(NotHandedOn::WhichOfTheTwo),
+            (true, false) => (self.caller, with),
+            (false, true) => (with, self.caller),
+            (false, false) => return Err(NotHandedOn::NotTheirs),
+        };
+        let by = who.extension.ok_or(NotHandedOn::NotTheirs)?;
+        let plan = legs.plan_transfer(by, to).map_err(NotHandedOn::Refused)?;
+        self.hand_on(who, left, to, plan, now, legs);
+        self.tell_it_rings(who, legs);
+        Ok(())
+    }
+
+    /// Who has handed a call on and stays until somebody takes it hears it ring.
+    pub(super) fn tell_it_rings(&mut self, who: Party, legs: &mut dyn Legs) {
+        if self.is_ringing() && self.is_transferrer(who.leg) {
+            legs.play(who.leg, &[Sound::Tone(Tone::Ringback)], true);
+        }
+    }
+}
+
 /// Two who did not call each other.
 impl Call {
     /// The one who waited gets the winner's session. Those whom a consulted plan had rung know another's, so they hear the
@@ -269,7 +327,8 @@ impl Call {
 
     /// True where `leg` waits for somebody to answer.
     pub fn is_waiting(&self, leg: LegKey) -> bool {
-        self.is_ringing() && self.caller.leg == leg && self.transfer.is_none() && self.consult.is_none()
+        let is_free = self.transfer.is_none() && self.consult.is_none() && self.origination.is_none();
+        self.is_ringing() && self.caller.leg == leg && is_free
     }
 
     /// True for a call between colleagues.

@@ -67,7 +67,7 @@ impl Copyist<'_> {
                 }
             }
             ["journal", "resumes"] => self.copy_journal(at, call),
-            ["hang", "up"] | ["end", "all"] | ["record", _] => {
+            ["hang", "up"] | ["end", "all"] | ["record", _] | ["originate" | "transfer", ..] => {
                 self.pass(at);
                 self.add(Step::Admin(words.iter().map(|word| (*word).to_owned()).collect()));
             }

@@ -69,6 +69,7 @@ impl fmt::Display for Step {
             }
             Step::Fact(words) => write!(f, "fact  {words}"),
             Step::Admin(words) => write!(f, "admin {}", words.join(" ")),
+            Step::Refused(words) => write!(f, "refused  {words}"),
             Step::Meanwhile(words) => write!(f, "now   {}", words.join(" ")),
             Step::Explain { from, to, answer } => {
                 write!(f, "explain {} {}", quoted(from), quoted(to))?;
