@@ -244,6 +244,38 @@ mod tests {
     }
 
     #[test]
+    fn who_asked_for_a_call_is_rung_first_and_the_window_closes_when_they_pick_up() {
+        let trunk = Whom::Trunk { trunk: "provider".into(), number: "+4930".into() };
+        let outside = CallFact::Rung(vec![Rung { leg: 3, whom: trunk, device: "sip:+4930@provider".into() }]);
+        let mut offered = offered();
+        offered.reference = Some("deal-4711".into());
+        let facts = of(
+            call(0),
+            [
+                (0, CallFact::Offered(Box::new(offered))),
+                (0, rung(1, "12")),
+                (0, rung(2, "12")),
+                (2, CallFact::CallerAnswered { leg: 2 }),
+                (2, outside),
+                (5, answered(3)),
+                (9, CallFact::Transferred { by: 2, to: "14".into(), attended: false, because: Vec::new() }),
+            ],
+        );
+        let mut gallery = Gallery::default();
+        let told = follow(&mut gallery, &facts);
+        let expected = [
+            "call.started offered",
+            "call.ringing +12 ringing",
+            "call.ringing -12:answered offered",
+            "call.ringing ringing",
+            "call.answered +4930 talking",
+            "call.transferred 12 talking",
+        ];
+        assert_eq!(words(&told)[..], expected);
+        assert!(told.iter().all(|(_, call)| call["ref"] == "deal-4711"), "{told:#?}");
+    }
+
+    #[test]
     fn an_overflow_moves_the_window_and_says_why() {
         let dropped = |leg, status, stopped| CallFact::Dropped { leg, status, stopped };
         let facts = of(

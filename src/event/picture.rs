@@ -53,6 +53,8 @@ pub struct Picture {
     talkers: Talkers,
     /// Who holds, and since when.
     holds: SmallVec<[(u16, Timestamp); 2]>,
+    /// The leg of the one who called.
+    caller: u16,
     /// As what the router speaks with the caller.
     served: Option<Arc<str>>,
     /// When the first human answered, and on which leg.
@@ -119,6 +121,7 @@ impl Picture {
             legs: Vec::new(),
             talkers: Talkers::default(),
             holds: SmallVec::new(),
+            caller: 0,
             served: None,
             answered: None,
             with: None,
@@ -155,7 +158,8 @@ impl Picture {
             CallFact::Turned { because } => self.enter(because, config),
             CallFact::Answered { leg, human: true } => self.answered_by(at, *leg, config, tell),
             CallFact::Answered { leg, human: false } => self.change(*leg, |leg| leg.answered = Some(at)),
-            CallFact::Served { leg: 0, by } => self.served = Some(by.clone()),
+            CallFact::CallerAnswered { leg } => self.caller_answered(at, *leg, tell),
+            CallFact::Served { leg, by } if *leg == self.caller => self.served = Some(by.clone()),
             CallFact::Recording { file, .. } => {
                 self.recordings.push(file.clone());
                 self.records = Some(file.clone());
@@ -349,6 +353,14 @@ impl Picture {
         let shown = answerer.or_else(|| self.offered.from.extension.clone());
         let card = shown.and_then(|user| Some(json!({ "url": self.card(config?, &user)?, "user": user })));
         tell.push(self.told(EventKind::CallAnswered, json!({ "by": by, "leg": number, "card": card })));
+        self.withdraw(|_| true, "answered", Some(by), tell);
+    }
+
+    /// Who asked for the call has picked up: their own phones fall silent.
+    fn caller_answered(&mut self, at: Timestamp, number: u16, tell: &mut Vec<Told>) {
+        self.caller = number;
+        self.change(number, |leg| leg.answered = Some(at));
+        let by = self.who(number);
         self.withdraw(|_| true, "answered", Some(by), tell);
     }
 

@@ -23,6 +23,8 @@ pub struct Talkers {
     list: Vec<Talker>,
     /// The one who called has handed the call on: whoever talked with them talks on.
     caller_left: bool,
+    /// The leg of the one who called.
+    caller: u16,
 }
 
 impl Talkers {
@@ -35,10 +37,11 @@ impl Talkers {
                 }
                 self.begin(who(*leg), at);
             }
-            CallFact::Transferred { by: 0, .. } => {
+            CallFact::CallerAnswered { leg } => self.caller = *leg,
+            CallFact::Transferred { by, .. } if *by == self.caller => {
                 self.caller_left = true;
                 let from = self.list.first().map_or(at, |first| first.from);
-                self.list.push(Talker { who: who(0), from, until: Some(at) });
+                self.list.push(Talker { who: who(*by), from, until: Some(at) });
             }
             CallFact::Transferred { by, .. } => {
                 let who = who(*by);

@@ -59,7 +59,7 @@ impl Call {
         let Some(Origination::Summoning(wanted)) = self.origination.take_if(|_| session.is_some()) else {
             // A phone that says nothing of its media can be spoken to by nobody.
             legs.order(branch.leg, LegOrder::End(Why::default()));
-            legs.note(CallFact::Dropped { leg: branch.number, status: 488 });
+            legs.note(CallFact::Dropped { leg: branch.number, status: 488, stopped: None });
             let refused = Refused { status: 488, rang: branch.ringing, reason: None };
             return self.device_failed(branch.extension, &refused, now, legs);
         };
