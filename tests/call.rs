@@ -494,6 +494,10 @@ impl Legs for House {
         self.told.push(format!("serves {}", self.name(leg)));
     }
 
+    fn is_settled(&self, _: LegKey) -> bool {
+        true
+    }
+
     fn session(&self, _: LegKey) -> Option<Bytes> {
         session("unheld")
     }

@@ -332,18 +332,6 @@ impl Drawn {
         same("whom it is for", &said.to.starts_with(&*offered.to.text), &true)?;
         let mut expected = self.expected(said);
         let mut seen: Vec<(u64, Seen)> = self.world.seen.iter().map(|(at, seen)| (since(*at), seen.clone())).collect();
-        // A line of a trunk is taken until what was given up on it has said its last word, which `explain` cannot know: then
-        // the next number goes through another trunk than it says.
-        let dials = expected.iter().filter(|(_, seen)| matches!(seen, Seen::Dials(..))).count();
-        if dials > 1 && self.text.contains("max_calls") {
-            for (_, seen) in expected.iter_mut().chain(&mut seen) {
-                match seen {
-                    Seen::Dials(trunk, number) => (*trunk, *number) = ("".into(), "".into()),
-                    Seen::GivesUp(trunk) => *trunk = "".into(),
-                    _ => {}
-                }
-            }
-        }
         // Within one instant the order on the wire is free.
         expected.sort();
         seen.sort();

@@ -39,6 +39,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<(u8, u8)>().prop_map(|(at, key)| Step::Press { at, key }),
         3 => (any::<u8>(), any::<u8>()).prop_map(|(at, keys)| Step::Keys { at, keys }),
         1 => (PHONES..WHO - 1, any::<u8>()).prop_map(|(who, code)| Step::Dial { who, code }),
+        2 => (PHONES..WHO - 1, any::<u8>()).prop_map(|(who, to)| Step::Originate { who, to }),
+        1 => any::<(u8, u8, u8)>().prop_map(|(at, by, to)| Step::HandOn { at, by, to }),
         1 => any::<bool>().prop_map(|stalls| Step::Journal { stalls }),
         1 => Just(Step::Configure),
         1 => Just(Step::PortFails),
@@ -146,6 +148,13 @@ fn the_scripts_reach_what_they_are_about() {
     // By the same code the customer is taken back.
     let back = play(&[&consult[..], &[keys(2), pass()]].concat(), 1, Ending::Manners);
     assert_eq!((back.calls(), back.moves()), ((1, 1), [1, 0, 0, 0]));
+    // 14 asks for a call to the outside, picks up, and the provider's customer answers; then 12 gets the customer.
+    let clicked = [Step::Originate { who: 4, to: 5 }, pass(), Answer { who: 4 }, pass(), Answer { who: 0 }, pass()];
+    let talked = play(&clicked, 1, Ending::Manners);
+    assert_eq!((talked.calls(), talked.voices.counts().talks), ((1, 1), 1));
+    let handed = [&clicked[..], &[Step::HandOn { at: 0, by: 5, to: 1 }, pass(), Answer { who: 3 }, pass()]].concat();
+    let handed = play(&handed, 1, Ending::Manners);
+    assert_eq!((handed.calls(), handed.moves()), ((1, 1), [0, 1, 0, 0]));
     // Who sets something by a code has talked with nobody.
     assert_eq!(play(&[Step::Dial { who: 4, code: 6 }, pass()], 1, Ending::Manners).calls(), (1, 0));
     let modern = [

@@ -12,7 +12,7 @@ use real::phone::Phone;
 use real::provider;
 use real::wire::{Ending, Ring, Seen, Sip};
 use real::witness::{SOON, assert_at_once, assert_hear};
-use real::{codecs, codes, greeting, hold, keys, mobiles, pickup, recording, transfers, voicemail};
+use real::{clicks, codecs, codes, greeting, hold, keys, mobiles, pickup, recording, transfers, voicemail};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 use toml_edit::{Array, DocumentMut, value};
@@ -69,6 +69,7 @@ fn stories() -> impl Iterator<Item = &'static (&'static str, Story)> {
         pickup::STORIES,
         mobiles::STORIES,
         greeting::STORIES,
+        clicks::STORIES,
         codecs::STORIES,
         codes::STORIES,
         recording::STORIES,

@@ -337,6 +337,8 @@ pub trait Legs {
     fn join(&mut self, by: LegKey, consulted: &Replaced) -> Result<(), u16>;
     /// From now on phones are rung for this leg's peer: with its session, and as who it is.
     fn serve(&mut self, leg: LegKey);
+    /// True once both sides of a talk know how to hear each other, as far as this leg is concerned: it can change hands.
+    fn is_settled(&self, leg: LegKey) -> bool;
     /// The session that this leg's peer would have now if nobody held it.
     fn session(&self, leg: LegKey) -> Option<Session>;
     /// Tells `leg`, with its next session, that it talks with the peer of `with`.

@@ -21,6 +21,7 @@ use crate::servers::ServerName;
 use crate::sip::{HeaderName, Host, Uri};
 use crate::sound::Sound;
 use crate::sound::session;
+use crate::subscription::DialogState;
 
 /// One call's view of the switch, while that call acts.
 pub(super) struct House<'a> {
@@ -221,6 +222,10 @@ impl Legs for House<'_> {
 
     fn serve(&mut self, leg: LegKey) {
         self.serve_leg(leg);
+    }
+
+    fn is_settled(&self, leg: LegKey) -> bool {
+        self.switch.legs.get(leg).is_some_and(Leg::is_settled)
     }
 
     fn session(&self, leg: LegKey) -> Option<Session> {
@@ -536,9 +541,12 @@ impl Switch {
         Some(Way { target: uri, routes: Vec::new(), flow })
     }
 
-    /// Calls on a trunk, both directions.
+    /// Calls on a trunk, both directions. What we have given up on takes no line any more, though its last word may be still
+    /// to come: whoever is called next is called as `explain` says.
     pub(super) fn calls_on(&self, trunk: &Arc<str>) -> u32 {
-        self.by_peer.get(&Peer::Trunk(trunk.clone())).map_or(0, |legs| legs.len() as u32)
+        let legs = self.by_peer.get(&Peer::Trunk(trunk.clone())).into_iter().flatten();
+        let takes_a_line = |leg: &&Leg| leg.dialog_state() != DialogState::Terminated;
+        legs.filter_map(|leg| self.legs.get(*leg)).filter(takes_a_line).count() as u32
     }
 
     /// Joins the media of two legs.

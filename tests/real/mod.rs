@@ -9,6 +9,7 @@
 // Real programs run on the machine's clock.
 #![allow(clippy::disallowed_methods)]
 
+pub mod clicks;
 pub mod codecs;
 pub mod codes;
 pub mod ear;

@@ -173,6 +173,14 @@ struct Talking {
     owes_ack: Option<u32>,
 }
 
+impl Talking {
+    /// The offer with which it began has got its answer.
+    fn stands(&self) -> bool {
+        let waits = matches!(self.unacknowledged, Some(Unacknowledged { offered: true, .. }));
+        !waits && self.owes_ack.is_none()
+    }
+}
+
 /// A 2xx of ours on its way.
 #[derive(Debug)]
 struct Unacknowledged {

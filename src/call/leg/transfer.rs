@@ -9,7 +9,7 @@
 use super::super::alphabet::{LegEvent, Replaced, TransferAsked};
 use super::super::means::Means;
 use super::referral::{Referral, Stage};
-use super::{Leg, State, Unacknowledged};
+use super::{Leg, State};
 use crate::refusal::Refusal;
 use crate::sip::header::Replaces;
 use crate::sip::{HeaderName, Message, Method, Status};
@@ -27,8 +27,7 @@ impl Leg {
             return Err(Refusal::forbidden());
         }
         // Whoever is handed on is not yet sure to have heard our answer, or owes us theirs: first the call stands.
-        let waits = matches!(talking.unacknowledged, Some(Unacknowledged { offered: true, .. }));
-        if self.referral.is_some() || waits || talking.owes_ack.is_some() {
+        if self.referral.is_some() || !talking.stands() {
             return Err(Refusal::request_pending());
         }
         let asked = read(&request)?;
@@ -36,6 +35,11 @@ impl Leg {
         let id = request.cseq().number;
         self.referral = Some(Referral { stage: Stage::Asked { refer, request: Box::new(request) }, id, quiet });
         Ok(LegEvent::TransferAsked(asked))
+    }
+
+    /// True for one of two who talk, once its first offer has an answer and nothing is being transferred.
+    pub fn is_settled(&self) -> bool {
+        matches!(&self.state, State::Talking(talking) if talking.stands()) && self.referral.is_none()
     }
 
     pub(super) fn accept_transfer(&mut self, means: &mut Means) {

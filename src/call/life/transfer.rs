@@ -198,7 +198,8 @@ impl Call {
         legs: &mut dyn Legs,
     ) -> Result<(), NotHandedOn> {
         let Stage::Talking { with, .. } = self.stage else { return Err(NotHandedOn::NobodyTalks) };
-        if self.meeting.is_some() || self.consult.is_some() {
+        let is_settled = [self.caller.leg, with.leg].into_iter().all(|leg| legs.is_settled(leg));
+        if self.meeting.is_some() || self.consult.is_some() || !is_settled {
             return Err(NotHandedOn::Unsettled);
         }
         let is_meant = |party: &Party| {

@@ -5,7 +5,7 @@ use huntline::entropy::Entropy;
 
 /// How often a step is drawn, by the number of its operation, and how many bytes follow it. More of what makes calls than of
 /// what ends them.
-const STEPS: [(u8, usize, usize); 22] = [
+const STEPS: [(u8, usize, usize); 24] = [
     (CALL, 10, 3),
     (RING, 10, 2),
     (ANSWER, 14, 1),
@@ -23,6 +23,8 @@ const STEPS: [(u8, usize, usize); 22] = [
     (16, 1, 1),  // a flow breaks
     (248, 4, 2), // keys in a talk
     (247, 1, 2), // a feature code
+    (ORIGINATE, 3, 2),
+    (245, 2, 3), // a program hands a call on
     (REFER, 3, 2),
     (JOIN, 3, 1),
     (HOLD, 3, 2),
@@ -34,6 +36,7 @@ const RING: u8 = 1;
 const ANSWER: u8 = 2;
 const NETWORK: u8 = 11;
 const PASS: u8 = 17;
+const ORIGINATE: u8 = 246;
 const PRESS: u8 = 249;
 const REFER: u8 = 250;
 const JOIN: u8 = 251;
@@ -62,6 +65,7 @@ impl Drawn {
             match chance.below(12) {
                 0 => steps.extend(a_call_is_answered(chance)),
                 1 => steps.extend(a_call_changes_hands(chance)),
+                2 => steps.extend(a_call_is_asked_for(chance)),
                 _ => steps.push(step(chance)),
             }
         }
@@ -109,6 +113,15 @@ fn a_call_changes_hands(chance: &mut Entropy) -> Vec<Vec<u8>> {
         steps.extend([vec![ANSWER, place], wait(chance), vec![JOIN, by]]);
     }
     steps.push(wait(chance));
+    steps
+}
+
+/// By a click: the colleague's phone is picked up, then it is answered outside.
+fn a_call_is_asked_for(chance: &mut Entropy) -> Vec<Vec<u8>> {
+    let phone = PHONES[chance.below(PHONES.len() as u64) as usize];
+    let mut steps = vec![vec![ORIGINATE, phone, chance.u64() as u8], wait(chance), vec![ANSWER, phone], wait(chance)];
+    let outside = chance.below(2) as u8;
+    steps.extend([vec![RING, outside, chance.u64() as u8], wait(chance), vec![ANSWER, outside], wait(chance)]);
     steps
 }
 

@@ -22,7 +22,7 @@ use huntline::fact::Fact;
 use huntline::key::{Flow, Transport};
 use huntline::registrar::Bound;
 use huntline::sip::{Fault, HeaderName, Malformed, Message, Method};
-use huntline::switch::{Input, Switch};
+use huntline::switch::{Input, Question, Switch};
 
 use peer::Peer;
 use script::{PHONES, Step, WHO};
@@ -268,6 +268,8 @@ impl Town {
             }
             Step::Keys { at, keys } => self.press(at, keys),
             Step::Dial { who, code } => self.dial(place(who), code),
+            Step::Originate { who, to } => self.originate(place(who), to),
+            Step::HandOn { at, by, to } => self.hand_on(at, by, to),
             Step::Pass { ms } => self.pass(Duration::from_millis(ms.into())),
             Step::Raw { who, ref bytes } => self.arrive(place(who), Bytes::copy_from_slice(bytes)),
         }
@@ -280,6 +282,27 @@ impl Town {
         let to = if phone { INSIDE[usize::from(to) % 8] } else { DIDS[usize::from(to) % DIDS.len()] };
         let from = if phone { USERS[who].to_owned() } else { format!("+4917011122{:02}", self.calls % 100) };
         self.speak(who, |peer| peer.call(US, &from, to, &subject, offer, now));
+    }
+
+    fn originate(&mut self, who: usize, to: u8) {
+        self.witness.nameless = true;
+        let question = Question::Originate {
+            user: USERS[who].into(),
+            to: INSIDE[usize::from(to) % INSIDE.len()].into(),
+            caller_id: None,
+            reference: Some("town".into()),
+            timeout: None,
+            auto_answer: to % 16 >= 8,
+        };
+        self.input(Input::Question { number: 0, question });
+    }
+
+    fn hand_on(&mut self, at: u8, by: u8, to: u8) {
+        let Some(call) = self.witness.live(at) else { return };
+        self.witness.handed = true;
+        let by = INSIDE[..5].get(usize::from(by) % 6).map(|by| (*by).into());
+        let to = INSIDE[usize::from(to) % INSIDE.len()].into();
+        self.input(Input::Question { number: 0, question: Question::Transfer { call, by, to } });
     }
 
     fn press(&mut self, at: u8, keys: u8) {

@@ -62,6 +62,10 @@ pub enum Step {
     Keys { at: u8, keys: u8 },
     /// A phone dials a feature code.
     Dial { who: u8, code: u8 },
+    /// A program asks for a call of the one who has this phone (click-to-call).
+    Originate { who: u8, to: u8 },
+    /// A program hands on one of the calls of now, for one of those who are in it, or for whoever is.
+    HandOn { at: u8, by: u8, to: u8 },
     /// Any bytes arrive from this peer.
     Raw { who: u8, bytes: Vec<u8> },
 }
@@ -79,6 +83,8 @@ pub fn read(mut data: &[u8]) -> Vec<Step> {
             first
         };
         steps.push(match op {
+            246 => Step::Originate { who: byte() % WHO, to: byte() },
+            245 => Step::HandOn { at: byte(), by: byte(), to: byte() },
             249 => Step::Press { at: byte(), key: byte() },
             248 => Step::Keys { at: byte(), keys: byte() },
             247 => Step::Dial { who: byte() % WHO, code: byte() },

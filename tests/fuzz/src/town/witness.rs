@@ -54,12 +54,18 @@ pub struct Witness {
     pub lenient: bool,
     /// Somebody has pressed keys.
     pub keyed: bool,
+    /// Calls were asked for: their messages have no name of the town's.
+    pub nameless: bool,
+    /// A program has handed calls on.
+    pub handed: bool,
 }
 
 #[derive(Default)]
 struct Life {
     /// Two talk.
     answered: bool,
+    /// The one who asked for it has picked up.
+    called: bool,
     ended: bool,
     /// A customer calls: who is not talking when it ends was missed.
     customer: bool,
@@ -268,6 +274,10 @@ impl Witness {
                 life.answered = true;
                 life.holds.clear();
             }
+            (CallFact::CallerAnswered { .. }, Some(life)) => {
+                let first = !std::mem::replace(&mut life.called, true);
+                assert!(first && !life.answered && !life.ended, "{id} has two callers, or one after its end");
+            }
             (CallFact::Held { leg, held: true }, Some(life)) => {
                 life.moved[0] += 1;
                 life.holds.insert(*leg);
@@ -341,6 +351,12 @@ impl Witness {
         self.voices.obeys(order, |endpoint| open.contains_key(endpoint), chance)
     }
 
+    /// One of the calls that have not ended.
+    pub fn live(&self, at: u8) -> Option<CallId> {
+        let live = || self.calls.iter().filter(|(_, life)| !life.ended).map(|(id, _)| *id);
+        live().nth(usize::from(at) % live().count().max(1))
+    }
+
     /// One of the endpoints that are open.
     pub fn open_at(&self, at: u8) -> Option<EndpointKey> {
         self.open.keys().nth(usize::from(at) % self.open.len().max(1)).copied()
@@ -380,8 +396,8 @@ impl Witness {
         up.sort_unstable();
         // Once a call has changed hands both who talk may be phones that we rang.
         let most = match self.requests(Method::Refer).0 {
-            // And while one consults another, a third waits.
-            _ if self.keyed => 3,
+            // And while one consults another, a third waits; or one leaves who did not ask for it.
+            _ if self.keyed || self.handed => 3,
             0 => 1,
             _ => 2,
         };
@@ -404,7 +420,7 @@ impl Witness {
                 self.open.iter().find(|(_, port)| Some(**port) == talker.told).map(|(endpoint, _)| *endpoint);
             standing.entry(talker.call.as_str()).or_default().push((id, endpoint));
         }
-        if self.requests(Method::Refer).0 > 0 || self.picked_up {
+        if self.requests(Method::Refer).0 > 0 || self.picked_up || self.handed || self.nameless {
             // While somebody is being rung for the one handed on, who did that waits, and the other hears how it rings.
             if self.calls.values().any(|life| !life.ended && !life.answered) {
                 return;
