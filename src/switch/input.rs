@@ -161,7 +161,7 @@ pub enum Question {
         to: String,
         /// Our number towards the called, as written; one that the outbound rule could show as well. `None`: as the rule says.
         caller_id: Option<String>,
-        /// What the program that asks calls it: `reference` of the first fact.
+        /// What the program that asks calls it, at most 200 bytes: `reference` of the first fact.
         reference: Option<Arc<str>>,
         /// How long the employee's phones ring, in seconds, 1 to 300; `None`: 30.
         timeout: Option<u64>,

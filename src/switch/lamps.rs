@@ -252,11 +252,10 @@ impl Switch {
     fn partner(&self, key: LegKey, leg: &Leg) -> Option<Remote> {
         let line = self.lines.get(leg.call())?;
         let call = line.call.as_ref()?;
-        let partner = call.partner_of(key)?;
-        let partner = self.legs.get(partner).and_then(|leg| identity(line, partner, leg));
-        // Who asked for the call sees whom they want, before that one is called.
+        let partner = call.partner_of(key).and_then(|partner| identity(line, partner, self.legs.get(partner)?));
+        // Who asked for the call sees whom they want, before that one answers.
         let wanted = || Identity { caller: line.offer.caller.clone(), display: line.offer.display.clone() };
-        let Identity { caller, display } = partner.or_else(|| call.is_summoning().then(wanted))?;
+        let Identity { caller, display } = partner.or_else(|| call.is_asked_for().then(wanted))?;
         let user = match (caller.extension, caller.number) {
             _ if caller.anonymous => None,
             (Some(extension), None) => Some(line.config.extension(extension).number.as_ref().into()),

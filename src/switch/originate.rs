@@ -25,6 +25,8 @@ use crate::sound::session;
 
 /// How long an employee's phones may ring for a call that was asked for, in seconds.
 const LONGEST: u64 = 300;
+/// How long a number or a reference may be, in bytes: every event of the call repeats them.
+const LONGEST_TEXT: usize = 200;
 
 impl Switch {
     pub(super) fn originate(
@@ -36,6 +38,11 @@ impl Switch {
         timeout: Option<u64>,
         auto_answer: bool,
     ) -> Result<Value, String> {
+        for (what, text) in [("user", user), ("to", to), ("ref", reference.as_deref().unwrap_or_default())] {
+            if text.len() > LONGEST_TEXT {
+                return Err(format!("{what}: {} bytes are too many; at most {LONGEST_TEXT} can be kept", text.len()));
+            }
+        }
         let config = self.means.config.clone();
         let by = self.summonable(&config, user)?;
         let dialled = callable(&config, by, to)?;

@@ -48,6 +48,11 @@ impl Call {
         matches!(self.origination, Some(Origination::Summoning(_)))
     }
 
+    /// True for a call that somebody has asked for, while the wanted one has not answered.
+    pub fn is_asked_for(&self) -> bool {
+        self.origination.is_some()
+    }
+
     /// True while nobody has answered the one who asked for the call.
     pub(super) fn is_calling(&self) -> bool {
         matches!(self.origination, Some(Origination::Calling))
