@@ -58,6 +58,8 @@ pub(super) struct Meeting {
     /// When it is offered again, having crossed an offer of theirs.
     pub(super) again: Option<Instant>,
     pub(super) tries: u8,
+    /// They have agreed on nothing before that could go on in its place.
+    pub(super) must: bool,
 }
 
 impl Meeting {

@@ -254,7 +254,9 @@ impl Call {
         tries: u8,
         legs: &mut dyn Legs,
     ) {
-        self.meeting = Some(Box::new(Meeting { asked, session: session.clone(), then, again: None, tries }));
+        // Who asked for the call has agreed with us alone, in a codec that the wanted one may not know.
+        let must = self.is_calling();
+        self.meeting = Some(Box::new(Meeting { asked, session: session.clone(), then, again: None, tries, must }));
         legs.order(asked, LegOrder::Reoffer(session));
     }
 
@@ -286,13 +288,24 @@ impl Call {
             // What it says there is told to us alone: now it can be asked.
             LegEvent::Acknowledged(_) if leg == meeting.asked => {
                 if meeting.again.take().is_some() {
-                    let (session, then, tries) = (meeting.session.take(), meeting.then, meeting.tries);
+                    let (session, then, tries, must) =
+                        (meeting.session.take(), meeting.then, meeting.tries, meeting.must);
                     self.meet(leg, session, then, tries, legs);
+                    self.meeting.iter_mut().for_each(|meeting| meeting.must = must);
                 }
             }
             // RFC 3261 §14.1: it crossed an offer of theirs.
             LegEvent::ReofferRefused(491 | 500) if leg == meeting.asked && meeting.tries < TRIES => {
                 meeting.again = Some(now + legs.pause(leg));
+            }
+            // Nothing that both know: they cannot talk.
+            LegEvent::ReofferRefused(_) if leg == meeting.asked && meeting.must => {
+                self.meeting = None;
+                if let Stage::Talking { with, .. } = self.stage {
+                    legs.order(self.caller.leg, LegOrder::End(Why::default()));
+                    legs.order(with.leg, LegOrder::End(Why::default()));
+                    self.over(EndedBy::Router, 488, None, legs);
+                }
             }
             // They hear each other all the same, as far as what each has agreed to before goes.
             LegEvent::ReofferRefused(_) if leg == meeting.asked => {
@@ -310,6 +323,7 @@ impl Call {
     pub(super) fn meet_again(&mut self, now: Instant, legs: &mut dyn Legs) {
         let Some(meeting) = self.meeting.take_if(|meeting| meeting.again.is_some_and(|at| at <= now)) else { return };
         self.meet(meeting.asked, meeting.session, meeting.then, meeting.tries + 1, legs);
+        self.meeting.iter_mut().for_each(|again| again.must = meeting.must);
     }
 }
 
