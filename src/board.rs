@@ -166,6 +166,11 @@ impl Board {
         Ok(Watch { journaled: wall.journaled, shown })
     }
 
+    /// Up to here events are on the disk.
+    pub fn journaled(&self) -> EventId {
+        self.lock().journaled
+    }
+
     /// The calls in progress that this employee (`None`: anybody) may see, the oldest first, as events show them.
     pub fn live(&self, user: Option<&str>) -> Vec<Value> {
         let wall = self.lock();

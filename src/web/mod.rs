@@ -9,8 +9,10 @@
 //! | `office` | what every room works with |
 //! | `problem` | how a refusal looks (RFC 9457) |
 //! | `token` | who asks, and what they may (RFC 6750) |
+//! | `events` | what happens, as it happens |
 //! | `status` | how the router stands |
 
+mod events;
 mod office;
 mod problem;
 mod status;
@@ -34,7 +36,8 @@ struct Document;
 
 /// Every room with its routes.
 fn rooms() -> OpenApiRouter<Office> {
-    OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", OpenApiRouter::new().merge(status::routes()))
+    OpenApiRouter::with_openapi(Document::openapi())
+        .nest("/api/v1", OpenApiRouter::new().merge(status::routes()).merge(events::routes()))
 }
 
 /// The document that describes the API (OpenAPI 3.1), as JSON.

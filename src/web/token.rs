@@ -32,6 +32,16 @@ impl Asker {
     }
 }
 
+impl Asker {
+    /// False once the token is revoked or its time is over: for answers that take longer than that.
+    pub(super) async fn is_still_known(&self, office: &Office) -> Result<bool, Problem> {
+        let now = office.clock.now().wall;
+        let known = office.clerk.read(|reader| reader.tokens()).await?;
+        let same = |one: &Token| one.hash == self.token.hash && one.until.is_none_or(|until| until > now);
+        Ok(known.iter().any(same))
+    }
+}
+
 impl FromRequestParts<Office> for Asker {
     type Rejection = Problem;
 
