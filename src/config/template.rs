@@ -63,6 +63,25 @@ impl Template {
     }
 }
 
+impl Template {
+    /// The same for an address of the web: what fills a hole is one part of the address, whatever it is.
+    pub fn link(&self, value: impl Fn(&str) -> String) -> String {
+        self.fill(|hole| escaped(&value(hole)))
+    }
+}
+
+/// RFC 3986 §2.3: everything but the unreserved letters is escaped.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => escaped.push(char::from(byte)),
+            byte => escaped.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    escaped
+}
+
 /// The text at a place, where its holes are among these.
 pub(super) fn template(spot: &Spot<'_>, names: &[&str]) -> Option<Template> {
     let template = Template::of(spot.text()?);
@@ -79,6 +98,16 @@ pub(super) fn template(spot: &Spot<'_>, names: &[&str]) -> Option<Template> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_fills_a_hole_stays_one_part_of_the_address() {
+        let card = Template::of("https://crm.example/contact/{customer}?phone={number}");
+        let filled = card.link(|hole| match hole {
+            "number" => "+79161234567".into(),
+            _ => "a/b ?я".into(),
+        });
+        assert_eq!(filled, "https://crm.example/contact/a%2Fb%20%3F%D1%8F?phone=%2B79161234567");
+    }
 
     #[test]
     fn holes_are_filled_and_other_braces_are_text() {

@@ -310,6 +310,32 @@ mod tests {
     }
 
     #[test]
+    fn who_answers_is_shown_the_card_and_the_group_of_the_plan_is_named() {
+        let text = "[site]\nname = \"Office\"\ntimezone = \"UTC\"\nnumbering = { country = \"49\" }\n\
+                    [web]\ncard = \"https://crm.example/{customer}?phone={number}\"\n\
+                    [[extension]]\nnumber = \"12\"\ndevices = [{ address = \"sip:127.0.0.1\" }]\n\
+                    [[group]]\nname = \"sales\"\nmembers = [\"12\"]\nthen = \"refuse:unavailable\"\n";
+        let path = std::path::Path::new("office.toml");
+        let config = Config::read(path, text, &crate::config::Nothing).map_err(|why| why.to_string()).unwrap().config;
+        let config = Some(Arc::new(config));
+        let mut gallery = Gallery::default();
+        let falls = CallFact::Turned { because: vec![crate::route::Reason::FallsTo("sales".into())] };
+        let facts = of(call(0), [(0, begin()), (0, falls), (0, rung(1, "12")), (3, answered(1))]);
+        let mut told = Vec::new();
+        facts.iter().for_each(|(at_, fact)| told.extend(gallery.follow(at(*at_), fact, || config.clone())));
+        let card = json!({ "url": "https://crm.example/crm-1?phone=%2B491701112233", "user": "12" });
+        assert_eq!(told[2].data["card"], card);
+        assert_eq!(gallery.show(Some(call(0)))["group"], "sales");
+        // A stranger has no card with a customer's id in it.
+        let mut stranger = offered();
+        stranger.customer = None;
+        let facts = of(call(9), [(0, CallFact::Offered(Box::new(stranger))), (0, rung(1, "12")), (3, answered(1))]);
+        let mut told = Vec::new();
+        facts.iter().for_each(|(at_, fact)| told.extend(gallery.follow(at(*at_), fact, || config.clone())));
+        assert_eq!(told[2].data["card"], Value::Null);
+    }
+
+    #[test]
     fn a_phone_of_an_extension_that_rings_on_withdraws_nothing() {
         let both = CallFact::Rung(vec![crate::store::fixture::rung(1, "12"), crate::store::fixture::rung(2, "12")]);
         let facts = of(

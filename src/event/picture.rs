@@ -351,7 +351,7 @@ impl Picture {
         let own = |leg: &Leg| answerer.is_some() && leg.extension() == answerer.as_ref();
         self.legs.iter_mut().filter(|leg| own(leg)).for_each(|leg| leg.rings = false);
         let shown = answerer.or_else(|| self.offered.from.extension.clone());
-        let card = shown.and_then(|user| Some(json!({ "url": self.card(config?, &user)?, "user": user })));
+        let card = shown.and_then(|user| Some(json!({ "url": self.card(config?)?, "user": user })));
         tell.push(self.told(EventKind::CallAnswered, json!({ "by": by, "leg": number, "card": card })));
         self.withdraw(|_| true, "answered", Some(by), tell);
     }
@@ -365,8 +365,25 @@ impl Picture {
     }
 
     /// The address of the page about whoever calls, for the employee who talks with them.
-    fn card(&self, _config: &Config, _user: &str) -> Option<String> {
-        None
+    fn card(&self, config: &Config) -> Option<String> {
+        let outside = match self.offered.direction {
+            Direction::Internal => return None,
+            Direction::Inbound => &self.offered.from,
+            Direction::Outbound => &self.offered.to,
+        };
+        let (number, customer) = (outside.number.map(|number| number.to_string()), self.offered.customer.as_ref());
+        let has = |hole: &str| match hole {
+            "customer" => customer.is_some(),
+            "number" => number.is_some() || customer.is_some(),
+            _ => true,
+        };
+        let card = config.web.card.as_ref().filter(|card| card.holes().all(has))?;
+        Some(card.link(|hole| match hole {
+            "customer" => customer.map(|customer| customer.id.to_string()).unwrap_or_default(),
+            "number" => number.clone().unwrap_or_default(),
+            "call" => self.id.to_string(),
+            _ => String::new(),
+        }))
     }
 
     fn held(&mut self, at: Timestamp, number: u16, held: bool, tell: &mut Vec<Told>) {

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::link::link;
 use super::words::{self, Words};
 use crate::clock::Timestamp;
 use crate::config::{Config, Extension};
@@ -174,7 +173,7 @@ impl FollowUp {
             .as_ref()
             .filter(|card| self.customer.is_some() || !card.holes().any(|hole| hole == "customer"));
         let card = card.map(|card| {
-            link(card, |hole| match hole {
+            card.link(|hole| match hole {
                 "customer" => self.customer.as_deref().unwrap_or_default().to_owned(),
                 "number" => self.who.number.map(|number| number.to_string()).unwrap_or_default(),
                 "call" => self.call.to_string(),

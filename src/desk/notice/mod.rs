@@ -5,10 +5,8 @@
 //! | `sms` | what a missed customer reads, and who can read it |
 //! | `employee` | what employees are told of follow-ups, and which |
 //! | `words` | … in their language |
-//! | `link` | addresses with holes |
 
 mod employee;
-mod link;
 mod sms;
 mod words;
 

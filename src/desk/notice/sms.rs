@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::super::follow_up::Outsider;
-use super::link::link;
 use crate::config::{Config, Sms};
 use crate::fact::Ended;
 use crate::key::CallId;
@@ -40,8 +39,8 @@ pub fn sms(number: PhoneNumber, outsider: &Outsider, call: CallId, sms: &Sms, co
         "customer" => name.clone().unwrap_or_else(|| number.to_string()),
         "manager" => manager.map_or(company, |manager| &*config.extension(manager).name).to_owned(),
         "company" => company.to_owned(),
-        "chat" => sms.chat.as_ref().map(|chat| link(chat, part)).unwrap_or_default(),
-        "card" => config.web.card.as_ref().map(|card| link(card, part)).unwrap_or_default(),
+        "chat" => sms.chat.as_ref().map(|chat| chat.link(part)).unwrap_or_default(),
+        "card" => config.web.card.as_ref().map(|card| card.link(part)).unwrap_or_default(),
         other => part(other),
     });
     Letter {
