@@ -319,7 +319,7 @@ impl Office {
             Request::Reload => return drop(reply.send(self.reload().await)),
             Request::Customers => return drop(reply.send(self.read_customers().await)),
             Request::Outbox => {
-                self.bell.ring();
+                self.bell.ring_afresh();
                 return drop(reply.send(Ok(serde_json::Value::Null)));
             }
             Request::Status => Question::Status,
@@ -371,7 +371,7 @@ impl Office {
                 self.config.lock().unwrap_or_else(PoisonError::into_inner).push(config.clone());
                 self.post.input(Input::Configure(config.clone()));
                 // A receiver may have moved, or be there again.
-                self.bell.ring();
+                self.bell.ring_afresh();
                 for what in &restart {
                     tracing::warn!(what, "takes effect after a restart");
                 }

@@ -41,7 +41,7 @@ impl Lane {
         self.resumes
     }
 
-    /// A letter arrived.
+    /// A letter arrived, or somebody says that it would now.
     pub(super) fn arrived(&mut self) {
         *self = Lane { running: self.running, ..Lane::default() };
     }

@@ -52,6 +52,7 @@ mod webhook;
 mod words;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
@@ -68,16 +69,28 @@ pub type Current = Arc<dyn Fn() -> Option<Arc<Config>> + Send + Sync>;
 
 /// Wakes the postman: there is something new to carry.
 #[derive(Clone, Debug, Default)]
-pub struct Bell(Arc<Notify>);
+pub struct Bell(Arc<(Notify, AtomicBool)>);
 
 impl Bell {
     /// Wakes it; rung again before it has looked, it looks once.
     pub fn ring(&self) {
-        self.0.notify_one();
+        self.0.0.notify_one();
+    }
+
+    /// The same by somebody's hand, or because the config is another one: receivers that were left in peace are tried at
+    /// once.
+    pub fn ring_afresh(&self) {
+        self.0.1.store(true, Ordering::Relaxed);
+        self.ring();
     }
 
     /// Until it is rung.
     async fn rung(&self) {
-        self.0.notified().await;
+        self.0.0.notified().await;
+    }
+
+    /// True once after it was rung afresh.
+    fn is_afresh(&self) -> bool {
+        self.0.1.swap(false, Ordering::Relaxed)
     }
 }

@@ -179,6 +179,9 @@ impl Round {
             outbox.settle(&self.done, now)?;
             self.done.clear();
         }
+        if self.postman.bell.is_afresh() {
+            self.lanes.values_mut().for_each(Lane::arrived);
+        }
         if now >= self.tidies {
             let more = outbox.forget(now)?;
             self.tidies = now.checked_add(if more { Duration::from_secs(1) } else { TIDYING }).unwrap_or(now);

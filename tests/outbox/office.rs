@@ -1,0 +1,153 @@
+//! The office of these tests, its router, and the provider through which customers call.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A folder with an office in it.
+pub struct Office {
+    pub folder: PathBuf,
+    router: Option<Child>,
+    sip: UdpSocket,
+    address: SocketAddr,
+}
+
+impl Office {
+    pub fn new(name: &str) -> Office {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("outbox-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(folder.join("data")).unwrap();
+        // The port is free for whoever asks next; nobody else listens on this address of the loopback.
+        let address = UdpSocket::bind("127.0.0.75:0").unwrap().local_addr().unwrap();
+        let sip = UdpSocket::bind("127.0.0.28:0").unwrap();
+        Office { folder, router: None, sip, address }
+    }
+
+    /// Its config, with more behind it.
+    pub fn configure(&self, more: &str) {
+        let text = format!(
+            "[site]\nname = \"Stroymarket\"\ntimezone = \"Europe/Moscow\"\n\
+             numbering = {{ country = \"7\", area = \"495\", national_prefix = \"8\" }}\n\
+             [sip]\nlisten = [\"udp://{}\"]\n[storage]\ndirectory = \"data\"\n\
+             [[extension]]\nnumber = \"201\"\nname = \"Ivan\"\npassword = \"secret-201\"\n\
+             [[trunk]]\nname = \"mango\"\nserver = \"sip:{}\"\n\
+             [[did]]\nnumber = \"+74951234567\"\nopen = {{ to = \"refuse:busy\" }}\n{more}",
+            self.address,
+            self.sip.local_addr().unwrap(),
+        );
+        let path = self.folder.join("office.toml");
+        std::fs::write(&path, text).unwrap();
+        // Readable by others, a config with passwords is a warning of its own.
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_huntline"));
+        command.current_dir(&self.folder).args(arguments).args(["--config", "office.toml"]);
+        command
+    }
+
+    /// Standard output, standard error, exit code.
+    pub fn run(&self, arguments: &[&str]) -> (String, String, i32) {
+        let Output { stdout, stderr, status } = self.command(arguments).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (text(stdout), text(stderr), status.code().unwrap())
+    }
+
+    /// What a command prints that says nothing on standard error and succeeds.
+    pub fn says(&self, arguments: &[&str]) -> String {
+        let (out, err, code) = self.run(arguments);
+        assert_eq!((err.as_str(), code), ("", 0), "{arguments:?}");
+        out
+    }
+
+    /// Starts the router, and waits until it serves.
+    pub fn serve(&mut self) {
+        self.serve_until("");
+    }
+
+    /// The same; it kills itself at this point (`HUNTLINE_DIE_AT`).
+    pub fn serve_until(&mut self, die_at: &str) {
+        let mut command = self.command(&["serve"]);
+        if !die_at.is_empty() {
+            command.env("HUNTLINE_DIE_AT", die_at);
+        }
+        let mut router = command.env("HUNTLINE_LOG", "off").stdout(Stdio::piped()).spawn().unwrap();
+        let mut out = BufReader::new(router.stdout.take().unwrap());
+        let mut hello = String::new();
+        out.read_line(&mut hello).unwrap();
+        assert!(hello.contains("serves Stroymarket"), "{hello:?}");
+        std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+        self.router = Some(router);
+    }
+
+    /// As if the power had failed, but for the disk.
+    pub fn kill(&mut self) {
+        if let Some(mut router) = self.router.take() {
+            let _ = router.kill();
+            let _ = router.wait();
+        }
+    }
+
+    /// Until it has killed itself.
+    pub fn dies(&mut self) {
+        self.router.take().unwrap().wait().unwrap();
+    }
+
+    /// A customer calls and hears that all are busy: the final response, where there is one in time.
+    pub fn call(&self, number: &str, name: &str) -> Option<u16> {
+        let here = self.sip.local_addr().unwrap();
+        let send = |method: &str, to_tag: &str, body: &str| {
+            let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+            let text = format!(
+                "{method} sip:+74951234567@{router} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK-{name};rport\r\n\
+                 Max-Forwards: 70\r\nFrom: <sip:{number}@{here}>;tag=ada\r\nTo: <sip:+74951234567@{router}>{to_tag}\r\n\
+                 Call-ID: {name}@{here}\r\nCSeq: 1 {method}\r\nContact: <sip:ada@{here}>\r\n{kind}\
+                 Content-Length: {length}\r\n\r\n{body}",
+                router = self.address,
+                length = body.len(),
+            );
+            // Nobody may be there.
+            let _ = self.sip.send_to(text.as_bytes(), self.address);
+        };
+        let offer = "v=0\r\no=- 1 1 IN IP4 127.0.0.28\r\ns=-\r\nc=IN IP4 127.0.0.28\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
+        send("INVITE", "", offer);
+        let mut buffer = [0; 4_096];
+        let until = Instant::now() + Duration::from_secs(2);
+        loop {
+            let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+            self.sip.set_read_timeout(Some(left)).unwrap();
+            let length = self.sip.recv(&mut buffer).ok()?;
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            let status: u16 = text.strip_prefix("SIP/2.0 ").and_then(|rest| rest[..3].parse().ok()).unwrap_or(0);
+            if status < 200 || !text.contains(&format!("Call-ID: {name}@")) {
+                continue;
+            }
+            let to = text.lines().find(|line| line.starts_with("To:")).unwrap();
+            send("ACK", &format!(";tag={}", to.rsplit(";tag=").next().unwrap()), "");
+            return Some(status);
+        }
+    }
+}
+
+impl Drop for Office {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Waits until something is so, which a real disk may delay.
+pub fn until(so: impl FnMut() -> bool) {
+    until_within(Duration::from_secs(20), so);
+}
+
+pub fn until_within(patience: Duration, mut so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !so() {
+        assert!(began.elapsed() < patience, "it did not come to be");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
