@@ -2,13 +2,15 @@
 //!
 //! ```text
 //!            fails                    fails
-//!   well ─────────────► one at a time ───────► …, after a pause of 1, 2, 4 … 60 s
+//!   well ─────────────► one at a time ───────► …, after a pause of ¼, ½, 1 … 60 s
 //!    ▲                        │
 //!    └────── arrives ◄────────┘
 //! ```
 
 use crate::clock::{Duration, Timestamp};
 
+/// The first pause after a failure.
+const PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause after a failure.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The same where letters are refused rather than unanswered.
@@ -54,21 +56,26 @@ impl Lane {
         }
     }
 
-    /// There was no answer, or one that asks for peace.
+    /// There was no answer, or one that asks for peace. Several that were under way together are one failure.
     pub(super) fn unwell(&mut self, now: Timestamp, rest: Option<Duration>) {
         let pause = growing(self.failures).min(LONGEST_PAUSE);
-        self.failures = self.failures.saturating_add(1);
-        self.pause(now, rest.map_or(pause, |rest| rest.max(pause)));
+        let is_known = self.resumes.is_some_and(|resumes| now < resumes);
+        if !is_known {
+            self.failures = self.failures.saturating_add(1);
+            self.pause(now, pause);
+        }
+        if let Some(rest) = rest {
+            self.pause(now, rest);
+        }
     }
 
-    /// Several that failed together count for the pause of the longest.
     fn pause(&mut self, now: Timestamp, pause: Duration) {
         self.resumes = self.resumes.max(now.checked_add(pause).ok());
     }
 }
 
 fn growing(failures: u32) -> Duration {
-    Duration::from_secs(1 << failures.min(10))
+    PAUSE * (1 << failures.min(10))
 }
 
 #[cfg(test)]
@@ -84,14 +91,16 @@ mod tests {
         let mut lane = Lane { running: 3, ..Lane::default() };
         assert_eq!(lane.free(8, at(0)), 5);
         lane.running = 0;
+        let at = |millis| Timestamp::from_millisecond(millis).unwrap();
         let mut now = 0;
-        for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
-            lane.unwell(at(now), None);
+        for pause in [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000] {
+            // Several that were under way together.
+            (0..3).for_each(|_| lane.unwell(at(now), None));
             assert_eq!((lane.free(8, at(now + pause - 1)), lane.free(8, at(now + pause))), (0, 1), "{pause}");
             now += pause;
         }
         lane.unwell(at(now), Some(Duration::from_secs(600)));
-        assert_eq!((lane.free(8, at(now + 599)), lane.free(8, at(now + 600))), (0, 1));
+        assert_eq!((lane.free(8, at(now + 599_999)), lane.free(8, at(now + 600_000))), (0, 1));
         lane.arrived();
         assert_eq!(lane.free(8, at(now)), 8);
     }

@@ -31,7 +31,7 @@
 //! |---|---|---|
 //! | `Ok(())` | sent | go on |
 //! | [`Failure::Refused`] | again later | go on |
-//! | [`Failure::Unwell`] | again later | one at a time, after a pause that grows to a minute |
+//! | [`Failure::Unwell`] | again later | one at a time, after a pause that grows from ¼ s to a minute |
 //! | [`Failure::Never`] | given up | go on |
 //! | [`Failure::Gone`] | waits | wait, until the config names another address or somebody says `outbox enable` |
 //!

@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 pub struct Office {
     pub folder: PathBuf,
     router: Option<Child>,
-    sip: UdpSocket,
-    address: SocketAddr,
+    /// The provider's port.
+    pub sip: UdpSocket,
+    /// The router's.
+    pub address: SocketAddr,
 }
 
 impl Office {
@@ -112,7 +114,8 @@ impl Office {
             // Nobody may be there.
             let _ = self.sip.send_to(text.as_bytes(), self.address);
         };
-        let offer = "v=0\r\no=- 1 1 IN IP4 127.0.0.28\r\ns=-\r\nc=IN IP4 127.0.0.28\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
+        let offer =
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.28\r\ns=-\r\nc=IN IP4 127.0.0.28\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
         send("INVITE", "", offer);
         let mut buffer = [0; 4_096];
         let until = Instant::now() + Duration::from_secs(2);

@@ -9,7 +9,7 @@ use huntline::drive::Clock;
 use huntline::fact::{Alarm, Fact, Noted};
 use huntline::letter::{Carrier, Letter};
 use huntline::outbox::{Bell, Pace, Postman};
-use huntline::store::{Outgoing, OutboxFilter, OutboxRow, Reader, Writer};
+use huntline::store::{OutboxFilter, OutboxRow, Outgoing, Reader, Writer};
 use serde_json::json;
 
 use crate::office::until;
@@ -37,13 +37,15 @@ struct Round {
 
 impl Round {
     fn of(name: &str, config: &str, letters: Vec<Letter>) -> Round {
-        let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("round-{name}-{}", std::process::id()));
+        let folder =
+            std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("round-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         let mut writer = Writer::open(&folder).unwrap();
         writer.tell(Once(letters));
         writer.append(&[Noted { number: 1, at: Timestamp::now(), fact: Fact::Stopped }]).unwrap();
         let text = format!("[site]\nnumbering = {{ country = \"7\" }}\n{config}");
-        let config = Config::read("office.toml".as_ref(), &text, &Nothing).map_err(|why| why.to_string()).unwrap().config;
+        let config =
+            Config::read("office.toml".as_ref(), &text, &Nothing).map_err(|why| why.to_string()).unwrap().config;
         let config = Arc::new(config);
         let (tell, told) = std::sync::mpsc::channel();
         let pace = Pace { pauses: vec![Duration::from_millis(50); 3], at_once: 8 };
@@ -141,7 +143,10 @@ fn a_bot_that_asks_for_peace_gets_it_and_its_token_stands_in_no_error() {
     let asked = bot.asked();
     assert_eq!(asked[1].line, "POST /bot12:hunter2/sendMessage");
     assert!(asked[1].at - asked[0].at >= Duration::from_secs(1));
-    assert_eq!((&asked[1].json()["chat_id"], &asked[1].json()["text"]), (&json!("-100123"), &json!("A call was missed")));
+    assert_eq!(
+        (&asked[1].json()["chat_id"], &asked[1].json()["text"]),
+        (&json!("-100123"), &json!("A call was missed"))
+    );
 
     let nobody = std::net::TcpListener::bind("127.0.0.29:0").unwrap().local_addr().unwrap();
     let config = format!("[telegram]\ntoken = \"12:hunter2\"\napi = \"http://{nobody}\"\n");

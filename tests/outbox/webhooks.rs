@@ -1,7 +1,7 @@
 //! Webhooks: signed, in order, at least once; closed, moved and taken away by their admin.
 
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use crate::office::{Office, until};
@@ -50,7 +50,10 @@ fn while_a_secret_rotates_both_sign_and_no_restart_is_needed() {
     let crm = StandIn::start(|_, _| Answer::of(200));
     let mut office = Office::new("rotation");
     let with = |secret: &str| {
-        format!("[[webhook]]\nname = \"crm\"\nurl = \"{}\"\nsecret = {secret}\nevents = [\"call.missed\"]\n", crm.url("/"))
+        format!(
+            "[[webhook]]\nname = \"crm\"\nurl = \"{}\"\nsecret = {secret}\nevents = [\"call.missed\"]\n",
+            crm.url("/")
+        )
     };
     office.configure(&with(&format!("\"{OLD}\"")));
     office.serve();
