@@ -24,7 +24,7 @@ use crate::config_file;
 use crate::control::{Asked, Door, Reply, Request};
 use crate::diary::Diarist;
 use crate::drive::{Clock, Drive, End, Letter, Post};
-use crate::fact::{Fact, Hand, Noted};
+use crate::fact::{Fact, Hand, Noted, SavedReport};
 use crate::journal::{Journal, Pace, Report};
 use crate::key::Transport;
 use crate::media::library::Library;
@@ -34,6 +34,7 @@ use crate::media::relay::Relay;
 use crate::net::resolve::Resolver;
 use crate::net::{Limits, Net, OwnAddresses, own_addresses};
 use crate::outbox::{self, Bell, Current, Postman, Secretary};
+use crate::report::Ask;
 use crate::retention::Keeper;
 use crate::servers::ServerName;
 use crate::store::{Reader, Unfinished, Writer, quick_check};
@@ -322,6 +323,7 @@ impl Office {
                 self.bell.ring_afresh();
                 return drop(reply.send(Ok(serde_json::Value::Null)));
             }
+            Request::Report { name, now } => return drop(reply.send(self.save_report(&name, now).await)),
             Request::Status => Question::Status,
             Request::Explain(hypothesis) => Question::Explain(hypothesis),
             Request::Override { schedule, open, until } => {
@@ -348,6 +350,21 @@ impl Office {
         };
         // Whoever asked may be gone by then.
         self.post.put(Letter::Ask(question, Box::new(|answer| drop(reply.send(answer)))));
+    }
+
+    async fn save_report(&self, name: &str, now: Option<SavedReport>) -> Reply {
+        if let Some(now) = &now {
+            Ask::check_name(name)?;
+            Ask::of(now)?;
+        } else {
+            let saved = self.clerk.read(|reader| reader.saved_reports()).await.map_err(|error| error.to_string())?;
+            if !saved.iter().any(|(known, _)| **known == *name) {
+                return Err(format!("no report {name:?} was saved; `huntline report list` lists them"));
+            }
+        }
+        let fact = Fact::Report { name: name.into(), now: now.map(Box::new) };
+        let written = self.clerk.write_down(fact).await.map_err(|why| why.to_string())?;
+        Ok(serde_json::json!({ "name": name, "written": written }))
     }
 
     async fn follow_up(&self, id: i64, by: Option<Arc<str>>, what: Hand) -> Reply {

@@ -26,7 +26,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::clock::{Duration, Timestamp};
 use crate::config::ForwardWhen;
-use crate::fact::{Hand, MessageState};
+use crate::fact::{Hand, MessageState, SavedReport};
 use crate::hypothesis::Hypothesis;
 use crate::key::CallId;
 
@@ -106,6 +106,13 @@ pub enum Request {
         call: CallId,
         /// True: from now on, or again.
         on: bool,
+    },
+    /// Define a report, or (`None`) throw its definition away.
+    Report {
+        /// Its name.
+        name: String,
+        /// What it is from now on.
+        now: Option<SavedReport>,
     },
     /// End a call.
     HangUp {

@@ -103,6 +103,9 @@ pub fn write(noted: &Noted) {
         }
         Fact::Token(token) => tracing::info!(id = &*token.id, user = token.user.as_deref(), "a token was made"),
         Fact::TokenRevoked { id } => tracing::info!(id = &**id, "a token was revoked"),
+        Fact::Report { name, now } => {
+            tracing::info!(name = &**name, of = now.as_ref().map(|now| &*now.report), "a report was defined");
+        }
         Fact::Alarm(alarm) => write_alarm(alarm),
         Fact::Started { version } => tracing::info!(version = &**version, "started"),
         Fact::Stopped => tracing::info!("stopped"),

@@ -187,6 +187,13 @@ pub enum Fact {
         /// The token's id.
         id: Arc<str>,
     },
+    /// A report was defined, or defined differently; or (`None`) its definition was thrown away.
+    Report {
+        /// Its name.
+        name: Arc<str>,
+        /// What it is from now on.
+        now: Option<Box<SavedReport>>,
+    },
     /// Something an admin must hear of.
     Alarm(Alarm),
     /// The router began to take calls.
@@ -438,6 +445,29 @@ pub struct Token {
     /// When it ends by itself.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub until: Option<Timestamp>,
+}
+
+/// A report as somebody defined it, in the words of `report`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedReport {
+    /// Which figures: `calls`, `lost`, ….
+    pub report: Arc<str>,
+    /// A row for each of these: `day,user`.
+    pub by: Arc<str>,
+    /// Of which days: `7d`, `last-month`, ….
+    pub period: Arc<str>,
+    /// Of this employee's calls only.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub user: Option<Arc<str>>,
+    /// … of this group's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub group: Option<Arc<str>>,
+    /// … of this number's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub did: Option<Arc<str>>,
+    /// … of this source's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub source: Option<Arc<str>>,
 }
 
 /// How a message stands.
@@ -742,6 +772,7 @@ impl Fact {
             | Fact::Customer { .. }
             | Fact::Token(_)
             | Fact::TokenRevoked { .. }
+            | Fact::Report { .. }
             | Fact::Alarm(_)
             | Fact::Started { .. }
             | Fact::Stopped => {}

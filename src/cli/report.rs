@@ -10,7 +10,9 @@ use crate::cli::desk::{Desk, Trouble, say, say_json};
 use crate::cli::moment::{self, Towards};
 use crate::cli::table::table;
 use crate::config::Basics;
-use crate::report::{Ask, Kind, Only, Period, Plan, Span, Table, columns_of};
+use crate::control::Request;
+use crate::fact::SavedReport;
+use crate::report::{Ask, Kind, Only, Period, Plan, Span, Table, columns_of, plan_of};
 use crate::store::Reader;
 
 /// Count calls: lost, in, out, missed, by day, employee, group, number and source. Needs no running router.
@@ -26,40 +28,60 @@ Examples:
   huntline report lost
   huntline report calls --period last-month --by user
   huntline report service --by group --period 30d --csv > service.csv
-  huntline report calls --from 2026-11-01 --to 2026-12-01 --by day,source --json"
+  huntline report calls --from 2026-11-01 --to 2026-12-01 --by day,source --json
+  huntline report save sales-last-month service --by user --group sales --period last-month"
 )]
 pub(super) struct Report {
     #[command(subcommand)]
     other: Option<Other>,
-    /// lost, calls, missed, service, hours, capacity, plan or followups.
+    /// lost, calls, missed, service, hours, capacity, plan, followups, or one that was saved.
     #[arg(required = true)]
     name: Option<String>,
     #[command(flatten)]
-    wanted: Wanted,
+    rows: Rows,
+    #[command(flatten)]
+    exactly: Exactly,
     #[command(flatten)]
     form: Form,
 }
 
 #[derive(Debug, Subcommand)]
 enum Other {
-    /// Say which reports there are, and what their columns mean.
     List,
+    Save(Save),
+    Delete(Delete),
+}
+
+/// Save a report under a name of its own: `huntline report NAME`, and /api/v1/reports/NAME.csv. Asks the running router.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  huntline report save sales-last-month service --by user --group sales --period last-month
+  huntline report sales-last-month --csv")]
+struct Save {
+    /// 1 to 64 of a-z, 0-9 and -.
+    name: String,
+    /// lost, calls, missed, service, hours, capacity, plan or followups.
+    report: String,
+    #[command(flatten)]
+    rows: Rows,
+}
+
+/// Throw the definition of a saved report away. Asks the running router.
+#[derive(Debug, Args)]
+struct Delete {
+    /// Its name.
+    name: String,
 }
 
 #[derive(Debug, Args)]
-struct Wanted {
+struct Rows {
     /// A row for each: day, weekday, hour, user, group, did, source, trunk; two with a comma between.
     #[arg(long, value_name = "WHAT")]
     by: Option<String>,
     /// Days: today, yesterday, this-week, last-week, this-month, last-month, 7d, 2026-11-01..2026-11-30.
-    #[arg(long, value_name = "DAYS", conflicts_with_all = ["from", "to"])]
+    #[arg(long, value_name = "DAYS")]
     period: Option<String>,
-    /// Began then or later: today, 2026-11-23, '2026-11-23 10:00', 7d (ago).
-    #[arg(long, value_name = "WHEN")]
-    from: Option<String>,
-    /// Began before then.
-    #[arg(long, value_name = "WHEN")]
-    to: Option<String>,
     /// Only calls that stand in this employee's row.
     #[arg(long, value_name = "EXTENSION")]
     user: Option<String>,
@@ -72,6 +94,16 @@ struct Wanted {
     /// … in this source's.
     #[arg(long, value_name = "SOURCE")]
     source: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Exactly {
+    /// Began then or later: today, 2026-11-23, '2026-11-23 10:00', 7d (ago).
+    #[arg(long, value_name = "WHEN", conflicts_with = "period")]
+    from: Option<String>,
+    /// Began before then.
+    #[arg(long, value_name = "WHEN", conflicts_with = "period")]
+    to: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -92,22 +124,62 @@ struct Form {
 
 impl Report {
     pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
-        if let Some(Other::List) = self.other {
-            return say(&list());
+        match self.other {
+            Some(Other::List) => return list(desk),
+            Some(Other::Save(save)) => return save.run(desk),
+            Some(Other::Delete(delete)) => return delete.run(desk),
+            None => {}
         }
         let basics = desk.basics()?;
-        let kind: Kind = self.name.unwrap_or_default().parse().map_err(Trouble::Usage)?;
-        let ask = self.wanted.ask(kind, &basics)?;
         let zone = &basics.site.timezone;
-        let span = self.wanted.span(&ask, desk, zone)?;
-        let table = Reader::open(&basics.storage.directory)?.report(&ask, span, zone, desk.now, &Plan::default())?;
-        self.form.show(&table)
+        let reader = Reader::open(&basics.storage.directory)?;
+        let ask = self.rows.change(named(&reader, &self.name.unwrap_or_default())?, &basics)?;
+        let span = self.exactly.span(&ask, desk, zone)?;
+        let plan = match ask.kind {
+            Kind::Plan => plan_of(&desk.config()?, span, desk.now, zone),
+            _ => Plan::new(),
+        };
+        self.form.show(&reader.report(&ask, span, zone, desk.now, &plan)?)
     }
 }
 
-impl Wanted {
-    fn ask(&self, kind: Kind, basics: &Basics) -> Result<Ask, Trouble> {
-        let mut ask = Ask::usual(kind);
+/// The report of this name.
+fn named(reader: &Reader, name: &str) -> Result<Ask, Trouble> {
+    let unknown = match name.parse() {
+        Ok(kind) => return Ok(Ask::usual(kind)),
+        Err(why) => why,
+    };
+    let saved = reader.saved_reports()?;
+    match saved.iter().find(|(known, _)| **known == *name) {
+        Some((_, saved)) => Ask::of(saved).map_err(Trouble::Wrong),
+        None if saved.is_empty() => Err(Trouble::Usage(unknown)),
+        None => {
+            let names = saved.iter().map(|(name, _)| &**name).collect::<Vec<_>>().join(", ");
+            Err(Trouble::Usage(format!("{unknown}, or a saved one: {names}")))
+        }
+    }
+}
+
+impl Save {
+    fn run(self, desk: &Desk) -> Result<(), Trouble> {
+        Ask::check_name(&self.name).map_err(Trouble::Usage)?;
+        let kind: Kind = self.report.parse().map_err(Trouble::Usage)?;
+        let ask = self.rows.change(Ask::usual(kind), &desk.basics()?)?;
+        desk.ask(&Request::Report { name: self.name.clone(), now: Some(ask.to_saved()) })?;
+        say(&format!("saved; `huntline report {}` prints it\n", self.name))
+    }
+}
+
+impl Delete {
+    fn run(self, desk: &Desk) -> Result<(), Trouble> {
+        desk.ask(&Request::Report { name: self.name.clone(), now: None })?;
+        say(&format!("the report {:?} is deleted\n", self.name))
+    }
+}
+
+impl Rows {
+    /// The report, but with what is said here.
+    fn change(&self, mut ask: Ask, basics: &Basics) -> Result<Ask, Trouble> {
         if let Some(by) = &self.by {
             ask = ask.by(by).map_err(|why| Trouble::Usage(format!("--by: {why}")))?;
         }
@@ -119,15 +191,18 @@ impl Wanted {
             Some(number) => number.to_string(),
             None => text.clone(),
         };
+        let own = |said: &Option<String>, before: Option<String>| said.clone().or(before);
         ask.only = Only {
-            user: self.user.clone(),
-            group: self.group.clone(),
-            did: self.did.as_ref().map(did),
-            source: self.source.clone(),
+            user: own(&self.user, ask.only.user),
+            group: own(&self.group, ask.only.group),
+            did: own(&self.did.as_ref().map(did), ask.only.did),
+            source: own(&self.source, ask.only.source),
         };
         Ok(ask)
     }
+}
 
+impl Exactly {
     fn span(&self, ask: &Ask, desk: &Desk, zone: &TimeZone) -> Result<Span, Trouble> {
         let moment = |flag: &str, text: &Option<String>| {
             let read = |text: &String| moment::read(text, zone, desk.now, Towards::Past);
@@ -172,8 +247,8 @@ fn shown(table_: &Table) -> String {
     text
 }
 
-/// Every report with its columns.
-fn list() -> String {
+/// Every report with its columns, and those that were saved.
+fn list(desk: &Desk) -> Result<(), Trouble> {
     let mut text = String::new();
     for kind in Kind::ALL {
         let by = kind.usual().iter().map(|one| one.word()).collect::<Vec<_>>().join(",");
@@ -182,6 +257,27 @@ fn list() -> String {
         let lines: Vec<_> = columns.iter().map(|one| vec![format!("  {}", one.name), one.means.to_owned()]).collect();
         text.push_str(&table(&lines));
         text.push('\n');
+    }
+    let saved = match Reader::open_existing(&desk.basics()?.storage.directory)? {
+        Some(reader) => reader.saved_reports()?,
+        None => Vec::new(),
+    };
+    if !saved.is_empty() {
+        text.push_str("saved\n");
+        let lines: Vec<_> = saved.iter().map(|(name, saved)| vec![format!("  {name}"), defined(saved)]).collect();
+        text.push_str(&table(&lines));
+    }
+    say(&text)
+}
+
+/// `service by user over last-month, of group sales`
+fn defined(saved: &SavedReport) -> String {
+    let mut text = format!("{} by {} over {}", saved.report, saved.by, saved.period);
+    let only = [("user", &saved.user), ("group", &saved.group), ("did", &saved.did), ("source", &saved.source)];
+    for (what, whose) in only {
+        if let Some(whose) = whose {
+            _ = write!(text, ", of {what} {whose}");
+        }
     }
     text
 }

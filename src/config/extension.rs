@@ -54,6 +54,8 @@ pub struct Extension {
     pub schedule: Option<ScheduleIx>,
     /// Calls to the outside per local day. Default: no limit.
     pub daily_calls: Option<u32>,
+    /// Calls to the outside that are planned for each working day, for the report `plan`. Default: none are.
+    pub plan_calls: Option<u32>,
     /// Where a call to this extension itself goes when it is busy or declines. Empty: nothing said.
     pub busy: Destinations,
     /// … when nobody answers. `None`: nothing said, it rings for 30 s.
@@ -114,6 +116,7 @@ impl Extension {
             devices,
             schedule: fields.get("schedule").and_then(|spot| directory.schedule(&spot)),
             daily_calls: fields.get("daily_calls").and_then(|spot| spot.number(0, 1_000_000)),
+            plan_calls: fields.get("plan_calls").and_then(|spot| spot.number(1, 10_000)),
             busy,
             no_answer,
             unreachable,

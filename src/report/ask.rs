@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::period::Period;
+use crate::fact::SavedReport;
 
 macro_rules! words {
     ($(#[$what:meta])* $name:ident, $called:literal { $($(#[$doc:meta])* $variant:ident = $word:literal,)* }) => {
@@ -181,6 +183,50 @@ impl Ask {
     }
 }
 
+impl Ask {
+    /// As it was saved.
+    ///
+    /// # Errors
+    /// In words for people: a word that this program does not know.
+    pub fn of(saved: &SavedReport) -> Result<Ask, String> {
+        let mut ask = Ask::usual(saved.report.parse()?).by(&saved.by)?;
+        ask.period = saved.period.parse()?;
+        let own = |text: &Option<Arc<str>>| text.as_ref().map(ToString::to_string);
+        ask.only =
+            Only { user: own(&saved.user), group: own(&saved.group), did: own(&saved.did), source: own(&saved.source) };
+        Ok(ask)
+    }
+
+    /// To be saved.
+    pub fn to_saved(&self) -> SavedReport {
+        let own = |text: &Option<String>| text.as_deref().map(Into::into);
+        SavedReport {
+            report: self.kind.word().into(),
+            by: self.by.iter().map(|one| one.word()).collect::<Vec<_>>().join(",").into(),
+            period: self.period.to_string().into(),
+            user: own(&self.only.user),
+            group: own(&self.only.group),
+            did: own(&self.only.did),
+            source: own(&self.only.source),
+        }
+    }
+
+    /// Sees to it that a report may be saved under this name.
+    ///
+    /// # Errors
+    /// In words for people: it is no name for an address, or that of a report that is always there.
+    pub fn check_name(name: &str) -> Result<(), String> {
+        let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(fits) {
+            return Err(format!("{name:?} is no name for a report: it has 1 to 64 of a-z, 0-9 and -"));
+        }
+        match name.parse::<Kind>() {
+            Ok(kind) => Err(format!("\"{kind}\" is there already, choose another name")),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
 const CAPACITY: [Dimension; 2] = [Dimension::Day, Dimension::Trunk];
 const PLAN: [Dimension; 2] = [Dimension::Day, Dimension::User];
 
@@ -203,6 +249,20 @@ mod tests {
             assert_eq!(kind.word().parse(), Ok(*kind));
             let usual: Vec<&str> = kind.usual().iter().map(|one| one.word()).collect();
             assert_eq!(by(*kind, &usual.join(",")), Ok(kind.usual().to_vec()), "{kind}");
+        }
+    }
+
+    #[test]
+    fn what_is_saved_is_read_as_it_was_meant() {
+        let mut ask = Ask::usual(Kind::Calls).by("day,user").unwrap();
+        ask.period = Period::LastMonth;
+        ask.only.source = Some("site".into());
+        assert_eq!(Ask::of(&ask.to_saved()), Ok(ask.clone()));
+        let broken = SavedReport { period: "soon".into(), ..ask.to_saved() };
+        assert!(Ask::of(&broken).unwrap_err().starts_with("\"soon\" are no days"));
+        assert_eq!(Ask::check_name("sales-last-month"), Ok(()));
+        for name in ["", "Sales", "a.csv", "x/y", "calls", "é"] {
+            assert!(Ask::check_name(name).is_err(), "{name}");
         }
     }
 }

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `ask` | what is wanted |
 //! | `period` | of which days, in the site's own time |
+//! | `plan` | how many calls were planned |
 //! | `line` | one call, and in which row it stands |
 //! | `tally` | what is counted of a row |
 //! | `columns` | the columns of each report, and what they mean |
@@ -21,6 +22,7 @@ mod columns;
 mod line;
 mod peak;
 mod period;
+mod plan;
 mod sums;
 mod table;
 mod tally;
@@ -29,5 +31,6 @@ pub use ask::{Ask, Dimension, Kind, Only};
 pub use columns::columns_of;
 pub use line::{Line, Promise};
 pub use period::{Period, Span};
-pub use sums::{Plan, Sums};
+pub use plan::{Plan, plan_of};
+pub use sums::Sums;
 pub use table::{Cell, Column, Table};

@@ -12,13 +12,11 @@ use super::columns::{columns_of, figures};
 use super::line::{Line, Promise};
 use super::peak::Peaks;
 use super::period::{Span, start_of};
+use super::plan::Plan;
 use super::table::{Cell, Table, nobody};
 use super::tally::{Tally, between};
 use crate::clock::Timestamp;
 use crate::route::Direction;
-
-/// How many calls each employee is to make outside on each day.
-pub type Plan = BTreeMap<(Date, String), u32>;
 
 /// The rows of a report, while it is shown one call after another.
 #[derive(Debug)]

@@ -188,7 +188,7 @@ impl Reader {
     pub fn restore(&self) -> Result<Vec<(Timestamp, Fact)>, StoreError> {
         let read = || -> rusqlite::Result<Vec<_>> {
             self.connection
-                .prepare("SELECT at, body FROM state WHERE kind NOT IN ('process', 'config') ORDER BY seq")?
+                .prepare("SELECT at, body FROM state WHERE kind NOT IN ('process', 'config', 'report') ORDER BY seq")?
                 .query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?
                 .collect()
         };

@@ -1,16 +1,18 @@
 //! Reports over the call list, read beside a running router: calls go by in the order in which they began, none is kept.
 
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
 use rusqlite::types::ValueRef;
 use rusqlite::{Row, params};
 
 use super::word::Word;
 use super::{Reader, StoreError, from_column, from_micros, to_column, to_micros};
 use crate::clock::{Duration, Timestamp};
-use crate::fact::MissedCause;
+use crate::fact::{Fact, MissedCause, SavedReport};
 use crate::key::CallId;
 use crate::report::{Ask, Kind, Line, Plan, Promise, Span, Sums, Table};
 use crate::route::Direction;
-use jiff::tz::TimeZone;
 
 /// A call that lasts longer than this is not looked for when calls at one time are counted.
 const LONGEST_CALL: Duration = Duration::from_secs(24 * 3_600);
@@ -56,6 +58,23 @@ impl Reader {
             Ok(sums.finish(plan))
         };
         read().map_err(self.failed("read a report"))
+    }
+
+    /// The reports that were defined, by name.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn saved_reports(&self) -> Result<Vec<(Arc<str>, SavedReport)>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<String>> {
+            let sql = "SELECT body FROM state WHERE kind = 'report' ORDER BY name";
+            self.connection.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect()
+        };
+        let bodies = read().map_err(self.failed("read the reports"))?;
+        let saved = bodies.iter().filter_map(|body| match serde_json::from_str(body) {
+            Ok(Fact::Report { name, now: Some(now) }) => Some((name, *now)),
+            _ => None,
+        });
+        Ok(saved.collect())
     }
 
     fn calls_go_by(&self, span: Span, before: Duration, sums: &mut Sums) -> rusqlite::Result<()> {

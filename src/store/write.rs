@@ -438,6 +438,7 @@ fn things(fact: &Fact) -> SmallVec<[(&'static str, String, bool); 2]> {
         Fact::Started { .. } | Fact::Stopped => ("process", String::new(), true),
         Fact::Token(token) => ("token", token.id.to_string(), true),
         Fact::TokenRevoked { id } => ("token", id.to_string(), false),
+        Fact::Report { name, now } => ("report", name.to_string(), now.is_some()),
         Fact::Recorded(recorded) if recorded.of != RecordingOf::Talk => ("message", recorded.file.to_string(), true),
         Fact::Message { file, now: MessageState::New | MessageState::Heard, .. } => ("heard", file.to_string(), true),
         Fact::Message { file, now: MessageState::Deleted, .. } | Fact::Erased { file, .. } => {
