@@ -26,7 +26,7 @@ use crate::diary::Diarist;
 use crate::drive::{Clock, Drive, End, Letter, Post};
 use crate::fact::{Fact, Hand, Noted, SavedReport};
 use crate::journal::{Journal, Pace, Report};
-use crate::key::Transport;
+use crate::key::{CallId, Transport};
 use crate::media::library::Library;
 use crate::media::prompts;
 use crate::media::record;
@@ -335,6 +335,9 @@ impl Office {
             Request::Message { file, now } => Question::Message { file: file.into(), now },
             Request::Record { call, on } => Question::Record { call, on },
             Request::HangUp { call } => Question::HangUp { call },
+            Request::Note { call, by, text, disposition } => {
+                return drop(reply.send(self.note(call, by.map(Into::into), text, disposition).await));
+            }
             Request::FollowUp { id, by, what } => {
                 return drop(reply.send(self.follow_up(id, by.map(Into::into), what).await));
             }
@@ -365,6 +368,23 @@ impl Office {
         let fact = Fact::Report { name: name.into(), now: now.map(Box::new) };
         let written = self.clerk.write_down(fact).await.map_err(|why| why.to_string())?;
         Ok(serde_json::json!({ "name": name, "written": written }))
+    }
+
+    async fn note(
+        &self,
+        call: CallId,
+        by: Option<Arc<str>>,
+        text: Option<String>,
+        disposition: Option<String>,
+    ) -> Reply {
+        let newest = self.config.lock().unwrap_or_else(PoisonError::into_inner).last().cloned();
+        let known = |by: &Arc<str>| newest.is_some_and(|config| config.extension_by_number(by).is_some());
+        if let Some(by) = by.as_ref().filter(|by| !known(by)) {
+            return Err(format!("there is no extension \"{by}\""));
+        }
+        let done = self.clerk.note_call(call, by, text.as_deref(), disposition.as_deref()).await;
+        done.map_err(|why| why.to_string())
+            .and_then(|notes| serde_json::to_value(notes).map_err(|error| error.to_string()))
     }
 
     async fn follow_up(&self, id: i64, by: Option<Arc<str>>, what: Hand) -> Reply {

@@ -2,6 +2,7 @@
 //! disk.
 
 mod follow_up;
+mod note;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -114,6 +114,17 @@ pub enum Request {
         /// What it is from now on.
         now: Option<SavedReport>,
     },
+    /// Write something down about a call.
+    Note {
+        /// The call's id.
+        call: CallId,
+        /// The employee whose words these are.
+        by: Option<String>,
+        /// In free words.
+        text: Option<String>,
+        /// What came of the call.
+        disposition: Option<String>,
+    },
     /// End a call.
     HangUp {
         /// Its id.

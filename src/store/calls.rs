@@ -72,6 +72,12 @@ pub struct CallRow {
     pub talks_recorded: u32,
     /// How many messages were left in it, their files being there.
     pub messages_left: u32,
+    /// What came of it, in the words of who said so last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disposition: Option<String>,
+    /// True until somebody has said that, where the group that answered it wants to know.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub needs_disposition: bool,
     /// The Call-ID on the caller's side.
     pub sip_call_id: String,
 }
@@ -91,6 +97,8 @@ pub struct CallFilter {
     pub state: Option<CallState>,
     /// Missed, or (`false`) not missed.
     pub missed: Option<bool>,
+    /// Waits for somebody to say what came of it, or (`false`) does not.
+    pub needs_disposition: Option<bool>,
     /// From or to this number.
     pub number: Option<PhoneNumber>,
     /// From or to a text that is no readable number.
@@ -180,7 +188,7 @@ const UNHEARD_MS: u64 = 2_000;
 
 const COLUMNS: &str = "id, began, direction, from_number, from_text, from_name, from_extension, anonymous, to_number, to_text, \
      to_name, to_extension, did, source, trunk, customer, customer_name, responsible, emergency, answered, answered_by, \
-     ended, ended_by, status, missed, talk_ms, sip_call_id, \
+     ended, ended_by, status, missed, talk_ms, sip_call_id, disposition, needs_disposition, \
      (SELECT count(*) FROM recording WHERE call = call.id AND mailbox IS NULL AND erased IS NULL) AS talks_recorded, \
      (SELECT count(*) FROM recording WHERE call = call.id AND mailbox IS NOT NULL AND erased IS NULL) AS messages_left";
 
@@ -197,6 +205,12 @@ impl Reader {
             self.connection.prepare(&sql)?.query_map(params_from_iter(values), call_row)?.collect()
         };
         read().map_err(self.failed("read the calls"))
+    }
+
+    /// A call's line of the list.
+    pub(super) fn call_row(&self, id: CallId) -> rusqlite::Result<Option<CallRow>> {
+        let sql = format!("SELECT {COLUMNS} FROM call WHERE id = ?1");
+        self.connection.prepare_cached(&sql)?.query_row([to_column(id.to_bits())], call_row).optional()
     }
 
     /// One call in full; `None` where there is none of this id.
@@ -275,6 +289,11 @@ impl CallFilter {
             Some(false) => also("missed IS NULL", &[]),
             None => {}
         }
+        match self.needs_disposition {
+            Some(true) => also("needs_disposition", &[]),
+            Some(false) => also("NOT needs_disposition", &[]),
+            None => {}
+        }
         if let Some(number) = self.number {
             also("? IN (from_number, to_number)", &[to_column(number.to_bits()).into()]);
         }
@@ -345,6 +364,8 @@ fn call_row(row: &Row<'_>) -> rusqlite::Result<CallRow> {
         talk_ms: row.get::<_, Option<i64>>("talk_ms")?.map_or(0, from_column),
         talks_recorded: row.get("talks_recorded")?,
         messages_left: row.get("messages_left")?,
+        disposition: row.get("disposition")?,
+        needs_disposition: row.get("needs_disposition")?,
         sip_call_id: row.get("sip_call_id")?,
     })
 }
@@ -503,6 +524,8 @@ mod tests {
                     talk_ms: 90_000,
                     talks_recorded: 0,
                     messages_left: 0,
+                    disposition: None,
+                    needs_disposition: false,
                     sip_call_id: offered.sip_call_id,
                 },
                 considered: offered.considered,

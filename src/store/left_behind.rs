@@ -16,9 +16,9 @@ use crate::desk::contact::{is_met, provisional};
 use crate::desk::follow_up::Outsider;
 use crate::desk::notice;
 use crate::event::{Audience, EventKind, Told};
-use crate::fact::{Ended, KnownCustomer};
+use crate::fact::{Ended, Fact, KnownCustomer};
 use crate::key::CallId;
-use crate::letter::Letter;
+use crate::letter::{Carrier, Letter};
 use crate::number::PhoneNumber;
 
 /// Who was outside, as known now: a customer who was written down while they called, or one who is made of the number.
@@ -66,10 +66,12 @@ pub(super) fn sms(
 ) -> rusqlite::Result<Option<Letter>> {
     let Some(sms) = &config.sms else { return Ok(None) };
     let Some(number) = notice::to_be_told(outsider, ended, sms) else { return Ok(None) };
-    if is_blocked(transaction, number)? || !is_its_turn(transaction, number, at, sms.every)? {
+    if is_blocked(transaction, number)? {
         return Ok(None);
     }
-    Ok(Some(notice::sms(number, outsider, call, sms, config)))
+    let letter = notice::sms(number, outsider, call, sms, config);
+    let text = letter.body["text"].as_str().unwrap_or_default();
+    Ok(is_its_turn(transaction, (number, sms.every), (call, at), text)?.then_some(letter))
 }
 
 fn is_blocked(transaction: &Transaction<'_>, number: PhoneNumber) -> rusqlite::Result<bool> {
@@ -77,22 +79,35 @@ fn is_blocked(transaction: &Transaction<'_>, number: PhoneNumber) -> rusqlite::R
     transaction.prepare_cached(sql)?.query_row([number.to_string()], |row| row.get(0))
 }
 
-/// True once in so long, by the number's last SMS; that is this one then. A clock that was set back by more than that holds
-/// nobody up.
+/// Writes the SMS down, once in so long for each number; false: it had one lately. A clock that was set back by more than
+/// that holds nobody up.
 fn is_its_turn(
     transaction: &Transaction<'_>,
-    number: PhoneNumber,
-    at: Timestamp,
-    every: Duration,
+    (number, every): (PhoneNumber, Duration),
+    (call, at): (CallId, Timestamp),
+    text: &str,
 ) -> rusqlite::Result<bool> {
     let every = i64::try_from(every.as_micros()).unwrap_or(i64::MAX);
     transaction
         .prepare_cached(
-            "INSERT INTO sms_last (number, at) VALUES (?1, ?2)
-             ON CONFLICT (number) DO UPDATE SET at = excluded.at WHERE abs(excluded.at - sms_last.at) >= ?3",
+            "INSERT INTO sms (number, at, call, text) SELECT ?1, ?2, ?3, ?4
+             WHERE NOT EXISTS (SELECT 1 FROM sms WHERE number = ?1 AND at > ?2 - ?5 AND at < ?2 + ?5)",
         )?
-        .execute(params![to_column(number.to_bits()), to_micros(at), every])
-        .map(|changed| changed > 0)
+        .execute(params![to_column(number.to_bits()), to_micros(at), to_column(call.to_bits()), text, every])
+        .map(|written| written > 0)
+}
+
+/// What became of an SMS, where a fact says so. Told twice, it says the same again.
+pub(super) fn delivered(transaction: &Transaction<'_>, at: Timestamp, fact: &Fact) -> rusqlite::Result<()> {
+    let Fact::Delivered { carrier, to, call: Some(call), failed, .. } = fact else { return Ok(()) };
+    let Some(number) = to.parse::<PhoneNumber>().ok().filter(|_| **carrier == *Carrier::Sms.word()) else {
+        return Ok(());
+    };
+    let sent = failed.is_none().then_some(to_micros(at));
+    transaction
+        .prepare_cached("UPDATE sms SET sent = ?3, failed = ?4 WHERE number = ?1 AND call = ?2")?
+        .execute(params![to_column(number.to_bits()), to_column(call.to_bits()), sent, failed])
+        .map(drop)
 }
 
 /// The notices to employees that follow from what was told of the fact at this place.

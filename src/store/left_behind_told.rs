@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex};
 use super::customers_live::CustomerChange;
 use super::fixture::*;
 use super::outbox::Outgoing;
-use super::{FollowUpRow, FollowUpsWanted, Reader, Writer};
+use super::{CallFilter, FollowUpRow, FollowUpsWanted, Happened, Reader, TimelineEntry, Writer};
 use crate::config::{Config, Nothing};
 use crate::customer::Kind;
 use crate::event::{Event, EventKind};
-use crate::fact::{CallFact, CustomerCard, Ended, EndedBy, Fact, MissedCause, Noted, Offered, Party};
+use crate::fact::{
+    CallFact, CustomerCard, Ended, EndedBy, Fact, Hand, MissedCause, Noted, Offered, Party, RecordingOf,
+};
 use crate::key::CallId;
 use crate::letter::Letter;
 use crate::route::Direction;
@@ -215,7 +217,7 @@ fn employees_are_told_in_the_same_transaction_and_once() {
     let batch = append(&mut writer, &mut next, missed(id(0, 1), 0, STRANGER));
     writer.append(&batch).unwrap();
     append(&mut writer, &mut next, missed(id(1, 1), 1, STRANGER));
-    append(&mut writer, &mut next, vec![(2, Fact::FollowUp { id: 1, by: None, what: crate::fact::Hand::Overdue })]);
+    append(&mut writer, &mut next, vec![(2, Fact::FollowUp { id: 1, by: None, what: Hand::Overdue })]);
     let told = letters(&writer, "telegram");
     assert_eq!(told, ["12 follow-up 1 3 opened", "12 follow-up 1 7 overdue"]);
     let body: String = writer
@@ -223,4 +225,132 @@ fn employees_are_told_in_the_same_transaction_and_once() {
         .query_row("SELECT body FROM outbox WHERE kind = 'telegram' LIMIT 1", [], |row| row.get(0))
         .unwrap();
     assert!(body.contains("Перезвоните: +79161234567") && body.contains("Заполните карточку"), "{body}");
+}
+
+/// What is in a timeline, as words.
+fn words(entries: &[TimelineEntry]) -> Vec<String> {
+    let word = |entry: &TimelineEntry| match &entry.what {
+        Happened::Call { call } => format!("call {} {:?}", call.id, call.state),
+        Happened::Voicemail { file, .. } => format!("message {file}"),
+        Happened::Sms { sent, failed, .. } => format!("sms {} {}", sent.is_some(), failed.is_some()),
+        Happened::FollowUp { follow_up, happened, .. } => format!("follow-up {follow_up} {happened}"),
+        Happened::Note { note, .. } => {
+            format!("note {:?}", note.text.as_deref().or(note.disposition.as_deref()).unwrap())
+        }
+    };
+    entries.iter().map(word).collect()
+}
+
+#[test]
+fn a_timeline_has_everything_in_order_and_its_pages_lose_nothing() {
+    let folder = Folder::new();
+    let mut writer = folder.writer();
+    writer.tell(office("[follow_up]\nlist = { random = [\"12\"] }"));
+    let mut next = 1;
+    let (first, second) = (id(0, 1), id(60, 1));
+    let mut left = missed(first, 0, STRANGER);
+    let of = RecordingOf::Message { mailbox: "sales".into() };
+    left.insert(1, (0, step(first, CallFact::Recording { file: "v/a.wav".into(), of })));
+    append(&mut writer, &mut next, left);
+    let arrived = Fact::Delivered {
+        carrier: "sms".into(),
+        to: STRANGER.into(),
+        about: format!("missed {first}").into(),
+        call: Some(first),
+        failed: None,
+    };
+    append(&mut writer, &mut next, vec![(1, arrived)]);
+    let by = Some("12".into());
+    append(
+        &mut writer,
+        &mut next,
+        vec![(2, Fact::FollowUp { id: 1, by, what: Hand::Remarked { text: "at five".into() } })],
+    );
+    append(&mut writer, &mut next, missed(id(30, 1), 30, LANDLINE));
+    append(&mut writer, &mut next, went(second, 60, Direction::Outbound, STRANGER, Some(60)));
+    let note = |text: &str| Fact::CallNoted {
+        call: second,
+        by: Some("12".into()),
+        text: Some(text.into()),
+        disposition: None,
+    };
+    append(&mut writer, &mut next, vec![(61, note("wants two")), (61, note("by Friday"))]);
+
+    let reader = Reader::open(&folder.0).unwrap();
+    let numbers = [STRANGER.parse().unwrap()];
+    let whole = reader.timeline(&numbers, None, 99).unwrap();
+    let expected = [
+        "note \"by Friday\"".to_owned(),
+        "note \"wants two\"".into(),
+        "follow-up 1 closed".into(),
+        format!("call {second} Answered"),
+        "follow-up 1 remarked".into(),
+        "follow-up 1 opened".into(),
+        "sms true false".into(),
+        "message v/a.wav".into(),
+        format!("call {first} Missed"),
+    ];
+    assert_eq!(words(&whole), expected);
+    for page in 1..5 {
+        let mut paged = Vec::new();
+        let mut before = None;
+        loop {
+            let entries = reader.timeline(&numbers, before, page).unwrap();
+            let Some(last) = entries.last() else { break };
+            before = Some(last.mark.to_string().parse().unwrap());
+            paged.extend(entries);
+        }
+        assert_eq!(paged, whole, "{page} to a page");
+    }
+}
+
+#[test]
+fn an_answered_call_of_a_group_waits_until_somebody_has_said_what_came_of_it() {
+    let folder = Folder::new();
+    let mut writer = folder.writer();
+    let office = office("[[group]]\nname = \"sales\"\nmembers = [\"12\"]\ndisposition = true");
+    writer.tell(office.clone());
+    let mut next = 1;
+    let talked = |call, seconds, plan: &str| {
+        let mut facts = went(call, seconds, Direction::Inbound, STRANGER, Some(60));
+        if let Fact::Call(_, CallFact::Offered(offered)) = &mut facts[0].1 {
+            offered.plan = plan.into();
+            offered.because.clear();
+        }
+        facts
+    };
+    let plan = "1. group:sales, 12 from 0 s to 60 s";
+    let (sales, other, early) = (id(0, 1), id(10, 1), id(20, 1));
+    append(&mut writer, &mut next, talked(sales, 0, plan));
+    append(&mut writer, &mut next, talked(other, 10, "1. extension:12, 12 from 0 s to 30 s"));
+    let said = |call, text: Option<&str>, disposition: Option<&str>| Fact::CallNoted {
+        call,
+        by: Some("12".into()),
+        text: text.map(Into::into),
+        disposition: disposition.map(Into::into),
+    };
+    let mut facts = talked(early, 20, plan);
+    let end = facts.pop().unwrap();
+    facts.extend([(20, said(early, None, Some("spam"))), end]);
+    append(&mut writer, &mut next, facts);
+    append(
+        &mut writer,
+        &mut next,
+        vec![(30, said(sales, Some("nice"), None)), (31, said(id(99, 1), Some("nobody"), None))],
+    );
+    let reader = Reader::open(&folder.0).unwrap();
+    let waiting = || {
+        let filter = CallFilter { needs_disposition: Some(true), ..CallFilter::default() };
+        reader.calls(&filter).unwrap().iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!(waiting(), [sales]);
+    let batch = append(&mut writer, &mut next, vec![(32, said(sales, None, Some("sold")))]);
+    writer.append(&batch).unwrap();
+    assert_eq!(waiting(), []);
+    let notes = reader.call_notes(sales).unwrap();
+    let notes: Vec<_> = notes.iter().map(|note| (note.text.as_deref(), note.disposition.as_deref())).collect();
+    assert_eq!(notes, [(Some("nice"), None), (None, Some("sold"))]);
+    assert_eq!(reader.call(sales).unwrap().unwrap().row.disposition.as_deref(), Some("sold"));
+    let noted = office.heard.lock().unwrap().0.iter().filter(|kind| **kind == EventKind::CallNoted).count();
+    assert_eq!(noted, 3, "of a call that there is not nothing is told");
 }

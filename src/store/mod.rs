@@ -16,6 +16,8 @@
 //! | `recordings` | what was written down of calls, and the messages among it |
 //! | `events` | what happened, as the world outside hears it |
 //! | `outbox` | letters until they are acknowledged |
+//! | `notes` | what employees wrote down about calls, and which wait for it |
+//! | `timeline` | what was with a customer, in order |
 //! | `left_behind` | what else the end of a call leaves: a customer, an SMS, notices |
 //! | `follow_ups` | promises to call back |
 //! | `customers` | the customers, as they are known |
@@ -36,12 +38,14 @@ mod follow_ups_told;
 mod left_behind;
 #[cfg(test)]
 mod left_behind_told;
+mod notes;
 mod outbox;
 mod recordings;
 mod recover;
 mod reports;
 mod schema;
 mod taped;
+mod timeline;
 mod unfinished;
 mod word;
 mod write;
@@ -60,10 +64,12 @@ pub use customers_import::Imported;
 pub use customers_live::{CustomerChange, CustomerState, CustomersWanted};
 pub use events::{EventRow, forget_events};
 pub use follow_ups::{FollowUpComment, FollowUpRow, FollowUpsWanted};
+pub use notes::CallNoteRow;
 pub use outbox::{Closed, Outbox, OutboxFilter, OutboxRow, Outgoing, Settled};
 pub use recordings::{RecordingFilter, RecordingRow};
 pub use recover::{Recovered, quick_check};
 pub use taped::OnTape;
+pub use timeline::{Happened, Mark, TimelineEntry};
 pub use unfinished::{Mend, Unfinished};
 pub use write::Writer;
 pub(crate) use write::kill_point;

@@ -72,8 +72,32 @@ ALTER TABLE call ADD COLUMN answered_in TEXT;
 ALTER TABLE call ADD COLUMN out_trunk TEXT;
 CREATE INDEX follow_up_comment_of_call ON follow_up_comment (call) WHERE call IS NOT NULL;
 
--- When a number was last sent an SMS about a miss: set with the call's end that sends it.
-CREATE TABLE sms_last (
-    number INTEGER PRIMARY KEY,       -- E.164 without plus
-    at     INTEGER NOT NULL           -- microseconds since 1970, UTC
-) STRICT;
+-- The SMS to missed customers: written with the call's end. What becomes of each comes later.
+CREATE TABLE sms (
+    number INTEGER NOT NULL,          -- E.164 without plus
+    at     INTEGER NOT NULL,          -- microseconds since 1970, UTC
+    call   INTEGER NOT NULL,          -- the missed one
+    text   TEXT NOT NULL,
+    sent   INTEGER,                   -- when the provider had taken it
+    failed TEXT,                      -- why it was given up
+    PRIMARY KEY (number, at, call)
+) STRICT, WITHOUT ROWID;
+
+-- What employees wrote down about calls, and the calls that wait for it.
+CREATE TABLE call_note (
+    call        INTEGER NOT NULL,
+    seq         INTEGER NOT NULL,     -- of the fact
+    at          INTEGER NOT NULL,
+    by          TEXT,                 -- an extension; NULL: an admin, or a program
+    text        TEXT,
+    disposition TEXT,
+    PRIMARY KEY (call, seq)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE call ADD COLUMN disposition TEXT;                               -- what came of it, the last word
+ALTER TABLE call ADD COLUMN needs_disposition INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX call_needs_disposition ON call (id) WHERE needs_disposition;
+
+-- What was with a number.
+CREATE INDEX call_from ON call (from_number, began) WHERE from_number IS NOT NULL;
+CREATE INDEX call_to ON call (to_number, began) WHERE to_number IS NOT NULL;
+CREATE INDEX follow_up_of_number ON follow_up (number) WHERE number IS NOT NULL;

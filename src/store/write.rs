@@ -9,7 +9,7 @@ use smallvec::{SmallVec, smallvec};
 use super::outbox::{self, Outgoing};
 use super::word::Word;
 use super::{FILE, PATIENCE, StoreError, schema, to_column, to_micros};
-use super::{customers_live, events, follow_ups, left_behind, recordings};
+use super::{customers_live, events, follow_ups, left_behind, notes, recordings};
 use crate::clock::Timestamp;
 use crate::desk::follow_up::Outsider;
 use crate::event::Event;
@@ -154,9 +154,16 @@ impl Writer {
             let text = std::str::from_utf8(&body).unwrap_or_default();
             let fresh = insert_fact(&transaction, seq, noted, text)?;
             recordings::follow(&transaction, noted)?;
+            left_behind::delivered(&transaction, noted.at, &noted.fact)?;
             match &noted.fact {
                 Fact::Call(id, step) => {
                     follow(&transaction, &mut self.live, *id, noted.at, step)?;
+                    if let (CallFact::Ended(_), Some(live)) = (step, self.live.get(id))
+                        && let Some(group) = live.answered_in.as_deref()
+                    {
+                        let config = self.outgoing.as_ref().and_then(|outgoing| outgoing.config());
+                        notes::wait(&transaction, *id, group, config.as_deref())?;
+                    }
                     // Only once: told again, an old talk would close what was opened after it.
                     if let (CallFact::Ended(ended), true) = (step, fresh)
                         && let Some(live) = self.live.get(id)
@@ -179,6 +186,10 @@ impl Writer {
                 Fact::FollowUp { id, by, what } if fresh => {
                     let hand = (by.as_ref(), what);
                     follow_ups::by_hand(&transaction, (seq, noted.at), *id, hand, &mut told)?;
+                }
+                Fact::CallNoted { call, by, text, disposition } if fresh => {
+                    let note = (by.as_deref(), text.as_deref(), disposition.as_deref());
+                    told.extend(notes::follow(&transaction, *call, (seq, noted.at), note)?);
                 }
                 Fact::Customer { kind, id, now } => {
                     let consequences = (&mut told, &mut customers);

@@ -206,7 +206,10 @@ fn a_call_at_night_leaves_a_message_and_a_promise() {
 
     let message = exactly("voicemail.new", 1, || world.events("voicemail.new")).remove(0);
     let listed = office.lists(&["voicemail", "list"]).remove(0);
-    assert_eq!((&listed["mailbox"], &listed["state"], &listed["empty"]), (&"night".into(), &"new".into(), &false.into()));
+    assert_eq!(
+        (&listed["mailbox"], &listed["state"], &listed["empty"]),
+        (&"night".into(), &"new".into(), &false.into())
+    );
     assert_eq!(message["call"]["id"], listed["call"]);
     let mail = until("the mail with the message", || {
         world.mails().into_iter().find(|mail| mail.contains("To: night@office.example"))

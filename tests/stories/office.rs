@@ -295,7 +295,8 @@ impl Events {
             return self.before.remove(place);
         }
         loop {
-            let line = self.lines.next().unwrap().unwrap_or_else(|error| panic!("no {what}: {error}; {:?}", self.before));
+            let line =
+                self.lines.next().unwrap().unwrap_or_else(|error| panic!("no {what}: {error}; {:?}", self.before));
             if let Some(event) = line.strip_prefix("data: ").or_else(|| line.strip_prefix("data:")) {
                 let event: Value = serde_json::from_str(event).unwrap();
                 if wanted(&event) {

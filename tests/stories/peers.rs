@@ -43,7 +43,11 @@ impl Peer {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
         let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
-        text.push_str(&format!("Contact: <sip:peer@{}>\r\n{kind}Content-Length: {}\r\n\r\n{body}", self.address, body.len()));
+        text.push_str(&format!(
+            "Contact: <sip:peer@{}>\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        ));
         self.socket.send_to(text.as_bytes(), self.router).unwrap();
     }
 

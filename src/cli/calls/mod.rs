@@ -1,5 +1,6 @@
 //! `huntline calls`: the call list; `huntline calls show ID`: one call in full.
 
+mod note;
 mod record;
 mod show;
 
@@ -38,6 +39,7 @@ pub(super) struct Calls {
 #[derive(Debug, Subcommand)]
 enum One {
     Show(show::Show),
+    Note(note::Note),
     Record(record::Record),
 }
 
@@ -61,6 +63,9 @@ struct Which {
     /// Only missed calls.
     #[arg(long)]
     missed: bool,
+    /// Only those of which somebody is still to say what came of them.
+    #[arg(long)]
+    needs_disposition: bool,
     /// From or to this number, as anybody writes it.
     #[arg(long, value_name = "NUMBER")]
     number: Option<String>,
@@ -90,6 +95,7 @@ impl Calls {
     pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
         match self.one {
             Some(One::Show(show)) => show.run(desk),
+            Some(One::Note(note)) => note.run(desk),
             Some(One::Record(record)) => record.run(desk),
             None => self.which.run(desk),
         }
@@ -137,6 +143,7 @@ impl Which {
                 State::Unanswered => CallState::Unanswered,
             }),
             missed: self.missed.then_some(true),
+            needs_disposition: self.needs_disposition.then_some(true),
             text: self.number.clone().filter(|_| number.is_none()),
             number,
             before: self.before,

@@ -3,12 +3,13 @@
 mod import;
 mod lookup;
 mod sheet;
+mod timeline;
 
 use clap::{Args, Subcommand};
 
 use crate::cli::desk::{Desk, Trouble};
 
-/// Import customers from a CRM's export, or look a number up.
+/// Import customers from a CRM's export, look a number up, or show what was with a customer.
 #[derive(Debug, Args)]
 pub(super) struct Contacts {
     #[command(subcommand)]
@@ -19,6 +20,7 @@ pub(super) struct Contacts {
 enum What {
     Import(import::Import),
     Lookup(lookup::Lookup),
+    Timeline(timeline::Timeline),
 }
 
 impl Contacts {
@@ -26,6 +28,7 @@ impl Contacts {
         match self.what {
             What::Import(import) => import.run(desk),
             What::Lookup(lookup) => lookup.run(desk),
+            What::Timeline(timeline) => timeline.run(desk),
         }
     }
 }
