@@ -8,6 +8,9 @@ use crate::desk::hand::{Late, deed};
 use crate::fact::{Fact, Hand};
 use crate::store::FollowUpRow;
 
+/// Characters of a remark, at most.
+const LONGEST: usize = 4_000;
+
 impl Clerk {
     /// Has somebody's hand on a follow-up written down: claimed, given away, remarked on or closed. The follow-up as it is
     /// then. Of several who claim at once one has it, and the others hear who. `by`: the employee; `None`: an admin, or a
@@ -23,8 +26,10 @@ impl Clerk {
         by: Option<Arc<str>>,
         what: Hand,
     ) -> Result<FollowUpRow, NotDone> {
-        if let Hand::Assigned { to: Some(to) } = &what {
-            works_here(config, to)?;
+        match &what {
+            Hand::Assigned { to: Some(to) } => works_here(config, to)?,
+            Hand::Remarked { text: words } | Hand::Closed { why: words } => says_something(words)?,
+            _ => {}
         }
         by.as_ref().map_or(Ok(()), |by| works_here(config, by))?;
         // What cannot be done need not be written down.
@@ -54,6 +59,14 @@ impl Clerk {
         })?;
         let missing = || NotDone::Missing(format!("there is no follow-up {id}; `huntline followups` lists them"));
         found.ok_or_else(missing)
+    }
+}
+
+fn says_something(words: &str) -> Result<(), NotDone> {
+    match words.trim().chars().count() {
+        0 => Err(NotDone::Refused("there are no words; write down what there is to know".into())),
+        1..=LONGEST => Ok(()),
+        long => Err(NotDone::Refused(format!("{long} characters are too long; at most {LONGEST} are kept"))),
     }
 }
 

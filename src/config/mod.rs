@@ -199,6 +199,12 @@ impl Config {
         self.by.dids.get(&number).copied()
     }
 
+    /// The DID that a record names so: as the config writes it.
+    pub fn did_written(&self, text: &str) -> Option<DidIx> {
+        let public = || self.did_by_number(text.parse().ok()?);
+        public().or_else(|| self.by.verbatim_dids.get(text).copied())
+    }
+
     /// The DID a trunk means by `text`: matched verbatim first, then read by the trunk's habits.
     pub fn did_from_trunk(&self, text: &str, trunk: TrunkIx) -> Option<DidIx> {
         let verbatim = self.by.verbatim_dids.get(&*crate::number::bare(text)).copied();

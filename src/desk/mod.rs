@@ -4,4 +4,4 @@ pub mod assignee;
 pub mod contact;
 pub mod follow_up;
 pub mod hand;
-pub mod notice;
+pub mod tally;

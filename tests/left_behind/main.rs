@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods)] // how long a real program takes is measured on a real clock
 
 mod caller;
+mod hands;
 mod mail;
 mod office;
 

@@ -9,6 +9,7 @@ use super::super::word::Word;
 use super::super::{Reader, StoreError, from_column, from_micros, to_micros};
 use crate::clock::Timestamp;
 use crate::desk::hand::Standing;
+use crate::desk::tally::{Alike, Count};
 use crate::fact::{MissedCause, Party};
 use crate::key::CallId;
 use crate::number::PhoneNumber;
@@ -125,6 +126,26 @@ impl Reader {
             rows.map(|row| with_comments(&self.connection, row?)).collect()
         };
         read().map_err(self.failed("read the follow-ups"))
+    }
+
+    /// How many are open and late at this moment, as far as they are alike.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn open_follow_ups(&self, now: Timestamp) -> Result<Vec<Alike>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<Alike>> {
+            self.connection
+                .prepare_cached(
+                    "SELECT assignee, did, count(*) AS open, sum(due < ?1) AS overdue FROM follow_up
+                     WHERE closed IS NULL GROUP BY assignee, did",
+                )?
+                .query_map([to_micros(now)], |row| {
+                    let count = Count { open: row.get("open")?, overdue: row.get("overdue")? };
+                    Ok(Alike { assignee: text(row, "assignee")?, did: text(row, "did")?, count })
+                })?
+                .collect()
+        };
+        read().map_err(self.failed("count the follow-ups"))
     }
 
     /// The follow-up of this number.

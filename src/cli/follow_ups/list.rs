@@ -1,11 +1,12 @@
-//! `huntline missed` and `huntline followups`: who is to be called back, by whom, and until when.
+//! The lists: whom nobody has called back, and whose promise it is.
 
 use clap::Args;
 use jiff::tz::TimeZone;
 
+use super::words::{age, between, cause, clock, closed_by, holder, reaction};
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
 use crate::cli::table::table;
-use crate::cli::words::{span, who};
+use crate::cli::words::who;
 use crate::clock::Timestamp;
 use crate::store::{FollowUpRow, FollowUpsWanted, Reader};
 
@@ -18,7 +19,7 @@ as called back after a talk of `follow_up.close_min_talk`, whoever called whom. 
 Examples:
   huntline missed
   huntline missed --not-called-back")]
-pub(super) struct Missed {
+pub(in crate::cli) struct Missed {
     /// Only those with whom nobody has talked since, the most urgent first.
     #[arg(long)]
     not_called_back: bool,
@@ -29,13 +30,9 @@ pub(super) struct Missed {
     output: Output,
 }
 
-/// List the promises to call a missed customer back, the newest first. Needs no running router.
+/// Which promises are listed, the newest first.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  huntline followups --open
-  huntline followups --overdue --json")]
-pub(super) struct FollowUps {
+pub(super) struct Listed {
     /// Only open ones, the first due first.
     #[arg(long, conflicts_with = "overdue")]
     open: bool,
@@ -45,27 +42,26 @@ pub(super) struct FollowUps {
     /// At most so many; 0 for all.
     #[arg(long, value_name = "COUNT", default_value_t = 50)]
     limit: usize,
-    #[command(flatten)]
-    output: Output,
 }
 
 impl Missed {
-    pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
+    pub(in crate::cli) fn run(self, desk: &Desk) -> Result<(), Trouble> {
         let wanted = if self.not_called_back { FollowUpsWanted::Open } else { FollowUpsWanted::All };
         let nobody = if self.not_called_back { "nobody waits for a call\n" } else { "nobody was missed\n" };
-        list(desk, wanted, self.limit, self.output, nobody, missed)
+        let now = desk.now;
+        list(desk, wanted, self.limit, self.output, nobody, |rows, zone| missed(rows, zone, now))
     }
 }
 
-impl FollowUps {
-    pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
+impl Listed {
+    pub(super) fn run(self, desk: &Desk, output: Output) -> Result<(), Trouble> {
         let wanted = match (self.open, self.overdue) {
             (_, true) => FollowUpsWanted::Overdue(desk.now),
             (true, false) => FollowUpsWanted::Open,
             (false, false) => FollowUpsWanted::All,
         };
         let now = desk.now;
-        list(desk, wanted, self.limit, self.output, "no follow-ups\n", |rows, zone| follow_ups(rows, zone, now))
+        list(desk, wanted, self.limit, output, "no follow-ups\n", |rows, zone| follow_ups(rows, zone, now))
     }
 }
 
@@ -88,27 +84,19 @@ fn list(
     say(&lines(&rows, &basics.site.timezone))
 }
 
-fn clock(at: Timestamp, zone: &TimeZone) -> String {
-    at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
-}
-
-/// From one moment to a later one.
-fn between(from: Timestamp, to: Timestamp) -> String {
-    span(u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0))
-}
-
-fn missed(rows: &[FollowUpRow], zone: &TimeZone) -> String {
-    let heading = ["FIRST MISS", "LAST MISS", "CALLS", "WHO", "DID", "WHY", "WE TRIED", "CALLED BACK"];
+fn missed(rows: &[FollowUpRow], zone: &TimeZone, now: Timestamp) -> String {
+    let heading =
+        ["FIRST MISS", "LAST MISS", "CALLS", "WHO", "DID", "WHY", "BY", "AGE", "WE TRIED", "REACTION", "CALLED BACK"];
     let mut lines = vec![heading.map(String::from).to_vec()];
     lines.extend(rows.iter().map(|row| {
-        let cause = serde_json::to_value(row.cause).unwrap_or_default();
         let tried = match row.last_tried {
             Some(last) => format!("{}, last {}", row.tried, clock(last, zone)),
             None => String::new(),
         };
-        let back = match row.closed {
-            Some(at) => format!("after {}", between(row.opened, at)),
-            None => "not yet".into(),
+        let back = match (row.closed, row.closed_by) {
+            (Some(at), Some(_)) => format!("after {}", between(row.opened, at)),
+            (Some(_), None) => format!("closed {}", closed_by(row)),
+            (None, _) => "not yet".into(),
         };
         vec![
             clock(row.opened, zone),
@@ -116,8 +104,11 @@ fn missed(rows: &[FollowUpRow], zone: &TimeZone) -> String {
             row.attempts.to_string(),
             who(&row.who),
             row.did.clone().unwrap_or_default(),
-            cause.as_str().unwrap_or_default().replace('_', " "),
+            cause(row.cause),
+            holder(row),
+            age(row, now),
             tried,
+            reaction(row),
             back,
         ]
     }));
@@ -125,21 +116,25 @@ fn missed(rows: &[FollowUpRow], zone: &TimeZone) -> String {
 }
 
 fn follow_ups(rows: &[FollowUpRow], zone: &TimeZone, now: Timestamp) -> String {
-    let mut lines = vec![["ID", "DUE", "BY", "WHO", "CALLS", "STATE", ""].map(String::from).to_vec()];
+    let heading = ["ID", "DUE", "BY", "WHO", "DID", "CALLS", "AGE", "REACTION", "STATE", ""];
+    let mut lines = vec![heading.map(String::from).to_vec()];
     lines.extend(rows.iter().map(|row| {
-        let (state, call) = match (row.closed, row.closed_by) {
-            (Some(at), Some(call)) => (format!("done {}", clock(at, zone)), format!("call {call}")),
-            _ if row.due < now => (format!("overdue for {}", between(row.due, now)), String::new()),
-            _ => ("open".into(), String::new()),
+        let (state, by) = match row.closed {
+            Some(at) => (format!("done {}", clock(at, zone)), closed_by(row)),
+            None if row.due < now => (format!("overdue for {}", between(row.due, now)), String::new()),
+            None => ("open".into(), String::new()),
         };
         vec![
             row.id.to_string(),
             clock(row.due, zone),
-            row.assignee.as_deref().unwrap_or("anybody").to_owned(),
+            holder(row),
             who(&row.who),
+            row.did.clone().unwrap_or_default(),
             row.attempts.to_string(),
+            age(row, now),
+            reaction(row),
             state,
-            call,
+            by,
         ]
     }));
     table(&lines)
