@@ -19,7 +19,7 @@ as called back after a talk of `follow_up.close_min_talk`, whoever called whom. 
 Examples:
   huntline missed
   huntline missed --not-called-back")]
-pub(in super::super) struct Missed {
+pub(crate) struct Missed {
     /// Only those with whom nobody has talked since, the most urgent first.
     #[arg(long)]
     not_called_back: bool,
@@ -45,7 +45,7 @@ pub(super) struct Listed {
 }
 
 impl Missed {
-    pub(in super::super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
+    pub(crate) fn run(self, desk: &Desk) -> Result<(), Trouble> {
         let wanted = if self.not_called_back { FollowUpsWanted::Open } else { FollowUpsWanted::All };
         let nobody = if self.not_called_back { "nobody waits for a call\n" } else { "nobody was missed\n" };
         let now = desk.now;
