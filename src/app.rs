@@ -34,6 +34,7 @@ use crate::media::relay::Relay;
 use crate::net::resolve::Resolver;
 use crate::net::{Limits, Net, OwnAddresses, own_addresses};
 use crate::outbox::{self, Bell, Current, Postman, Secretary};
+use crate::reminder::Reminder;
 use crate::report::Ask;
 use crate::retention::Keeper;
 use crate::servers::ServerName;
@@ -151,6 +152,10 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     let tell_erased = Box::new(move |fact| erased.input(Input::Note(fact)));
     let keeper = Keeper { directory: directory.clone(), current: current.clone(), clock, tell: tell_erased };
     keeper.start().map_err(machine)?;
+    let late = post.clone();
+    let tell_late = Box::new(move |fact| late.input(Input::Note(fact)));
+    let reminder = Reminder { directory: directory.clone(), current: current.clone(), clock, tell: tell_late };
+    reminder.start().map_err(machine)?;
     if let (Some(web), Some(board)) = (web, board.clone()) {
         let file = Arc::new(file.to_owned());
         web.serve(web::Office { clerk, current: current.clone(), clock, file, board }).map_err(machine)?;

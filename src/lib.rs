@@ -55,6 +55,7 @@
 //! | | [`clerk`] | what people write down by hand, answered when it is on record |
 //! | | [`outbox`] | letters to the world outside, until they have arrived |
 //! | | [`retention`] | when recordings are erased |
+//! | | [`reminder`] | whose promise is late |
 //! | 12 | [`control`] | the local socket |
 //! | | [`board`] | every call as it stands, and whoever watches |
 //! | | [`crm`] | CRMs, each in its own dialect |
@@ -87,6 +88,7 @@
 //! - **Subscription**: somebody's lamp. **Sight**: one call as a lamp shows it. **Waiting**: messages in a box. **Crossing**: what
 //!   two hear of each other who have both made an offer.
 //! - **Follow-up**: a promise to call a missed customer back. **Outsider**: who is called back; **Remark**: what happened meanwhile.
+//!   **Standing**: how it stands; **Deed**: what a hand does to it; **Tally**: how many are open and late, of whom.
 //! - **Event**: a fact as it is told outside; **Told** is one that has no place yet; its **Audience** may see it. **Picture**: a call as it
 //!   stands at this moment; the **Gallery** has those of all calls in progress. **Board**: shows them; a **Watch** is
 //!   somebody's place before it, by their **Wish**. **Hand**: what is
@@ -167,6 +169,7 @@ pub mod address_book;
 pub mod clerk;
 pub mod outbox;
 pub mod retention;
+pub mod reminder;
 
 // Floor 12, faces.
 pub mod control;

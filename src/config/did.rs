@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::destination::{Destination, Destinations, DidIx, ExtensionIx, ScheduleIx};
 use super::directory::Directory;
 use super::extension::{DEFAULT_RING, LONGEST_RING};
+use super::follow_up::DidFollowUp;
 use super::paths::{Exit, Origin, Why};
 use super::read::{Fields, Spot};
 use super::site::Record;
@@ -97,6 +98,8 @@ pub struct Did {
     pub max_calls: Option<u32>,
     /// Default: as `media.record`.
     pub record: Option<Record>,
+    /// Default: as `[follow_up]` says.
+    pub follow_up: DidFollowUp,
 }
 
 impl Did {
@@ -117,6 +120,7 @@ impl Did {
             personal: personal.as_ref().and_then(|spot| personal_extension(spot, own, directory, exits)),
             max_calls: fields.get("max_calls").and_then(|spot| spot.number(1, 100_000)),
             record: Record::read(fields),
+            follow_up: fields.table("follow_up").map(|own| DidFollowUp::read(own, directory)).unwrap_or_default(),
         };
         refuse_personal_and_shared(open.as_ref(), personal.as_ref());
         warn_of_closed_without_schedule(closed.as_ref(), schedule.as_ref());

@@ -53,7 +53,7 @@ pub use destination::{
 pub use did::{Answer, Did, DidNumber, Known, KnownWhen};
 pub use extension::{DeviceRule, Extension, NoAnswer};
 pub use features::{Code, Features, ForwardWhen, TalkCode};
-pub use follow_up::{Assign, FollowUpRules, Pick};
+pub use follow_up::{Assign, DidFollowUp, FollowUpList, FollowUpRules, Pick, SHORTEST_DUE};
 pub use hunt_group::{HuntGroup, Order, Strategy};
 pub use mail::{Mail, MailTls};
 pub use outbound::{OutboundRule, OutboundRules};
@@ -353,11 +353,7 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
     let directory = directory;
     let sip = Sip::read(root.table("sip"));
     let media = Media::read(root.table("media"), &sip.listen, rows.extensions.len());
-    let not_built = [(
-        "follow_up",
-        "follow-ups (`[follow_up]`): every miss is one, `huntline followups` lists them, a talk closes them; nobody is \
-             reminded yet, `due` counts every hour, `supervisor` hears nothing, the customer gets no SMS",
-    )];
+    let not_built = [("follow_up", "follow-ups (`[follow_up]`): the customer who is missed gets no SMS yet")];
     let not_built = not_built.into_iter().filter(|(key, _)| root.get(key).is_some()).map(|(_, what)| what).collect();
     let web = Web::read(root.table("web"), &sip.listen);
     let trunks = each(&rows.trunks, |row, at| Trunk::read(row, directory.trunks.name(at as usize), &directory));
@@ -374,7 +370,12 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
     let sms = Sms::read(root.table("sms"), &site);
     let telegram = Telegram::read(root.table("telegram"));
     let webhooks = Webhook::read_all(&root.rows("webhook"));
-    let follow_up = FollowUpRules::read(root.table("follow_up"), &directory);
+    let follow_up = FollowUpRules::read(
+        root.table("follow_up"),
+        &directory,
+        &extensions,
+        dids.iter().any(|did| did.follow_up.list.is_some()),
+    );
     let crms = Crm::read_all(&root.rows("crm"), &directory);
     let customers = Customers::read(root.table("customers"));
     root.finish();

@@ -5,6 +5,8 @@
 //! `[from, to)`, and `to ≤ from` runs past midnight (`09:00-09:00` is a whole day). On the nights when clocks change, a
 //! skipped local time means the end of the gap; a repeated one opens at its first and closes at its last occurrence.
 
+mod open_time;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -458,6 +460,33 @@ mod tests {
     }
 
     #[test]
+    fn open_time_is_counted_over_nights_holidays_and_overlapping_hours() {
+        let hours = |hours: u64| std::time::Duration::from_secs(3_600 * hours);
+        let local = |text: &str| {
+            text.parse::<DateTime>().unwrap().to_zoned(TimeZone::get("Europe/Moscow").unwrap()).unwrap().timestamp()
+        };
+        let office = office();
+        let table = [
+            ("2026-11-23T10:00:30", hours(0), "2026-11-23T10:00:30"),
+            ("2026-11-23T10:00:30", hours(2), "2026-11-23T12:00:30"),
+            ("2026-11-23T16:00", hours(2), "2026-11-23T18:00"),
+            ("2026-11-23T17:00", hours(2), "2026-11-24T10:00"),
+            ("2026-11-23T18:00", hours(0), "2026-11-24T09:00"),
+            // The short day, eleven days off, and a Saturday.
+            ("2026-12-30T15:00", hours(2), "2027-01-09T11:00"),
+            ("2026-12-30T15:00", hours(6), "2027-01-09T15:00"),
+            ("2026-12-30T15:00", hours(7), "2027-01-11T10:00"),
+        ];
+        for (from, span, expected) in table {
+            assert_eq!(office.after_open(local(from), span), Some(local(expected)), "{from} {span:?}");
+        }
+        let twice = schedule("Europe/Moscow", &["mon 09:00-12:00", "mon 10:00-11:00, 11:00-13:00"], &[], &[]);
+        assert_eq!(twice.after_open(local("2026-11-23T10:30"), hours(2)), Some(local("2026-11-23T12:30")));
+        let never = schedule("Europe/Moscow", &["mon 09:00-12:00"], &["01-01..12-31"], &[]);
+        assert_eq!(never.after_open(local("2026-11-23T10:30"), hours(1)), None);
+    }
+
+    #[test]
     fn an_interval_past_midnight_belongs_to_the_day_on_which_it_starts() {
         let night =
             schedule("Europe/Berlin", &["mon-sun 22:00-06:00"], &["2026-11-24"], &[("2026-11-26", "00:00-24:00")]);
@@ -707,6 +736,14 @@ mod tests {
                 let next = (at + 1..8 * 1440).find(|later| open[*later] != open[at]);
                 if let Some(next) = next {
                     prop_assert_eq!(schedule.next_change(minutes[at].0), Some(minutes[next].0), "{} {:?}", minutes[at].1, rules);
+                }
+                // The end of the thirtieth open minute from now on, and of later ones.
+                for wanted in [1, 30, 61, 600] {
+                    let counted = (at..8 * 1440).filter(|later| open[*later]).nth(wanted as usize - 1);
+                    if let Some(last) = counted {
+                        let span = std::time::Duration::from_secs(60 * wanted);
+                        prop_assert_eq!(schedule.after_open(minutes[at].0, span), Some(minutes[last + 1].0), "{} {:?}", minutes[at].1, rules);
+                    }
                 }
             }
         }

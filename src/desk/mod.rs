@@ -2,6 +2,8 @@
 
 pub mod assignee;
 pub mod contact;
+pub mod due;
 pub mod follow_up;
 pub mod hand;
+pub mod notice;
 pub mod tally;

@@ -1,6 +1,6 @@
 //! What the end of a call does to promises to call back: opens one, comments on it, keeps it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -9,13 +9,15 @@ use super::super::{from_column, to_column, to_micros};
 use super::row::row;
 use super::told::{Change as Changed, comment, tell};
 use crate::clock::Timestamp;
-use crate::config::{Assign, Config, FollowUpRules, Pick};
-use crate::desk::assignee::{Known, assignee};
+use crate::config::{Assign, Config, FollowUpList, FollowUpRules, Pick};
+use crate::desk::assignee::{Chosen, Known, ListOf, assignee};
+use crate::desk::due::deadline;
 use crate::desk::follow_up::{Change, Outsider, Remark, changes};
 use crate::event::{EventKind, Told};
 use crate::fact::{Ended, Fact, MissedCause};
 use crate::key::CallId;
 use crate::number::PhoneNumber;
+use crate::state::State;
 
 /// The number `?1`, and the other numbers of the customer whom it names: the first by the same order as in the core.
 const KIN: &str = "WITH kin (number) AS (
@@ -89,12 +91,22 @@ fn open_one(
     (call, cause): (CallId, MissedCause),
     (rules, config): (&FollowUpRules, Option<&Config>),
 ) -> rusqlite::Result<i64> {
-    let due = at.checked_add(rules.due).unwrap_or(Timestamp::MAX);
-    let (way, who) = match config {
-        Some(config) => assignee(config, outsider, call, &known(transaction, rules, outsider, at)?),
-        None => (Assign::Unassigned, None),
+    let did = config.zip(outsider.did.as_deref()).and_then(|(config, did)| Some(config.did(config.did_written(did)?)));
+    let own = did.map(|did| &did.follow_up);
+    let span = own.and_then(|own| own.due).unwrap_or(rules.due);
+    let (due, chosen) = match config {
+        Some(config) => {
+            let due = deadline(config, at, span);
+            let lists = [own.and_then(|own| own.list.as_ref()), rules.list.as_ref()];
+            let known = known(transaction, rules, lists, outsider)?;
+            (due, assignee(config, outsider, call, (at, due), &known))
+        }
+        None => {
+            let nobody = Chosen { way: Assign::Unassigned, who: None, list: None };
+            (at.checked_add(span).unwrap_or(Timestamp::MAX), nobody)
+        }
     };
-    insert(transaction, call, at, outsider, cause, due, (way, who.as_deref()))
+    insert(transaction, call, (at, due), outsider, cause, &chosen)
 }
 
 /// The open ones for a number and the other numbers of its customer: for the number itself first, then by age.
@@ -110,11 +122,10 @@ fn open_for(transaction: &Transaction<'_>, number: PhoneNumber) -> rusqlite::Res
 fn insert(
     transaction: &Transaction<'_>,
     call: CallId,
-    at: Timestamp,
+    (at, due): (Timestamp, Timestamp),
     outsider: &Outsider,
     cause: MissedCause,
-    due: Timestamp,
-    (way, who): (Assign, Option<&str>),
+    chosen: &Chosen,
 ) -> rusqlite::Result<i64> {
     let customer = outsider.customer.as_ref();
     let text = Some(&outsider.text).filter(|text| outsider.number.is_none() && !text.is_empty());
@@ -134,13 +145,21 @@ fn insert(
             customer.map(|customer| &*customer.id),
             outsider.did.as_deref(),
             cause.word(),
-            who,
-            assigned(way),
+            chosen.who.as_deref(),
+            assigned(chosen.way),
             to_micros(due),
-            (way == Assign::List).then_some(""),
-            who.filter(|_| way == Assign::List),
+            chosen.list.map(|list| list_name(list, outsider)),
+            chosen.list.and(chosen.who.as_deref()),
         ])?;
     Ok(transaction.last_insert_rowid())
+}
+
+/// As `picked_from` has it.
+fn list_name(list: ListOf, outsider: &Outsider) -> &str {
+    match list {
+        ListOf::Did => outsider.did.as_deref().unwrap_or_default(),
+        ListOf::Company => "",
+    }
 }
 
 fn assigned(way: Assign) -> &'static str {
@@ -157,10 +176,10 @@ fn assigned(way: Assign) -> &'static str {
 fn known(
     transaction: &Transaction<'_>,
     rules: &FollowUpRules,
+    lists: [Option<&FollowUpList>; 2],
     outsider: &Outsider,
-    at: Timestamp,
 ) -> rusqlite::Result<Known> {
-    let mut known = Known { away: away(transaction, at)?, ..Known::default() };
+    let mut known = Known { state: absences(transaction)?, ..Known::default() };
     if let Some(number) = outsider.number.filter(|_| rules.assign.contains(&Assign::LastTalker)) {
         let min = i64::try_from(rules.close_min_talk.as_millis()).unwrap_or(i64::MAX);
         known.last_talker = transaction
@@ -176,35 +195,40 @@ fn known(
             .query_row(params![to_column(number.to_bits()), min], |row| row.get(0))
             .optional()?;
     }
-    match rules.list {
-        Some((Pick::RoundRobin, _)) => {
-            known.last_of_list = transaction
-                .prepare_cached("SELECT picked FROM follow_up WHERE picked_from = ?1 ORDER BY id DESC LIMIT 1")?
-                .query_row([""], |row| row.get(0))
-                .optional()?;
-        }
-        Some((Pick::LeastOpen, _)) => {
-            known.open = transaction
-                .prepare_cached(
-                    "SELECT assignee, count(*) FROM follow_up
-                     WHERE closed IS NULL AND assignee IS NOT NULL GROUP BY assignee",
-                )?
-                .query_map([], |row| Ok((row.get(0)?, from_column(row.get(1)?))))?
-                .collect::<rusqlite::Result<BTreeMap<_, _>>>()?;
-        }
-        Some((Pick::Random, _)) | None => {}
+    let by = |pick| lists.map(|list| list.is_some_and(|(how, _)| *how == pick));
+    let last = |of: ListOf| {
+        transaction
+            .prepare_cached("SELECT picked FROM follow_up WHERE picked_from = ?1 ORDER BY id DESC LIMIT 1")?
+            .query_row([list_name(of, outsider)], |row| row.get(0))
+            .optional()
+    };
+    let [did_goes_round, company_goes_round] = by(Pick::RoundRobin);
+    if did_goes_round {
+        known.last_of_did = last(ListOf::Did)?;
+    }
+    if company_goes_round {
+        known.last_of_list = last(ListOf::Company)?;
+    }
+    if by(Pick::LeastOpen).contains(&true) {
+        known.open = transaction
+            .prepare_cached(
+                "SELECT assignee, count(*) FROM follow_up
+                 WHERE closed IS NULL AND assignee IS NOT NULL GROUP BY assignee",
+            )?
+            .query_map([], |row| Ok((row.get(0)?, from_column(row.get(1)?))))?
+            .collect::<rusqlite::Result<BTreeMap<_, _>>>()?;
     }
     Ok(known)
 }
 
-fn away(transaction: &Transaction<'_>, at: Timestamp) -> rusqlite::Result<BTreeSet<String>> {
+/// Who is away, and whose hours are overridden.
+fn absences(transaction: &Transaction<'_>) -> rusqlite::Result<State> {
     let facts: Vec<String> = transaction
-        .prepare_cached("SELECT body FROM state WHERE kind = 'away'")?
+        .prepare_cached("SELECT body FROM state WHERE kind IN ('away', 'override')")?
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    let away = facts.iter().filter_map(|body| match serde_json::from_str(body) {
-        Ok(Fact::Away { extension, until: Some(until) }) if until > at => Some(extension.to_string()),
-        _ => None,
-    });
-    Ok(away.collect())
+    let mut state = State::default();
+    let facts = facts.iter().filter_map(|body| serde_json::from_str::<Fact>(body).ok());
+    facts.for_each(|fact| fact.fold(&mut state));
+    Ok(state)
 }

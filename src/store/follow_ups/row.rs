@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::super::word::Word;
 use super::super::{Reader, StoreError, from_column, from_micros, to_micros};
 use crate::clock::Timestamp;
+use crate::desk::due::Pending;
 use crate::desk::hand::Standing;
 use crate::desk::tally::{Alike, Count};
 use crate::fact::{MissedCause, Party};
@@ -146,6 +147,32 @@ impl Reader {
                 .collect()
         };
         read().map_err(self.failed("count the follow-ups"))
+    }
+
+    /// Open ones with which time has something to do before this moment, the first due first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn pending_follow_ups(&self, before: Timestamp) -> Result<Vec<Pending>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<Pending>> {
+            self.connection
+                .prepare_cached(
+                    "SELECT id, due, assignee, coalesce(given, opened) AS given, overdue, escalated FROM follow_up
+                     WHERE closed IS NULL AND reassigned IS NULL AND due <= ?1 ORDER BY due, id",
+                )?
+                .query_map([to_micros(before)], |row| {
+                    Ok(Pending {
+                        id: row.get("id")?,
+                        due: from_micros(row.get("due")?),
+                        assignee: text(row, "assignee")?,
+                        given: from_micros(row.get("given")?),
+                        overdue: moment(row, "overdue")?,
+                        escalated: moment(row, "escalated")?,
+                    })
+                })?
+                .collect()
+        };
+        read().map_err(self.failed("look up what is late"))
     }
 
     /// The follow-up of this number.
