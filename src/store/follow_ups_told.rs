@@ -27,14 +27,14 @@ fn party(number: Option<&str>) -> Party {
 
 /// How a call went.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Went {
+pub(super) enum Went {
     Missed,
     Unanswered,
     Talked(u64),
 }
 
 /// A call that begins and ends then, one second later. `None`: an anonymous caller.
-fn went(seconds: i64, direction: Direction, number: Option<&str>, went: Went) -> Vec<(i64, Fact)> {
+pub(super) fn went(seconds: i64, direction: Direction, number: Option<&str>, went: Went) -> Vec<(i64, Fact)> {
     let (from, to) = match direction {
         Direction::Inbound => (party(number), party(Some(OURS))),
         _ => (Party { extension: Some("12".into()), ..Party::default() }, party(number)),
@@ -55,7 +55,7 @@ fn went(seconds: i64, direction: Direction, number: Option<&str>, went: Went) ->
     steps
 }
 
-fn ada() -> CustomerRow {
+pub(super) fn ada() -> CustomerRow {
     CustomerRow {
         id: "crm-1".into(),
         kind: Kind::Contact,
@@ -67,7 +67,7 @@ fn ada() -> CustomerRow {
 }
 
 #[derive(Clone, Debug)]
-struct Rules(Arc<Config>, Arc<Mutex<Vec<Event>>>);
+pub(super) struct Rules(Arc<Config>, Arc<Mutex<Vec<Event>>>);
 
 impl Rules {
     /// What was told since it was last asked: what, to whom, and the change.
@@ -94,7 +94,7 @@ impl Outgoing for Rules {
     fn posted(&self) {}
 }
 
-fn rules(follow_up: &str) -> Rules {
+pub(super) fn rules(follow_up: &str) -> Rules {
     let text = format!(
         "[site]\nname = \"x\"\ntimezone = \"Europe/Berlin\"\nnumbering = {{ country = \"49\", national_prefix = \"0\", \
          international_prefix = \"00\" }}\n[follow_up]\n{follow_up}\n\
@@ -103,7 +103,7 @@ fn rules(follow_up: &str) -> Rules {
     Rules(Arc::new(Config::read(Path::new("x.toml"), &text, &Nothing).unwrap().config), Arc::default())
 }
 
-fn rows(folder: &Folder, wanted: FollowUpsWanted) -> Vec<FollowUpRow> {
+pub(super) fn rows(folder: &Folder, wanted: FollowUpsWanted) -> Vec<FollowUpRow> {
     Reader::open(&folder.0).unwrap().follow_ups(wanted, 0).unwrap()
 }
 
@@ -301,7 +301,7 @@ fn what_people_and_time_do_is_told_to_whom_it_concerns_once() {
 }
 
 /// Whom each number belongs to: Ada has two.
-const NUMBERS: [(&str, usize); 4] = [(ADA, 0), (ADAS_OTHER, 0), ("+4940777", 1), ("+4940778", 2)];
+pub(super) const NUMBERS: [(&str, usize); 4] = [(ADA, 0), (ADAS_OTHER, 0), ("+4940777", 1), ("+4940778", 2)];
 
 /// What the desk holds of one customer: the first missed call, how often they called, how many comments, the closing call.
 type Held = (CallId, u32, usize, Option<CallId>);
@@ -327,11 +327,11 @@ fn recomputed(calls: &[(usize, Direction, Went)]) -> Vec<Held> {
     held
 }
 
-fn id(place: usize) -> CallId {
+pub(super) fn id(place: usize) -> CallId {
     call(place as i64 * 10)
 }
 
-fn a_call() -> impl Strategy<Value = (usize, Direction, Went)> {
+pub(super) fn a_call() -> impl Strategy<Value = (usize, Direction, Went)> {
     let talk = prop_oneof![Just(4_999), Just(5_000), 0..20_000u64].prop_map(Went::Talked);
     let direction = prop_oneof![Just(Direction::Inbound), Just(Direction::Outbound)];
     let went = prop_oneof![3 => Just(Went::Missed), 2 => Just(Went::Unanswered), 2 => talk];

@@ -34,6 +34,8 @@ mod events;
 pub(crate) mod fixture;
 mod follow_ups;
 #[cfg(test)]
+mod follow_ups_random;
+#[cfg(test)]
 mod follow_ups_told;
 mod left_behind;
 #[cfg(test)]

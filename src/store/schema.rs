@@ -51,4 +51,42 @@ mod tests {
         assert_eq!(migrate(&mut connection), Err(too_new()));
         assert_eq!(check(&connection), Err(too_new()));
     }
+
+    #[test]
+    fn what_was_said_of_follow_ups_before_is_there_after_the_renewal() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        MIGRATIONS.to_version(&mut connection, 3).unwrap();
+        let before = "
+            INSERT INTO fact (seq, at, call, body) VALUES (1, 0, 10, '{}'), (2, 0, 11, '{}'), (3, 0, 10, '{}'), (4, 0, 11, '{}');
+            INSERT INTO follow_up (opened, call, anonymous, cause, assignee, assigned, due, attempts, last_miss)
+                VALUES (5, 9, 0, 'no_answer', '12', 'list', 6, 3, 7), (5, 8, 0, 'no_answer', '14', 'responsible', 6, 1, 5);
+            INSERT INTO follow_up_comment (follow_up, call, at, what, cause)
+                VALUES (1, 10, 6, 'missed', 'all_busy'), (1, 11, 7, 'tried', NULL), (1, 12, 8, 'brief', NULL);";
+        connection.execute_batch(before).unwrap();
+        migrate(&mut connection).unwrap();
+        let comments: Vec<(i64, i64, String, i64, Option<String>)> = connection
+            .prepare("SELECT seq, at, what, call, cause FROM follow_up_comment WHERE follow_up = 1 ORDER BY at")
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
+            .unwrap()
+            .collect::<rusqlite::Result<_>>()
+            .unwrap();
+        // Each is named by the last fact of its call, or where that is unknown, by the call.
+        assert_eq!(
+            comments,
+            [
+                (3, 6, "missed".into(), 10, Some("all_busy".into())),
+                (4, 7, "tried".into(), 11, None),
+                (-12, 8, "brief".into(), 12, None),
+            ]
+        );
+        let picked: Vec<(Option<String>, Option<String>)> = connection
+            .prepare("SELECT picked_from, picked FROM follow_up ORDER BY id")
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+            .collect::<rusqlite::Result<_>>()
+            .unwrap();
+        assert_eq!(picked, [(Some(String::new()), Some("12".into())), (None, None)]);
+    }
 }

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use crate::missed;
-use crate::office::{CONFIG, Office, offered};
+use crate::office::{CONFIG, Office, offered, until};
 
 const SECOND: &str = "\n[[extension]]\nnumber = \"202\"\npassword = \"secret-202\"\n\
                       [[extension]]\nnumber = \"203\"\npassword = \"secret-203\"\nactive = false\n\
@@ -19,6 +19,9 @@ fn a_follow_up_is_claimed_by_one_given_away_remarked_on_and_closed_across_a_kill
     let (_, err, code) = office.run(&["followups", "claim", "1", "201"]);
     assert!(err.contains("no router is running") && code == 3, "{err}");
     office.serve();
+    // Its time was over long ago; that is said once, in this run of the router and in those after it.
+    let late = |office: &Office| office.says(&["followups", "show", "1"]).matches("its time is over\n").count();
+    until(|| late(&office) == 1);
 
     // Twelve at once: one has it, and the others hear who.
     let claims = (0..12).map(|place| if place % 2 == 0 { "201" } else { "202" }).map(|who| {
@@ -64,6 +67,7 @@ fn a_follow_up_is_claimed_by_one_given_away_remarked_on_and_closed_across_a_kill
     office.kill();
     office.serve();
     assert_eq!(office.says(&["followups", "close", "1", "answered by mail", "--by", "202"]), "1 is closed\n");
+    assert_eq!(late(&office), 1);
     let closed = "follow-up 1 is closed already, by 202";
     let refused = |arguments: &[&str]| office.run(&[&["followups"], arguments].concat()).1;
     assert_eq!(refused(&["claim", "1", "201"]), format!("huntline: {closed}\n"));
