@@ -146,3 +146,41 @@ fn who_was_missed_is_to_be_called_back_and_who_was_taken_by_a_kill_too() {
     assert_eq!(office.says(&["followups", "--overdue"]), "no follow-ups\n");
     assert_eq!(office.run(&["followups", "--overdue", "--open"]).2, 2);
 }
+
+#[test]
+fn a_stranger_who_was_missed_is_a_customer_with_a_timeline_and_a_call_takes_notes() {
+    let mut office = Office::new("timeline");
+    office.leave([offered(0), missed(0), offered(600), missed(600)]);
+    let lookup = office.says(&["contacts", "lookup", "8 916 123-45-67"]);
+    let made = "  provisional lead +79161234567: +79161234567, nobody responsible; +79161234567\n";
+    assert!(lookup.ends_with(made), "{lookup}");
+    office.serve();
+    let first = call(0).to_string();
+    let noted = office.says(&["calls", "note", &first, "asks for\nan offer", "--by", "201", "--disposition", "warm"]);
+    assert!(noted.starts_with(&format!("{first}: written down at 20")) && noted.ends_with("; 1 in all\n"), "{noted}");
+    for (arguments, why) in [
+        (["calls", "note", &first, "x", "--by", "999"], "there is no extension \"999\""),
+        (["calls", "note", "0d5t3gh7k2m9p", "x", "--by", "201"], "there is no call 0d5t3gh7k2m9p"),
+        (["calls", "note", &first, "   ", "--by", "201"], "nothing is said"),
+    ] {
+        let (_, err, code) = office.run(&arguments);
+        assert!(err.contains(why) && code == 1, "{err}");
+    }
+    office.kill();
+    let timeline = office.says(&["contacts", "timeline", "+7 916 123-45-67"]);
+    let lines: Vec<_> =
+        timeline.lines().map(|line| line.split_whitespace().skip(2).collect::<Vec<_>>().join(" ")).collect();
+    let expected = [
+        format!("note {first} [warm] asks for an offer (201)"),
+        format!("missed {} +74951234567 missed: abandoned", call(600)),
+        format!("follow-up 1 {first} opened"),
+        format!("missed {first} +74951234567 missed: abandoned"),
+    ];
+    assert_eq!(lines[1..], expected, "{timeline}");
+    let page = office.says(&["contacts", "timeline", "+79161234567", "--limit", "3"]);
+    let mark = page.lines().last().unwrap().rsplit(' ').next().unwrap();
+    let last = office.says(&["contacts", "timeline", "+79161234567", "--before", mark]);
+    assert!(last.lines().count() == 2 && last.contains("  missed  ") && last.contains(&first), "{last}");
+    let (_, err, code) = office.run(&["contacts", "timeline", "nobody"]);
+    assert!(err.contains("there is no customer \"nobody\"") && code == 1, "{err}");
+}

@@ -11,7 +11,8 @@ use crate::store::{CustomerRow, Reader};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Several entries for one number: a contact comes before a company, a company before a lead; among equals the one changed
-last, then the smaller id. The first one is shown to whoever is rung, and its responsible is the one who counts.
+last, then the smaller id. A provisional lead was made by the router of a number that nobody knew; whoever is written down
+for the number takes its place. The first one is shown to whoever is rung, and its responsible is the one who counts.
 Exit code 1: the number belongs to nobody.
 
 Example:
@@ -51,5 +52,6 @@ fn line(row: &CustomerRow, config: &Config) -> String {
         },
     };
     let numbers = row.numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    format!("{} {}: {}, {responsible}; {numbers}", row.kind.word(), row.id, row.name)
+    let provisional = if row.provisional { "provisional " } else { "" };
+    format!("{provisional}{} {}: {}, {responsible}; {numbers}", row.kind.word(), row.id, row.name)
 }
