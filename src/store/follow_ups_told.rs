@@ -12,7 +12,7 @@ use crate::clock::Duration;
 use crate::config::{Config, Nothing};
 use crate::customer::Kind;
 use crate::event::{Audience, Event};
-use crate::fact::{CallFact, Ended, EndedBy, Fact, Hand, MissedCause, Noted, Offered, Party};
+use crate::fact::{CallFact, Ended, EndedBy, Fact, Hand, MissedCause, Noted, Offered, Party, Rung, Whom};
 use crate::key::CallId;
 use crate::letter::Letter;
 use crate::route::Direction;
@@ -45,7 +45,11 @@ pub(super) fn went(seconds: i64, direction: Direction, number: Option<&str>, wen
         Went::Unanswered => (None, 0),
         Went::Talked(ms) => (None, ms),
     };
-    let mut steps = vec![CallFact::Offered(Box::new(offered)), CallFact::Rung(vec![rung(1, "12")])];
+    let rung = match direction {
+        Direction::Inbound => rung(1, "12"),
+        _ => Rung { whom: Whom::Trunk { trunk: "provider".into(), number: "far".into() }, ..rung(1, "12") },
+    };
+    let mut steps = vec![CallFact::Offered(Box::new(offered)), CallFact::Rung(vec![rung])];
     if let Went::Talked(_) = went {
         steps.push(CallFact::Answered { leg: 1, human: true });
     }
@@ -138,6 +142,23 @@ fn a_miss_stays_a_promise_until_somebody_has_talked_with_the_customer() {
     assert_eq!(rows(&folder, FollowUpsWanted::Open), []);
     let done = rows(&folder, FollowUpsWanted::All);
     assert_eq!((done.len(), done[0].closed, done[0].closed_by), (1, Some(at(41)), Some(call(40))));
+}
+
+#[test]
+fn a_call_for_which_the_employee_did_not_pick_up_was_no_try() {
+    let folder = Folder::new();
+    let mut writer = folder.writer();
+    let missed = went(0, Direction::Inbound, Some(ADA), Went::Missed);
+    let mut clicked = went(20, Direction::Outbound, Some(ADA), Went::Unanswered);
+    clicked[1].1 = step(call(20), CallFact::Rung(vec![rung(1, "12"), rung(2, "12")]));
+    // The second time they did, and Ada is rung as well.
+    let mut picked_up = went(40, Direction::Outbound, Some(ADA), Went::Unanswered);
+    let own = [CallFact::Rung(vec![Rung { leg: 2, ..rung(1, "12") }]), CallFact::CallerAnswered { leg: 2 }];
+    picked_up.splice(1..1, own.map(|fact| (40, step(call(40), fact))));
+    writer.append(&numbered(1, [missed, clicked, picked_up].concat())).unwrap();
+    let open = rows(&folder, FollowUpsWanted::Open).remove(0);
+    let said: Vec<_> = open.comments.iter().map(|comment| (comment.call, &*comment.what)).collect();
+    assert_eq!(said, [(Some(call(40)), "tried")]);
 }
 
 #[test]

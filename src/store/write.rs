@@ -167,7 +167,7 @@ impl Writer {
                     // Only once: told again, an old talk would close what was opened after it.
                     if let (CallFact::Ended(ended), true) = (step, fresh)
                         && let Some(live) = self.live.get(id)
-                        && let Some(outsider) = &live.outsider
+                        && let Some(outsider) = live.outsider.as_ref().filter(|_| !live.is_never_called())
                     {
                         let config = self.outgoing.as_ref().and_then(|outgoing| outgoing.config());
                         let human = live.answered.is_some();
@@ -324,6 +324,12 @@ impl Live {
                 self.hunt_group.clone_from(&self.at_group);
             }
         }
+    }
+
+    /// An employee asked for it and did not pick up: the one outside has never heard of it.
+    fn is_never_called(&self) -> bool {
+        let calls_us = self.outsider.as_ref().is_some_and(|outsider| outsider.calls_us);
+        !calls_us && !self.legs.is_empty() && self.out_trunk().is_none()
     }
 
     /// The trunk it went out on, last of all.
