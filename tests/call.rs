@@ -15,7 +15,7 @@ use huntline::ivr::{Opened, Whose};
 use huntline::key::{Arena, CallId, LegKey, OfLeg};
 use huntline::route::{
     Availability, Caller, Destined, DialPlan, Direction, Idle, Origin, Presence, Reason, RoutePlan, Situation,
-    come_back, decide,
+    come_back, decide, summon,
 };
 use huntline::sound::Sound;
 use huntline::state::State;
@@ -69,6 +69,33 @@ fn exactly_one_wins_and_the_others_are_told_that_it_was_elsewhere() {
     story.hear(0, LegEvent::Ended(Why::default()));
     // Should our answer still wait for the journal, the caller who gave up hears 487 instead.
     assert_eq!(story.take(), ["0: Refuse(487)", "2: End", "talked 14", "ended 200"]);
+}
+
+#[test]
+fn who_asked_for_a_call_is_rung_first_and_only_then_whom_they_want() {
+    let mut story = Story::asked_for("12", "01705556677");
+    assert_eq!(story.take(), ["offered", "12 rung as 1"]);
+    story.hear(1, LegEvent::Ringing(None));
+    assert_eq!(story.take(), ["1 rings", "nobody: Ring(None)"]);
+    story.hear(1, LegEvent::Answered(session("a")));
+    let expected = ["1 is the caller", "taken 12", "1: Play([Tone(Ringback)])", "+491705556677 rung as 2"];
+    assert_eq!(story.take(), expected);
+    story.hear(2, LegEvent::Ringing(None));
+    assert_eq!(story.take(), ["2 rings"], "the caller hears it ring from us");
+    story.hear(2, LegEvent::Answered(session("b")));
+    assert_eq!(story.take(), ["1 meets 2", "1: Reoffer(b)", "bridge 1 2", "answered by 2"]);
+    story.hear(1, LegEvent::Reanswered(session("c")));
+    assert_eq!(story.take(), ["bridge 1 2", "2: Acknowledge(c)"]);
+    story.hear(1, LegEvent::Ended(Why::default()));
+    assert_eq!(story.take(), ["1: Refuse(487)", "2: End", "ended 200"]);
+}
+
+#[test]
+fn a_phone_that_says_nothing_of_its_media_cannot_ask_for_a_call() {
+    let mut story = Story::asked_for("12", "01705556677");
+    story.hear(1, LegEvent::Answered(None));
+    let expected = ["offered", "12 rung as 1", "1: End", "1 dropped 488", "nobody: Refuse(488)", "ended 488"];
+    assert_eq!(story.take(), expected);
 }
 
 #[test]
@@ -278,6 +305,20 @@ impl Story {
         Story { call, house, now }
     }
 
+    /// An employee has asked for a call instead of dialling it. The first leg of the house is nobody's.
+    fn asked_for(by: &str, to: &str) -> Story {
+        let loaded = Config::read(Path::new("office.toml"), OFFICE, &Nothing).expect("the office can run");
+        let config = Arc::new(loaded.config);
+        let mut house = House { config: config.clone(), keys: Arena::default(), legs: Vec::new(), told: Vec::new() };
+        house.leg();
+        let (now, by) = (Instant::from_micros(1_000_000), config.extension_by_number(by).expect("is there"));
+        let summons = summon(&config, by, Direction::Outbound, Duration::from_secs(30));
+        let wanted = Wanted { summons: Arc::new(summons), by, to: to.into(), caller_id: None };
+        let offered = Offered { direction: Direction::Outbound, ..offered() };
+        let call = Call::originate(CallId::from_bits(1), config, wanted, offered, now, &mut house);
+        Story { call, house, now }
+    }
+
     fn hear(&mut self, leg: usize, event: LegEvent) {
         self.call.hear(self.house.legs[leg], event, self.now, &mut self.house);
     }
@@ -309,8 +350,9 @@ impl House {
         })
     }
 
-    fn name(&self, leg: LegKey) -> usize {
-        self.legs.iter().position(|known| *known == leg).expect("a leg of this call")
+    fn name(&self, leg: LegKey) -> String {
+        let known = self.legs.iter().position(|known| *known == leg);
+        known.map_or_else(|| "nobody".into(), |number| number.to_string())
     }
 }
 
@@ -412,7 +454,7 @@ impl Legs for House {
 
     fn bridge(&mut self, one: LegKey, other: LegKey) {
         let (one, other) = (self.name(one), self.name(other));
-        self.told.push(format!("bridge {} {}", one.min(other), one.max(other)));
+        self.told.push(format!("bridge {} {}", (&one).min(&other), (&one).max(&other)));
     }
 
     fn open_mailbox(&mut self, _: Option<ExtensionIx>, _: &Whose, _: Option<&str>) -> Opened {

@@ -4,7 +4,7 @@
 //! words); `leg` is one side of it, which knows no plan; `alphabet` is all that they say to each other. What a leg needs to
 //! act is in `means`, what an INVITE of ours says in `invitation`, who somebody is in `named`, which ports its media passes in
 //! `session`, what it agreed on to notice a vanished peer in `refresh`, what it says before an answer in `provisional`, who
-//! answers it while it rings in `forks`, what its keys come to in `keys`, what it says to one that takes it over in `pickup`, what a call keeps while the router itself speaks with its caller in `served`
+//! answers it while it rings in `forks`, what its keys come to in `keys`, what it says to one that takes it over in `pickup`, what is kept of a call that was asked for in `origination`, what a call keeps while the router itself speaks with its caller in `served`
 //! (`life::serve` is how it does), which connections of its peers are
 //! open in `streams`. A `line` is a call with what stands beside it: numbers, journal, ladder.
 
