@@ -264,7 +264,8 @@ pub struct Offered {
     /// What the program that asked for the call (click-to-call) calls it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reference: Option<Arc<str>>,
-    /// The Call-ID on the caller's side, to find the call in a trunk's or phone's own log.
+    /// The Call-ID on the caller's side, to find the call in a trunk's or phone's own log. Empty where nobody has called: the
+    /// employee asked for the call, and is rung as well.
     pub sip_call_id: String,
     /// Why the plan is what it is: each rule that spoke, in the order of decision.
     pub because: Vec<Reason>,
@@ -274,6 +275,13 @@ pub struct Offered {
     /// The steps of the plan with their timetables, a line each.
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub plan: String,
+}
+
+impl Offered {
+    /// True for a call that an employee asked for instead of dialling it (click-to-call).
+    pub fn is_asked_for(&self) -> bool {
+        self.direction != Direction::Inbound && self.sip_call_id.is_empty()
+    }
 }
 
 /// Whom a leg rings.

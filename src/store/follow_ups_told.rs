@@ -153,6 +153,10 @@ fn a_call_for_which_the_employee_did_not_pick_up_was_no_try() {
     clicked[1].1 = step(call(20), CallFact::Rung(vec![rung(1, "12"), rung(2, "12")]));
     // The second time they did, and Ada is rung as well.
     let mut picked_up = went(40, Direction::Outbound, Some(ADA), Went::Unanswered);
+    for facts in [&mut clicked, &mut picked_up] {
+        let Fact::Call(_, CallFact::Offered(offered)) = &mut facts[0].1 else { panic!("{facts:?}") };
+        offered.sip_call_id.clear();
+    }
     let own = [CallFact::Rung(vec![Rung { leg: 2, ..rung(1, "12") }]), CallFact::CallerAnswered { leg: 2 }];
     picked_up.splice(1..1, own.map(|fact| (40, step(call(40), fact))));
     writer.append(&numbered(1, [missed, clicked, picked_up].concat())).unwrap();

@@ -42,6 +42,8 @@ struct Live {
     answered: Option<(Timestamp, u16)>,
     /// Who is outside, and is called back if nobody talks with them.
     outsider: Option<Box<Outsider>>,
+    /// An employee asked for it instead of dialling it.
+    was_asked_for: bool,
     /// The groups of its plan.
     outline: Outline,
     /// The first of them that it came to.
@@ -295,6 +297,7 @@ impl Live {
         match step {
             CallFact::Offered(offered) => {
                 self.outsider = Outsider::of(offered).map(Box::new);
+                self.was_asked_for = offered.is_asked_for();
                 self.outline = Outline::read(&offered.plan);
                 self.at_group = self.outline.first().map(Into::into);
                 self.hunt_group.clone_from(&self.at_group);
@@ -328,8 +331,7 @@ impl Live {
 
     /// An employee asked for it and did not pick up: the one outside has never heard of it.
     fn is_never_called(&self) -> bool {
-        let calls_us = self.outsider.as_ref().is_some_and(|outsider| outsider.calls_us);
-        !calls_us && !self.legs.is_empty() && self.out_trunk().is_none()
+        self.was_asked_for && !self.legs.is_empty() && self.out_trunk().is_none()
     }
 
     /// The trunk it went out on, last of all.

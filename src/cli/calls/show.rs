@@ -173,7 +173,9 @@ impl CallDetail {
             let talk = if row.answered.is_some() { format!(", talk {}", span(row.talk_ms)) } else { String::new() };
             lines.push(("ended", format!("{} by {by}{}{talk}", clock(at), status.unwrap_or_default())));
         }
-        lines.push(("Call-ID", row.sip_call_id.clone()));
+        if !row.sip_call_id.is_empty() {
+            lines.push(("Call-ID", row.sip_call_id.clone()));
+        }
         let mut text = String::new();
         for (what, value) in lines {
             _ = writeln!(text, "{what:<9}{value}");
