@@ -133,6 +133,7 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
         directory: directory.clone(),
         post: post.clone(),
         clerk: clerk.clone(),
+        tokens: web::Tokens::default(),
         resolver: resolver.clone(),
         config: configs,
         bell: bell.clone(),
@@ -156,19 +157,31 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     let tell_late = Box::new(move |fact| late.input(Input::Note(fact)));
     let reminder = Reminder { directory: directory.clone(), current: current.clone(), clock, tell: tell_late };
     reminder.start().map_err(machine)?;
+    let (asked, questions) = mpsc::channel(16);
     if let (Some(web), Some(board)) = (web, board.clone()) {
-        let file = Arc::new(file.to_owned());
-        web.serve(web::Office { clerk, current: current.clone(), clock, file, board }).map_err(machine)?;
+        let answered = web::Answered::new(directory.clone());
+        let (tokens, file) = (office.tokens.clone(), Arc::new(file.to_owned()));
+        let office = web::Office {
+            clerk,
+            current: current.clone(),
+            clock,
+            file,
+            tokens,
+            answered,
+            board,
+            orders: asked.clone(),
+        };
+        web.serve(office).map_err(machine)?;
     }
     let (pace, tell) = (outbox::Pace::default(), tell_alarm);
     let postman = Postman { directory: directory.clone(), current, bell, clock, crm: None, pace, tell };
     postman.start().map_err(machine)?;
-    let background = office.clone();
+    let (background, asking) = (office.clone(), (asked, questions));
     let (unclean, unfinished) = (recovered.unclean, recovered.unfinished);
     let background = std::thread::Builder::new()
         .name("background".into())
         .spawn(move || {
-            runtime.block_on(background.run(door, unclean, unfinished));
+            runtime.block_on(background.run(door, asking, unclean, unfinished));
             // A check of the database that is still under way does not hold up the end.
             runtime.shutdown_background();
         })
@@ -232,6 +245,9 @@ fn tell(post: &Post, report: Report) {
     }
 }
 
+/// Where questions are put, and where they come out.
+type Asking = (mpsc::Sender<Asked>, mpsc::Receiver<Asked>);
+
 /// What goes on beside the loop: reloads, questions, signals, a look at the machine's addresses now and then.
 #[derive(Clone)]
 struct Office {
@@ -239,6 +255,7 @@ struct Office {
     directory: PathBuf,
     post: Post,
     clerk: Clerk,
+    tokens: web::Tokens,
     resolver: Resolver,
     library: Library,
     /// The config in force last; before it those that running calls may still hold, so that none is freed by the loop.
@@ -249,7 +266,7 @@ struct Office {
 }
 
 impl Office {
-    async fn run(self, door: Door, unclean: bool, unfinished: Vec<Unfinished>) {
+    async fn run(self, door: Door, (asked, mut questions): Asking, unclean: bool, unfinished: Vec<Unfinished>) {
         if !unfinished.is_empty() {
             let (directory, post) = (self.directory.clone(), self.post.clone());
             tokio::task::spawn_blocking(move || {
@@ -264,7 +281,6 @@ impl Office {
                 Err(error) => tracing::error!(%error, "the database is damaged"),
             });
         }
-        let (asked, mut questions) = mpsc::channel(16);
         let door = tokio::spawn(door.serve(asked));
         let mut signals = match Signals::listen() {
             Ok(signals) => signals,
@@ -322,6 +338,8 @@ impl Office {
 
     async fn answer(self, Asked { request, reply }: Asked) {
         let question = match request {
+            Request::Token(token) => return drop(reply.send(self.add_token(*token).await)),
+            Request::RevokeToken { id } => return drop(reply.send(self.revoke_token(&id).await)),
             Request::Reload => return drop(reply.send(self.reload().await)),
             Request::Customers => return drop(reply.send(self.read_customers().await)),
             Request::Outbox => {
@@ -442,6 +460,40 @@ impl Office {
             ((old.web.is_on, old.web.listen) != (new.web.is_on, new.web.listen), "web.listen"),
         ];
         changes.into_iter().filter(|(changed, _)| *changed).map(|(_, what)| what).collect()
+    }
+
+    async fn add_token(self, token: crate::fact::Token) -> Reply {
+        web::check_scopes(token.scopes.iter().map(|scope| &**scope))?;
+        if let (Some(user), Some(config)) = (&token.user, self.config_in_force())
+            && config.extension_by_number(user).is_none()
+        {
+            let numbers: Vec<_> = config.extensions().map(|(_, extension)| &*extension.number).collect();
+            return Err(format!("there is no extension {user:?}; there is {}", numbers.join(", ")));
+        }
+        let known = self.clerk.read(|reader| reader.tokens()).await.map_err(|error| error.to_string())?;
+        if known.iter().any(|other| other.name == token.name) {
+            return Err(format!("there is a token {:?} already; revoke it first, or choose another name", token.name));
+        }
+        let id = token.id.clone();
+        self.clerk.write_down(Fact::Token(Box::new(token))).await.map_err(|why| why.to_string())?;
+        self.tokens.forget();
+        Ok(serde_json::json!({ "id": id }))
+    }
+
+    async fn revoke_token(self, which: &str) -> Reply {
+        let known = self.clerk.read(|reader| reader.tokens()).await.map_err(|error| error.to_string())?;
+        let found = known.iter().find(|token| *token.id == *which || *token.name == *which);
+        let Some(token) = found else {
+            return Err(format!("there is no token {which:?}; `huntline token list` lists them"));
+        };
+        let fact = Fact::TokenRevoked { id: token.id.clone() };
+        self.clerk.write_down(fact).await.map_err(|why| why.to_string())?;
+        self.tokens.forget();
+        Ok(serde_json::json!({ "id": token.id, "name": token.name }))
+    }
+
+    fn config_in_force(&self) -> Option<Arc<Config>> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).last().cloned()
     }
 
     async fn read_customers(self) -> Reply {

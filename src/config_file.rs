@@ -1,8 +1,10 @@
-//! The config file on disk: reads it, with the environment, password files and prompts it refers to.
+//! The config file on disk: reads it, and exchanges it, with the environment, password files and prompts it refers to.
 
 use std::io::BufReader;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
+pub use crate::config::version_of;
 use crate::config::{Basics, Config, Loaded, Problems, Surroundings};
 use crate::media::wav::Wav;
 
@@ -76,6 +78,75 @@ impl Surroundings for Machine {
     fn others_can_read(&self, _: &Path) -> bool {
         false
     }
+}
+
+/// Why a config file was not replaced. Nothing has changed then.
+#[derive(Debug)]
+pub enum NotReplaced {
+    /// Somebody else has changed it since: the version that stands there.
+    Changed(Arc<str>),
+    /// The new text cannot be followed.
+    Refused(Problems),
+    /// The machine does not do it; in words for an admin.
+    Machine(String),
+}
+
+/// One change of a config file at a time, within this process. Whoever edits it by hand at the same moment is seen by the
+/// version, but for the blink between the last look and the exchange.
+static EXCHANGE: Mutex<()> = Mutex::new(());
+
+/// The text of a config file, and its version.
+///
+/// # Errors
+/// It cannot be read; in words for an admin.
+pub fn text(file: &Path) -> Result<(String, Arc<str>), String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let version = version_of(&text);
+    Ok((text, version))
+}
+
+/// Puts another text in the place of a config file that is still of the version `seen`: checked first, written beside it,
+/// on the disk before it takes the name. A reader sees the old text or the new one, whole.
+///
+/// # Errors
+/// See [`NotReplaced`].
+pub fn replace(file: &Path, seen: &str, new: &str) -> Result<Loaded, NotReplaced> {
+    let _one_at_a_time = EXCHANGE.lock().unwrap_or_else(PoisonError::into_inner);
+    let unchanged = || match text(file) {
+        Ok((_, version)) if *version == *seen => Ok(()),
+        Ok((_, version)) => Err(NotReplaced::Changed(version)),
+        Err(why) => Err(NotReplaced::Machine(why)),
+    };
+    unchanged()?;
+    let loaded = Config::read(file, new, &Machine).map_err(NotReplaced::Refused)?;
+    let machine = |error: std::io::Error| NotReplaced::Machine(format!("{}: {error}", file.display()));
+    // Where the name is a link, what it leads to is exchanged.
+    let target = std::fs::canonicalize(file).map_err(machine)?;
+    let beside = target.with_extension("toml.new");
+    let written = write(&beside, &target, new).map_err(machine).and_then(|()| unchanged());
+    let exchanged = written.and_then(|()| std::fs::rename(&beside, &target).map_err(machine));
+    if exchanged.is_err() {
+        _ = std::fs::remove_file(&beside);
+    }
+    exchanged?;
+    // The exchange itself is on the disk when its folder is.
+    if let Some(folder) = target.parent() {
+        std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(machine)?;
+    }
+    Ok(loaded)
+}
+
+/// A file with this text, as private as `like`, on the disk.
+fn write(path: &Path, like: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    _ = std::fs::remove_file(path);
+    let permissions = std::fs::metadata(like)?.permissions();
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(permissions.mode() & 0o600).open(path)?;
+    file.set_permissions(permissions)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 #[cfg(test)]

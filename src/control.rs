@@ -51,6 +51,13 @@ pub enum Request {
     Status,
     /// Read the config file again and, where it is sound, put it into effect.
     Reload,
+    /// Let a program or a person use the API.
+    Token(Box<crate::fact::Token>),
+    /// … and no longer.
+    RevokeToken {
+        /// The token's id, or its name.
+        id: String,
+    },
     /// The customers in the database have changed: read them again.
     Customers,
     /// The outbox has changed: carry what is due.

@@ -48,6 +48,7 @@
 //! | | [`config_file`] | the config on disk |
 //! | | [`net`] | UDP, TCP, names |
 //! | | [`store`] | SQLite: facts, calls, customers |
+//! | | [`import`] | customers as other programs export them |
 //! | 11 | [`journal`] | facts to the disk in batches, off the loop |
 //! | | [`diary`] | the log, as a diary of calls |
 //! | | [`drive`] | the only loop |
@@ -160,6 +161,7 @@ pub mod media;
 pub mod config_file;
 pub mod net;
 pub mod store;
+pub mod import;
 
 // Floor 11, loop and record.
 pub mod journal;

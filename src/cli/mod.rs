@@ -24,6 +24,7 @@ mod report;
 mod serve;
 mod status;
 mod table;
+mod token;
 mod transfer;
 mod voicemail;
 mod words;
@@ -92,6 +93,7 @@ enum Command {
     Away(away::Away),
     Forward(forward::Forward),
     Block(block::Block),
+    Token(token::Token),
 }
 
 /// Runs the program: reads the command line, does what it says, gives the exit code.
@@ -125,6 +127,7 @@ fn run(cli: Cli) -> ExitCode {
         Command::Away(command) => command.run(&desk),
         Command::Forward(command) => command.run(&desk),
         Command::Block(command) => command.run(&desk),
+        Command::Token(command) => command.run(&desk),
     };
     let (code, said) = match done {
         Ok(()) | Err(Trouble::Closed) => (0, None),

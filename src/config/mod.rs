@@ -12,6 +12,7 @@ pub mod customers;
 pub mod destination;
 pub mod did;
 mod directory;
+pub mod edit;
 pub mod extension;
 pub mod features;
 pub mod follow_up;
@@ -59,6 +60,7 @@ pub use mail::{Mail, MailTls};
 pub use outbound::{OutboundRule, OutboundRules};
 pub use problem::{Problem, Problems, Severity};
 pub use recording::Talk;
+pub use redact::redact;
 pub use schedule::{Hours, HoursRule, Schedule};
 pub use secret::Secret;
 pub use site::{DigestAlgorithm, Language, Media, MediaMode, Record, Sip, Site, Storage, Web};
@@ -424,7 +426,8 @@ fn each<'a, T>(rows: &[Fields<'a>], mut read: impl FnMut(&Fields<'a>, u32) -> T)
 }
 
 /// The first 12 hex digits of the SHA-256 of a text.
-fn version_of(text: &str) -> Arc<str> {
+/// What names a config of this text in facts and logs: the first 12 hex digits of its SHA-256.
+pub fn version_of(text: &str) -> Arc<str> {
     Sha256::digest(text).iter().take(6).map(|byte| format!("{byte:02x}")).collect::<String>().into()
 }
 

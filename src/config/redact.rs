@@ -22,23 +22,34 @@ const REDACTED_BODY: &str = "\"{number} {text}\"";
 /// lines are left out, because anything may stand in them. `None` where the text is no TOML.
 pub fn redact(text: &str) -> Option<String> {
     let mut document: DocumentMut = text.parse().ok()?;
-    Redactor.visit_document_mut(&mut document);
+    redacted(&mut document, true);
     document.set_trailing("");
     let lines = document.to_string();
     Some(lines.lines().filter(|line| !line.trim().is_empty()).fold(String::new(), |text, line| text + line + "\n"))
 }
 
-struct Redactor;
+/// Replaces every secret, and (`bare`) takes every comment away.
+pub(super) fn redacted(document: &mut DocumentMut, bare: bool) {
+    Redactor { bare }.visit_document_mut(document);
+}
+
+struct Redactor {
+    bare: bool,
+}
 
 impl VisitMut for Redactor {
     fn visit_table_mut(&mut self, table: &mut Table) {
-        table.decor_mut().clear();
+        if self.bare {
+            table.decor_mut().clear();
+        }
         self.visit_table_like_mut(table);
     }
 
     fn visit_table_like_kv_mut(&mut self, mut key: KeyMut<'_>, item: &mut Item) {
-        key.leaf_decor_mut().clear();
-        key.dotted_decor_mut().clear();
+        if self.bare {
+            key.leaf_decor_mut().clear();
+            key.dotted_decor_mut().clear();
+        }
         let instead = match key.get().to_ascii_lowercase().as_str() {
             "password" | "token" | "key" | "salt" => REDACTED,
             "pin" => REDACTED_PIN,
@@ -54,13 +65,20 @@ impl VisitMut for Redactor {
             }
             _ => return visit_table_like_kv_mut(self, key, item),
         };
-        *item = Item::Value(Value::from(instead));
+        let decor = item.as_value().map(|value| value.decor().clone()).filter(|_| !self.bare);
+        let mut shown = Value::from(instead);
+        if let Some(decor) = decor {
+            *shown.decor_mut() = decor;
+        }
+        *item = Item::Value(shown);
     }
 
     fn visit_value_mut(&mut self, value: &mut Value) {
-        value.decor_mut().clear();
-        if let Value::Array(array) = value {
-            array.set_trailing("");
+        if self.bare {
+            value.decor_mut().clear();
+            if let Value::Array(array) = value {
+                array.set_trailing("");
+            }
         }
         toml_edit::visit_mut::visit_value_mut(self, value);
     }

@@ -103,6 +103,12 @@ pub struct CallFilter {
     pub number: Option<PhoneNumber>,
     /// From or to a text that is no readable number.
     pub text: Option<String>,
+    /// Went to this hunt group: by its plan, or on the way.
+    pub group: Option<String>,
+    /// May be seen by this extension: it called, was dialled, rang, answered, or is responsible for the customer.
+    pub of: Option<String>,
+    /// This one.
+    pub id: Option<CallId>,
     /// Began before this call: the cursor of the next page.
     pub before: Option<CallId>,
     /// How many at most, the newest first; 0 for all.
@@ -266,6 +272,9 @@ impl CallFilter {
         if let Some(to) = self.to {
             also("id <= ? AND began < ?", &[id(to, u64::MAX), to_micros(to).into()]);
         }
+        if let Some(call) = self.id {
+            also("id = ?", &[to_column(call.to_bits()).into()]);
+        }
         if let Some(before) = self.before {
             also("id < ?", &[to_column(before.to_bits()).into()]);
         }
@@ -273,6 +282,15 @@ impl CallFilter {
             let rung = format!(",{user},").into();
             let condition = "(? IN (from_extension, to_extension, answered_by) OR instr(coalesce(rung, ''), ?) > 0)";
             also(condition, &[user.clone().into(), rung]);
+        }
+        if let Some(group) = &self.group {
+            also("EXISTS (SELECT 1 FROM fact WHERE fact.call = call.id AND body GLOB ?)", &[names_group(group).into()]);
+        }
+        if let Some(of) = &self.of {
+            let rung = format!(",{of},").into();
+            let condition =
+                "(? IN (from_extension, to_extension, answered_by, responsible) OR instr(coalesce(rung, ''), ?) > 0)";
+            also(condition, &[of.clone().into(), rung]);
         }
         if let Some(did) = &self.did {
             also("did = ?", &[did.clone().into()]);
@@ -302,6 +320,17 @@ impl CallFilter {
         }
         (conditions.join(" AND "), values)
     }
+}
+
+/// What the facts of a call look like whose plan or reasons name this group, whole: `group:sales`, not `group:sales-2`.
+fn names_group(group: &str) -> String {
+    let json = serde_json::Value::from(group).to_string();
+    let plain = |letter: char| match letter {
+        '*' | '?' | '[' => format!("[{letter}]"),
+        letter => letter.to_string(),
+    };
+    let name: String = json[1..json.len() - 1].chars().map(plain).collect();
+    format!("*group:{name}[\",; \\]*")
 }
 
 fn call_row(row: &Row<'_>) -> rusqlite::Result<CallRow> {
@@ -648,6 +677,12 @@ mod tests {
             (CallFilter { did: Some("+493012341".into()), ..all() }, &[100]),
             (CallFilter { number: Some("+491701112233".parse().unwrap()), ..all() }, &[300, 0]),
             (CallFilter { text: Some("Skype".into()), ..all() }, &[100]),
+            (CallFilter { id: Some(call(200)), ..all() }, &[200]),
+            (CallFilter { group: Some("sales".into()), ..all() }, &[0]),
+            (CallFilter { group: Some("sale".into()), ..all() }, &[]),
+            (CallFilter { group: Some("*".into()), ..all() }, &[]),
+            (CallFilter { of: Some("203".into()), ..all() }, &[200]),
+            (CallFilter { of: Some("120".into()), ..all() }, &[100]),
             (CallFilter { user: Some("203".into()), ..all() }, &[200]),
             (CallFilter { user: Some("14".into()), ..all() }, &[0]),
             (CallFilter { user: Some("12".into()), ..all() }, &[100]),

@@ -11,6 +11,7 @@
 //! | `write` | [`Writer`]: facts into the tables |
 //! | `recover` | what a restart finds and puts right |
 //! | `unfinished` | recordings that ran when the process died |
+//! | `answered` | orders of programs that came with a key, and their answers |
 //! | `calls` | the call list, and one call in full |
 //! | `taped` | one call as it can be played again |
 //! | `recordings` | what was written down of calls, and the messages among it |
@@ -19,12 +20,14 @@
 //! | `notes` | what employees wrote down about calls, and which wait for it |
 //! | `timeline` | what was with a customer, in order |
 //! | `left_behind` | what else the end of a call leaves: a customer, an SMS, notices |
+//! | `standing` | what holds until it is taken back: tokens, the block list |
 //! | `follow_ups` | promises to call back |
 //! | `customers` | the customers, as they are known |
 //! | `customers_live` | … as they change while the router runs |
 //! | `customers_import` | … and as many at once |
 //! | `reports` | what the calls of a time add up to |
 
+mod answered;
 mod calls;
 mod customers;
 mod customers_import;
@@ -46,6 +49,7 @@ mod recordings;
 mod recover;
 mod reports;
 mod schema;
+mod standing;
 mod taped;
 mod timeline;
 mod unfinished;
@@ -60,6 +64,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::clock::Timestamp;
 
+pub use answered::{Answer, Answers, Before};
 pub use calls::{CallDetail, CallFilter, CallRow, CallState, LegRow, StreamRow, Talker, Turn};
 pub use customers::CustomerRow;
 pub use customers_import::Imported;

@@ -1,3 +1,15 @@
+-- Orders of programs that came with a key, for a day: sent again, they are answered again and not done again.
+CREATE TABLE answered (
+    token  TEXT NOT NULL,             -- its id
+    key    TEXT NOT NULL,             -- Idempotency-Key
+    at     INTEGER NOT NULL,
+    hash   TEXT NOT NULL,             -- of everything the order says
+    status INTEGER,                   -- NULL: begun, and not answered yet
+    kind   TEXT,                      -- content type
+    body   BLOB,
+    PRIMARY KEY (token, key)
+) STRICT, WITHOUT ROWID;
+
 -- What happened, as the world outside hears it: written with its fact where somebody may ask for it later.
 CREATE TABLE event (
     seq      INTEGER NOT NULL,        -- of the fact

@@ -19,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::office::Office;
-use super::problem::Problem;
+use super::problem::{NotShown, Problem};
 use super::token::Asker;
 use crate::board::{Crowded, Shown, WATCHERS, Watch, Wish};
 use crate::clock::Duration;
@@ -70,10 +70,7 @@ struct Asked {
     params(Asked, ("Last-Event-ID" = Option<String>, Header, description = "Where to go on from")),
     responses(
         (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
-        (status = 400, description = "The request cannot be understood", body = Problem),
-        (status = 401, description = "Nobody knows who asks", body = Problem),
-        (status = 403, description = "This token is not good for that", body = Problem),
-        (status = 503, description = "Not now", body = Problem),
+        NotShown
     )
 )]
 async fn events(State(office): State<Office>, asker: Asker, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {

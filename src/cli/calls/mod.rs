@@ -148,6 +148,7 @@ impl Which {
             number,
             before: self.before,
             limit: self.limit,
+            ..CallFilter::default()
         })
     }
 }

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::sheet::{Duplicate, Finding, HEADINGS, Sheet};
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
 use crate::config::Config;
 use crate::control::{self, Failure, Request};
+use crate::import::{Duplicate, Finding, HEADINGS, Sheet};
 use crate::store::{Imported, Reader, Writer};
 
 /// How many findings of a kind are printed; `--json` has them all.
@@ -141,7 +141,7 @@ impl Report<'_> {
         findings(&mut text, self.unknown_responsible);
         for Duplicate { number, holders } in self.duplicates.iter().take(SHOWN) {
             let holder =
-                |it: &super::sheet::Holder| format!("{} {} {:?} (line {})", it.kind.word(), it.id, it.name, it.line);
+                |it: &crate::import::Holder| format!("{} {} {:?} (line {})", it.kind.word(), it.id, it.name, it.line);
             let holders: Vec<String> = holders.iter().map(holder).collect();
             _ = writeln!(text, "{number} stands with several, the first one is shown: {}", holders.join(", "));
         }

@@ -2,7 +2,6 @@
 
 mod import;
 mod lookup;
-mod sheet;
 mod timeline;
 
 use clap::{Args, Subcommand};

@@ -11,7 +11,7 @@ use crate::number::PhoneNumber;
 use crate::store::CustomerRow;
 
 /// How the columns may be headed, for `--help` and for messages. Case, blanks, dashes and digits at the end do not matter.
-pub(super) const HEADINGS: [(&str, &[&str]); 5] = [
+pub const HEADINGS: [(&str, &[&str]); 5] = [
     ("id", &["id", "externalid", "extid", "crmid", "contactid", "код"]),
     ("type", &["type", "kind", "тип"]),
     ("name", &["name", "fullname", "title", "displayname", "имя", "название", "фио"]),
@@ -23,51 +23,56 @@ pub(super) const HEADINGS: [(&str, &[&str]); 5] = [
 ];
 
 /// Longest id that the index takes, in bytes.
-const LONGEST_ID: usize = 255;
+pub(super) const LONGEST_ID: usize = 255;
 /// Most numbers of one customer that the index takes.
-const MOST_NUMBERS: usize = 255;
+pub(super) const MOST_NUMBERS: usize = 255;
 
 /// Something in the file that cannot be taken as it stands.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub(super) struct Finding {
+pub struct Finding {
     /// The line on which the row begins, from 1.
-    pub(super) line: u64,
+    pub line: u64,
     /// The column's heading, as it stands in the file.
-    pub(super) column: String,
+    pub column: String,
     /// The value.
-    pub(super) value: String,
+    pub value: String,
     /// What is wrong with it, and what to do.
-    pub(super) reason: String,
+    pub reason: String,
 }
 
 /// One of several entries for a number.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub(super) struct Holder {
-    pub(super) line: u64,
-    pub(super) kind: Kind,
-    pub(super) id: String,
-    pub(super) name: String,
+pub struct Holder {
+    /// The line on which it begins, from 1.
+    pub line: u64,
+    /// What it is.
+    pub kind: Kind,
+    /// Unique within its kind.
+    pub id: String,
+    /// As people read it.
+    pub name: String,
 }
 
 /// A number that stands with several customers.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub(super) struct Duplicate {
-    pub(super) number: PhoneNumber,
+pub struct Duplicate {
+    /// Which.
+    pub number: PhoneNumber,
     /// In order of priority, as far as the file tells.
-    pub(super) holders: Vec<Holder>,
+    pub holders: Vec<Holder>,
 }
 
 /// A file as read.
 #[derive(Default, Debug)]
-pub(super) struct Sheet {
+pub struct Sheet {
     /// The customers, with what could be read of them.
-    pub(super) rows: Vec<CustomerRow>,
+    pub rows: Vec<CustomerRow>,
     /// What could not be read: nothing is imported, unless it is to be left out.
-    pub(super) bad: Vec<Finding>,
+    pub bad: Vec<Finding>,
     /// Responsibles that are no extension: imported as they are, and said.
-    pub(super) unknown_responsible: Vec<Finding>,
+    pub unknown_responsible: Vec<Finding>,
     /// Numbers with several entries: imported, and said.
-    pub(super) duplicates: Vec<Duplicate>,
+    pub duplicates: Vec<Duplicate>,
 }
 
 /// Which column holds what.
@@ -84,7 +89,7 @@ impl Sheet {
     ///
     /// # Errors
     /// It has no heading line, or that names no id or no numbers.
-    pub(super) fn read(bytes: &[u8], config: &Config) -> Result<Sheet, String> {
+    pub fn read(bytes: &[u8], config: &Config) -> Result<Sheet, String> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(delimiter(bytes))
@@ -285,7 +290,7 @@ fn delimiter(bytes: &[u8]) -> u8 {
     [b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b',')
 }
 
-fn duplicates(rows: &[CustomerRow], lines: &BTreeMap<(Kind, String), u64>) -> Vec<Duplicate> {
+pub(super) fn duplicates(rows: &[CustomerRow], lines: &BTreeMap<(Kind, String), u64>) -> Vec<Duplicate> {
     let mut seen: BTreeMap<PhoneNumber, u32> = BTreeMap::new();
     rows.iter().flat_map(|row| &row.numbers).for_each(|number| *seen.entry(*number).or_default() += 1);
     let twice: BTreeSet<PhoneNumber> =
