@@ -12,7 +12,7 @@ use crate::cli::table::table;
 use crate::config::Basics;
 use crate::control::Request;
 use crate::fact::SavedReport;
-use crate::report::{Ask, Kind, Only, Period, Plan, Span, Table, columns_of, plan_of};
+use crate::report::{Ask, Dimension, Kind, Only, Period, Plan, Span, Table, columns_of, plan_of};
 use crate::store::Reader;
 
 /// Count calls: lost, in, out, missed, by day, employee, group, number and source. Needs no running router.
@@ -214,10 +214,7 @@ impl Exactly {
             (Some(from), to) => Span { from, to: to.unwrap_or(Period::Today.span(desk.now, zone).to) },
             (None, Some(to)) => Span { from: usual.from, to },
         };
-        match span.from < span.to {
-            true => Ok(span),
-            false => Err(Trouble::Usage("--to is not after --from".into())),
-        }
+        Span::new(span.from, span.to).map_err(|why| Trouble::Usage(format!("--from, --to: {why}")))
     }
 }
 
@@ -243,8 +240,31 @@ fn shown(table_: &Table) -> String {
     let day = |at: crate::clock::Timestamp| at.to_zoned(table_.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string();
     let (kind, span) = (table_.ask.kind, table_.span);
     let mut text = format!("{kind}: {}, from {} to {}\n\n", kind.about(), day(span.from), day(span.to));
-    text.push_str(&table(&table_.lines()));
+    let by = &table_.ask.by[..];
+    let lines = if by == [Dimension::Weekday, Dimension::Hour] { week(table_) } else { table_.lines() };
+    text.push_str(&table(&lines));
     text
+}
+
+/// A column for each weekday, a line for each hour: calls that came in, and of them those that were missed.
+fn week(table: &Table) -> Vec<Vec<String>> {
+    let place = |name| table.columns.iter().position(|column| column.name == name);
+    let (came, missed) = (place("inbound").or(place("offered")), place("missed"));
+    let all = table.lines();
+    let rows = &all[1..all.len() - 1];
+    let cell = |row: &Vec<String>| match (came.map(|place| &row[place]), missed.map(|place| &row[place])) {
+        (Some(came), Some(missed)) if missed != "0" => format!("{came} ({missed} missed)"),
+        (Some(came), _) => came.clone(),
+        (None, missed) => missed.cloned().unwrap_or_default(),
+    };
+    let days: Vec<&String> = rows.iter().step_by(24).map(|row| &row[0]).collect();
+    let mut lines = vec![["HOUR".to_owned()].into_iter().chain(days.iter().map(|day| day.to_uppercase())).collect()];
+    let hour = |hour: usize| {
+        let of_day = |day: usize| rows.get(day * 24 + hour).map(cell).unwrap_or_default();
+        [hour.to_string()].into_iter().chain((0..days.len()).map(of_day)).collect::<Vec<_>>()
+    };
+    lines.extend((0..24).map(hour));
+    lines
 }
 
 /// Every report with its columns, and those that were saved.

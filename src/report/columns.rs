@@ -152,7 +152,8 @@ fn capacity() -> Vec<Figure> {
                 same one twice; of (all) every call of the list once"
             => |t| Cell::Count(t.peak);
         "peak_at" "when that was first so" => |t| Cell::Moment(t.peak_at);
-        "refused" "calls that came in over a limit of the trunk or of the number"
+        "refused" "calls that came in over a limit of the trunk or of the number; what was shed by overload without a record \
+                   is told by an alarm and is in no report"
             => |t| Cell::Count(t.causes[8]);
     }
 }

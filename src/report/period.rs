@@ -30,13 +30,29 @@ pub enum Period {
     Dates(Date, Date),
 }
 
-/// From a moment on, and before another.
+/// From a moment on, and before another; not longer than ten years and a bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// Among it.
     pub from: Timestamp,
     /// Not among it.
     pub to: Timestamp,
+}
+
+impl Span {
+    /// Between two moments.
+    ///
+    /// # Errors
+    /// In words for people: it is empty, or too long.
+    pub fn new(from: Timestamp, to: Timestamp) -> Result<Span, String> {
+        match to.duration_since(from).as_hours() / 24 {
+            _ if to <= from => Err("that ends before it begins".into()),
+            days if days > i64::from(MOST_DAYS) => {
+                Err(format!("these are {days} days; a report has {MOST_DAYS} at most"))
+            }
+            _ => Ok(Span { from, to }),
+        }
+    }
 }
 
 const WORDS: [(&str, Period); 6] = [
@@ -49,7 +65,7 @@ const WORDS: [(&str, Period); 6] = [
 ];
 
 /// The most days that a report may be of: ten years and a bit.
-const MOST_DAYS: u16 = 3_700;
+pub(super) const MOST_DAYS: u16 = 3_700;
 
 impl Period {
     /// Where nothing is said: a week, today among it.
@@ -104,6 +120,9 @@ impl FromStr for Period {
         let date = |text: &str| text.parse::<Date>().ok().filter(|_| text.len() == 10);
         match (date(first), date(last)) {
             (Some(first), Some(last)) if last < first => Err(format!("{text:?} ends before it begins")),
+            (Some(first), Some(last)) if last.duration_since(first).as_hours() / 24 >= i64::from(MOST_DAYS) => {
+                Err(format!("{text:?} are more than {MOST_DAYS} days"))
+            }
             (Some(first), Some(last)) => Ok(Period::Dates(first, last)),
             _ => Err(format!("{text:?} are no days; write one of {}", Period::FORMS)),
         }
@@ -150,10 +169,23 @@ mod tests {
 
     #[test]
     fn what_are_no_days_is_refused_with_the_forms_that_are() {
-        for text in ["", "0d", "9999d", "soon", "2026-13-01", "2026-11-30..2026-11-01", "2026-11-01T10:00..2026-11-02"]
-        {
+        for text in [
+            "",
+            "0d",
+            "9999d",
+            "soon",
+            "2026-13-01",
+            "2026-11-30..2026-11-01",
+            "2026-11-01T10:00..2026-11-02",
+            "0001-01-01..2026-11-01",
+        ] {
             assert!(text.parse::<Period>().is_err(), "{text}");
         }
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let span = |from, to| Span::new(at(from), at(to)).is_ok();
+        assert!(span("2026-11-01T00:00:00Z", "2026-11-01T00:00:01Z"));
+        assert!(!span("2026-11-01T00:00:00Z", "2026-11-01T00:00:00Z"));
+        assert!(!span("2000-01-01T00:00:00Z", "2026-11-01T00:00:00Z"));
         assert!("noon".parse::<Period>().unwrap_err().ends_with(Period::FORMS));
     }
 }

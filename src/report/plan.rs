@@ -6,22 +6,19 @@ use jiff::ToSpan;
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 
-use super::period::{Span, start_of};
+use super::period::{MOST_DAYS, Span, start_of};
 use crate::clock::Timestamp;
 use crate::config::{Config, Schedule};
 
 /// How many calls each employee is to make outside on each day.
 pub type Plan = BTreeMap<(Date, String), u32>;
 
-/// More days than any report has.
-const MOST_DAYS: i64 = 3_700;
-
 /// `plan_calls` of every employee who has them, on each working day of the span up to this moment: a day on which their
 /// own schedule opens, and for whom has none, Monday to Friday.
 pub fn plan_of(config: &Config, span: Span, now: Timestamp, zone: &TimeZone) -> Plan {
     let first = span.from.to_zoned(zone.clone()).date();
     let until = span.to.min(now);
-    let days = (0..MOST_DAYS).map_while(|days| first.checked_add(days.days()).ok());
+    let days = (0..=i64::from(MOST_DAYS)).map_while(|days| first.checked_add(days.days()).ok());
     let days: Vec<Date> = days.take_while(|day| start_of(*day, zone) < until).collect();
     let mut plan = Plan::new();
     for (_, extension) in config.extensions().filter(|(_, extension)| extension.active) {

@@ -11,7 +11,7 @@ use super::ask::{Ask, Dimension, Kind};
 use super::columns::{columns_of, figures};
 use super::line::{Line, Promise};
 use super::peak::Peaks;
-use super::period::{Span, start_of};
+use super::period::{MOST_DAYS, Span, start_of};
 use super::plan::Plan;
 use super::table::{Cell, Table, nobody};
 use super::tally::{Tally, between};
@@ -70,8 +70,6 @@ impl Key {
 const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 /// The row of the whole office.
 const ALL: &str = "(all)";
-/// A report of more days shows only those on which there were calls.
-const MOST_EMPTY_DAYS: usize = 3_700;
 
 impl Sums {
     /// Begins a report over these days.
@@ -236,7 +234,7 @@ impl Sums {
             [Dimension::Day] if self.ask.kind != Kind::Capacity => {
                 let until = self.span.to.min(self.now);
                 let first = self.span.from.to_zoned(self.zone.clone()).date();
-                let days = (0..=MOST_EMPTY_DAYS as i64).map_while(|days| first.checked_add(days.days()).ok());
+                let days = (0..=i64::from(MOST_DAYS)).map_while(|days| first.checked_add(days.days()).ok());
                 days.take_while(|day| start_of(*day, &self.zone) < until).map(|day| smallvec![Key::Date(day)]).collect()
             }
             [Dimension::Weekday] => weekdays().map(|day| smallvec![day]).collect(),

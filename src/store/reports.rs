@@ -79,7 +79,7 @@ impl Reader {
 
     fn calls_go_by(&self, span: Span, before: Duration, sums: &mut Sums) -> rusqlite::Result<()> {
         let first = span.from.checked_sub(before).unwrap_or(Timestamp::MIN);
-        let id = |at, chance| to_column(CallId::new(at, chance).to_bits());
+        let id = |at: Timestamp, chance| to_column(CallId::new(at.min(last_of_ids()), chance).to_bits());
         let among = params![id(first, 0), id(span.to, u64::MAX), to_micros(span.from), to_micros(span.to)];
         let mut statement = self.connection.prepare_cached(CALLS)?;
         let mut rows = statement.query(among)?;
@@ -101,6 +101,11 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+/// The last moment whose ids sort as columns do.
+fn last_of_ids() -> Timestamp {
+    Timestamp::from_millisecond((1 << (63 - CallId::CHANCE_BITS)) - 1).unwrap_or(Timestamp::MAX)
 }
 
 fn line<'row>(row: &'row Row<'_>) -> rusqlite::Result<Line<'row>> {

@@ -49,6 +49,10 @@ all         3      3        0         0         1         2       0        0    
 ";
     assert!(table.ends_with(expected), "{table}");
     assert!(table.starts_with("calls: calls in, out and inside, answered, missed, talk time, from 2026-11-22 00:00"));
+    let hours = says(&["hours", "--period", DAYS]);
+    let ten = hours.lines().find(|line| line.starts_with("10 ")).unwrap();
+    assert_eq!(ten.split_whitespace().collect::<Vec<_>>(), ["10", "3", "(2", "missed)", "0", "0", "0", "0", "0", "0"]);
+    assert!(hours.contains("\nHOUR  MON           TUE  WED"), "{hours}");
     let bom = says(&["calls", "--by", "did", "--period", DAYS, "--csv", "--bom"]);
     assert!(bom.starts_with("\u{feff}did,calls,"), "{bom}");
     assert!(bom.contains("\r\n'+74951234567,3,"), "{bom}");
@@ -63,7 +67,7 @@ all         3      3        0         0         1         2       0        0    
         (&["moon"][..], "\"moon\" is no report; write one of lost, calls"),
         (&["calls", "--by", "day,day"], "--by: \"day\" stands here twice"),
         (&["calls", "--period", "soon"], "--period: \"soon\" are no days; write one of today"),
-        (&["calls", "--from", "today", "--to", "yesterday"], "--to is not after --from"),
+        (&["calls", "--from", "today", "--to", "yesterday"], "--from, --to: that ends before it begins"),
     ] {
         let (_, err, code) = office.run(&[&["report"], arguments].concat());
         assert!(err.contains(why) && code == 2, "{arguments:?}: {code} {err}");
