@@ -249,7 +249,7 @@ impl Wall {
             if !whom(watcher.came) || !watcher.wish.has(kind, audience) {
                 return true;
             }
-            let envelope = envelope.get_or_insert_with(|| event.envelope().to_string().into()).clone();
+            let envelope = envelope.get_or_insert_with(|| event.to_text().into()).clone();
             // One that is too slow, or gone, is let go.
             watcher.sender.try_send(Shown { cursor, kind, envelope }).is_ok()
         });

@@ -18,7 +18,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::clock::Timestamp;
 pub use crate::event_kind::EventKind;
@@ -112,15 +112,35 @@ pub struct Event {
 impl Event {
     /// As it is sent.
     pub fn envelope(&self) -> Value {
-        json!({
-            "id": self.id.to_string(),
-            "type": self.told.kind.word(),
-            "time": self.at,
-            "seq": self.id.seq,
-            "call": self.call,
-            "data": self.told.data,
-        })
+        serde_json::to_value(self.to_envelope()).unwrap_or_default()
     }
+
+    /// The same as JSON in one line.
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(&self.to_envelope()).unwrap_or_default()
+    }
+
+    fn to_envelope(&self) -> Envelope<'_> {
+        Envelope {
+            id: self.id.to_string(),
+            kind: self.told.kind,
+            time: self.at,
+            seq: self.id.seq,
+            call: &self.call,
+            data: &self.told.data,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    id: String,
+    #[serde(rename = "type")]
+    kind: EventKind,
+    time: Timestamp,
+    seq: i64,
+    call: &'a Value,
+    data: &'a Value,
 }
 
 #[cfg(test)]

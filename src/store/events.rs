@@ -131,7 +131,7 @@ pub(super) fn insert(transaction: &Transaction<'_>, event: &Event) -> rusqlite::
             event.told.kind.word(),
             event.told.call.map(|call| to_column(call.to_bits())),
             json(serde_json::to_string(&event.told.audience))?,
-            json(serde_json::to_string(&event.envelope()))?,
+            event.to_text(),
         ])
         .map(|written| written > 0)
 }

@@ -16,6 +16,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use huntline::board::Board;
+use huntline::clock::Timestamp;
+use huntline::config::Config;
+use huntline::event::gallery::Gallery;
+use huntline::event::{Event, EventId};
+use huntline::fact::{CallFact, Ended, EndedBy, Fact, KnownCustomer, Noted, Offered, Party, Rung, StopReason, Whom};
+use huntline::key::CallId;
+use huntline::letter::Letter;
+use huntline::route::{Direction, Reason};
+use huntline::store::{Outgoing, Writer};
 use office::{Message, OFFER, Office};
 
 const EXTENSIONS: usize = 20;
@@ -27,6 +37,7 @@ fn main() {
         let place = arguments.iter().position(|argument| argument == name);
         place.and_then(|place| arguments.get(place + 1)?.parse().ok()).unwrap_or(usual)
     };
+    pieces();
     let (rate, seconds) = (number("--rate", 50), number("--seconds", 20));
     for (name, tokens, listeners) in
         [("nobody", &[][..], 0), ("record", TOKENS, 0), ("listeners", TOKENS, number("--listeners", 50))]
@@ -154,6 +165,108 @@ fn phone(office: &Office, which: usize, over: &AtomicBool) {
             _ => {}
         }
     }
+}
+
+/// What the pieces cost on their own threads, in microseconds a call: eight facts, five events.
+fn pieces() {
+    const CALLS: usize = 5_000;
+    let calls: Vec<Vec<Noted>> = (0..CALLS).map(|call| ordinary(call as u64)).collect();
+    let a_call =
+        |what: &str, took: Duration| println!("  {what}: {:.1} µs a call", took.as_secs_f64() * 1e6 / CALLS as f64);
+    let board = Board::start(0, Arc::new(|| None)).unwrap();
+    let began = Instant::now();
+    calls.iter().for_each(|facts| facts.iter().for_each(|fact| board.happens(std::slice::from_ref(fact))));
+    a_call("the loop hands its facts to the board, one by one", began.elapsed());
+    let mut gallery = Gallery::default();
+    let began = Instant::now();
+    calls.iter().flatten().for_each(|fact| drop(gallery.follow(fact.at, &fact.fact, || None)));
+    a_call("the board folds pictures, nobody watches", began.elapsed());
+    let mut gallery = Gallery::default();
+    let (began, mut bytes) = (Instant::now(), 0);
+    for fact in calls.iter().flatten() {
+        for told in gallery.follow(fact.at, &fact.fact, || None) {
+            let call = gallery.show(told.call);
+            let id = EventId { seq: fact.number as i64, part: 0 };
+            bytes += Event { id, at: fact.at, told, call }.to_text().len();
+        }
+    }
+    a_call("the board folds pictures and writes envelopes", began.elapsed());
+    println!("  bytes of envelopes a call: {}", bytes / CALLS);
+    for listens in [false, true] {
+        let folder =
+            std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("events-pieces-{}", std::process::id()));
+        let mut writer = Writer::open(&folder).unwrap();
+        writer.tell(Wants(listens));
+        let began = Instant::now();
+        for batch in calls.chunks(500) {
+            writer.append(&batch.concat()).unwrap();
+        }
+        a_call(
+            if listens { "the journal writes facts and events" } else { "the journal writes facts" },
+            began.elapsed(),
+        );
+        drop(writer);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
+
+#[derive(Debug)]
+struct Wants(bool);
+
+impl Outgoing for Wants {
+    fn config(&self) -> Option<Arc<Config>> {
+        None
+    }
+
+    fn letters(&self, _: &Fact) -> Vec<Letter> {
+        Vec::new()
+    }
+
+    fn wants_events(&self) -> bool {
+        self.0
+    }
+
+    fn posted(&self) {}
+}
+
+/// A customer calls, two phones ring, one is answered, somebody hangs up.
+fn ordinary(call: u64) -> Vec<Noted> {
+    let at = Timestamp::from_millisecond(1_795_000_000_000 + call as i64).unwrap();
+    let id = CallId::new(at, call);
+    let number = |text: &str| Party { number: Some(text.parse().unwrap()), ..Party::default() };
+    let offered = Offered {
+        direction: Direction::Inbound,
+        from: Party { name: Some("Ada Byron".into()), ..number("+491701112233") },
+        to: number("+493012340"),
+        did: Some("+493012340".into()),
+        source: Some("site".into()),
+        trunk: Some("provider".into()),
+        customer: Some(KnownCustomer { id: "crm-1".into(), name: "Ada Byron".into(), responsible: Some("12".into()) }),
+        emergency: false,
+        reference: None,
+        sip_call_id: "3848276298220188511@provider.example".into(),
+        because: vec![Reason::KnownCustomer("Ada Byron".into()), Reason::Responsible("12".into())],
+        considered: Vec::new(),
+        plan: "ring 14, 15".into(),
+    };
+    let rung = |leg, extension: &str| Rung {
+        leg,
+        whom: Whom::Extension(extension.into()),
+        device: format!("sip:{extension}@192.168.0.9").into(),
+    };
+    let ended = Ended { by: EndedBy::Caller, status: 200, missed: None, talk_ms: 90_000 };
+    let steps = [
+        CallFact::Offered(Box::new(offered)),
+        CallFact::Turned { because: vec![Reason::FallsTo("sales".into())] },
+        CallFact::Rung(vec![rung(1, "14"), rung(2, "15")]),
+        CallFact::Ringing { leg: 1 },
+        CallFact::Answered { leg: 2, human: true },
+        CallFact::Dropped { leg: 1, status: 487, stopped: Some(StopReason::CompletedElsewhere) },
+        CallFact::Ended(ended),
+        CallFact::Traced { ladder: "provider -> us   INVITE\n".repeat(20), tape: None },
+    ];
+    let first = call * steps.len() as u64 + 1;
+    (first..).zip(steps).map(|(number, step)| Noted { number, at, fact: Fact::Call(id, step) }).collect()
 }
 
 /// The processor's time that a process has taken so far.

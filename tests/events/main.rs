@@ -228,3 +228,18 @@ fn who_may_not_or_asks_for_nonsense_is_told_why() {
     let (status, body) = refused("/api/v1/events", as_all);
     assert!(status == 503 && body.contains("256 follow the events already"), "{status} {body}");
 }
+
+#[test]
+#[ignore = "takes 15 s: so often a token is looked up again"]
+fn a_token_whose_time_is_over_ends_its_stream_and_no_other() {
+    let mut office = office("over");
+    office.kill();
+    office.add_brief_token("brief", 5);
+    office.serve();
+    let mut other = office.follow("all", CALLS, "");
+    let mut brief = office.follow("brief", CALLS, "");
+    let began = std::time::Instant::now();
+    assert_eq!(brief.next(), None);
+    assert!(began.elapsed() < std::time::Duration::from_secs(60), "{:?}", began.elapsed());
+    give_up(&office, "one", &mut other);
+}

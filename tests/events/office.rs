@@ -53,21 +53,21 @@ impl Office {
             config += &format!("[[extension]]\nnumber = \"{number}\"\ndevices = [{device}]\ncall_waiting = true\n");
         }
         std::fs::write(folder.join("office.toml"), config + more).unwrap();
-        let fact = |(name, user, scopes): &(&str, Option<&str>, &[&str])| {
-            Fact::Token(Box::new(Token {
-                id: (*name).into(),
-                name: (*name).into(),
-                user: user.map(Into::into),
-                scopes: scopes.iter().map(|scope| (*scope).into()).collect(),
-                hash: Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
-                until: None,
-            }))
-        };
+        let fact =
+            |(name, user, scopes): &(&str, Option<&str>, &[&str])| Fact::Token(Box::new(token(name, *user, scopes)));
         let facts = (1..).zip(tokens).map(|(number, token)| Noted { number, at: Timestamp::now(), fact: fact(token) });
         Writer::open(&folder.join("data")).unwrap().append(&facts.collect::<Vec<_>>()).unwrap();
         let mut office = Office { process: None, folder, web, provider, phones };
         office.serve();
         office
+    }
+
+    /// A token that is good for so many seconds from now; while the router is not running.
+    pub fn add_brief_token(&self, name: &str, seconds: i64) {
+        let until = Timestamp::from_second(Timestamp::now().as_second() + seconds).unwrap();
+        let fact = Fact::Token(Box::new(Token { until: Some(until), ..token(name, None, &["events:read"]) }));
+        let noted = Noted { number: 1, at: Timestamp::now(), fact };
+        Writer::open(&self.folder.join("data")).unwrap().append(&[noted]).unwrap();
     }
 
     /// Starts the router and waits until its ports are open.
@@ -123,6 +123,18 @@ impl Office {
             stream.read_line(&mut line).unwrap();
         }
         (status, stream)
+    }
+}
+
+/// The token that is its own name.
+fn token(name: &str, user: Option<&str>, scopes: &[&str]) -> Token {
+    Token {
+        id: name.into(),
+        name: name.into(),
+        user: user.map(Into::into),
+        scopes: scopes.iter().map(|scope| (*scope).into()).collect(),
+        hash: Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
+        until: None,
     }
 }
 
