@@ -6,6 +6,7 @@
 mod peer;
 pub mod script;
 mod voices;
+mod windows;
 mod witness;
 
 use std::collections::BTreeMap;

@@ -12,6 +12,7 @@ use huntline::sip::{Message, Method};
 
 use super::ASKS;
 use super::voices::{Soon, Voices};
+use super::windows::Windows;
 
 /// 64·T1.
 const PATIENCE: Duration = Duration::from_secs(32);
@@ -26,6 +27,8 @@ pub struct Witness {
     lent: BTreeSet<u16>,
     /// Who hears us, and what we write down.
     pub voices: Voices,
+    /// What windows on screens are told.
+    windows: Windows,
     /// Who hears whom, both ways.
     bridged: BTreeMap<EndpointKey, EndpointKey>,
     /// Dialogs by Call-ID: whose call, whether they stand, and the port that the peer was told last.
@@ -258,6 +261,7 @@ impl Witness {
     /// A fact is noted.
     pub fn notes(&mut self, fact: &Fact) {
         self.voices.notes(fact);
+        self.windows.notes(fact);
         let Fact::Call(id, fact) = fact else { return };
         let life = self.calls.get_mut(id);
         match (fact, life) {
@@ -503,6 +507,7 @@ impl Witness {
     /// The town has stood so long.
     pub fn lasts(&mut self, lasted: Duration) {
         self.lasted = lasted;
+        self.windows.lasts();
     }
 
     /// How long the town stood, in its own time.
