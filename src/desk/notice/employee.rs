@@ -3,7 +3,7 @@
 //! | what happened | who is told |
 //! |---|---|
 //! | opened, or given to somebody | who is to call back, unless they took it themselves |
-//! | opened or given back, and nobody's | everybody in the list, else the supervisor; and the company's chats |
+//! | opened or given back, and nobody's | everybody in the DID's list, else in the general one, else the supervisor; and the company's chats |
 //! | overdue | who is to call back; where it is nobody's, the same as above |
 //! | escalated | the supervisor |
 //! | given to the supervisor | the supervisor |
@@ -122,7 +122,9 @@ impl FollowUp {
             let took_it = what == words::Told::Given && self.change.by == self.assignee;
             return (if took_it { Vec::new() } else { one(&self.assignee) }, false);
         }
-        let listed = config.follow_up.list.iter().flat_map(|(_, list)| list);
+        let did = self.did.as_deref().and_then(|did| config.did_written(did));
+        let own = did.and_then(|did| config.did(did).follow_up.list.as_ref());
+        let listed = own.or(config.follow_up.list.as_ref()).into_iter().flat_map(|(_, list)| list);
         let mut readers: Vec<_> = listed.map(|extension| config.extension(*extension)).collect();
         if readers.is_empty() {
             readers.extend(config.follow_up.supervisor.map(|supervisor| config.extension(supervisor)));
@@ -257,9 +259,20 @@ mod tests {
         use EventKind::*;
         let list = "[follow_up]\nlist = { random = [\"11\", \"12\", \"13\"] }\nsupervisor = \"10\"";
         let (list, bare) = (config("44", list), config("44", "[follow_up]\nsupervisor = \"10\""));
+        let own = config(
+            "44",
+            "[[did]]\nnumber = \"+380441112233\"\nopen = { to = \"refuse:unavailable\" }\nfollow_up = { list = { random = [\"11\"] } }\n\
+             [follow_up]\nlist = { random = [\"12\"] }",
+        );
         let theirs = json!({ "assignee": "12" });
         let nobodys = json!({});
         let stories = [
+            (
+                "… of a DID with a list of its own",
+                &own,
+                told(FollowUpCreated, "opened - -", nobodys.clone()),
+                "eva@tour.example -100500",
+            ),
             ("a new one", &list, told(FollowUpCreated, "opened - -", theirs.clone()), "ivan@tour.example 4711"),
             (
                 "… that is nobody's",
