@@ -237,6 +237,13 @@ pub struct KnownCustomer {
     pub responsible: Option<Arc<str>>,
 }
 
+impl KnownCustomer {
+    /// True for one whom the router has made of a number: the name is still the number.
+    pub fn is_provisional(&self) -> bool {
+        self.id == self.name && self.name.starts_with('+')
+    }
+}
+
 /// The first fact of a call: who called, whom, and what was decided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Offered {

@@ -119,7 +119,7 @@ impl Hypothesis {
             origin: assumed.origin,
             caller: &assumed.caller,
             dialled: &assumed.dialled,
-            customer: assumed.customer.as_ref(),
+            customer: assumed.customer.as_ref().filter(|customer| !customer.is_provisional()),
             state: &assumed.state,
             load: office.load,
             chance: 0,
@@ -141,7 +141,9 @@ impl Hypothesis {
             (caller, _) => format!("{} (no readable number)", caller.verbatim),
         };
         match (&assumed.customer, assumed.caller.extension) {
-            (Some(customer), _) if !customer.name.is_empty() => _ = write!(from, ", {}", customer.name),
+            (Some(customer), _) if !customer.name.is_empty() && !customer.is_provisional() => {
+                _ = write!(from, ", {}", customer.name)
+            }
             (None, Some(employee)) if matches!(assumed.origin, Origin::Trunk(_)) => {
                 _ = write!(from, ", the mobile of {}", name(employee));
             }

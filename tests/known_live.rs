@@ -51,6 +51,10 @@ impl Office {
 
     /// How often a fresh index is asked for.
     fn put(&mut self, id: &str, now: Option<(&str, PhoneNumber)>) -> usize {
+        self.put_as(Kind::Contact, id, now)
+    }
+
+    fn put_as(&mut self, kind: Kind, id: &str, now: Option<(&str, PhoneNumber)>) -> usize {
         let card = now.map(|(name, number)| {
             Box::new(CustomerCard {
                 name: name.into(),
@@ -60,7 +64,7 @@ impl Office {
             })
         });
         let changed = self.now.wall;
-        let effects = self.input(Input::Customer { kind: Kind::Contact, id: id.into(), now: card, changed });
+        let effects = self.input(Input::Customer { kind, id: id.into(), now: card, changed });
         effects.iter().filter(|effect| matches!(effect, Effect::RenewCustomers)).count()
     }
 
@@ -90,6 +94,17 @@ fn who_is_written_down_is_known_to_the_next_call_and_who_is_forgotten_is_not() {
     assert!(explained.contains("Ada King") && !explained.contains("Ada Byron"), "{explained}");
     office.put("7", None);
     assert!(!office.explained(ada).contains("Ada"));
+}
+
+#[test]
+fn a_customer_whose_name_is_still_the_number_is_called_for_as_a_stranger() {
+    let mut office = Office::new();
+    let ada = "+79161234567";
+    let stranger = office.explained(ada);
+    office.put_as(Kind::Lead, ada, Some((ada, ada.parse().unwrap())));
+    assert_eq!(office.explained(ada), stranger);
+    office.put_as(Kind::Lead, ada, Some(("Ada", ada.parse().unwrap())));
+    assert_ne!(office.explained(ada), stranger, "the card was filled in");
 }
 
 #[test]

@@ -54,6 +54,14 @@ pub struct Customer {
     pub responsible: Option<Arc<str>>,
 }
 
+impl Customer {
+    /// True for one whom the router has made of a number: nothing but the number is known, so their calls go where a
+    /// stranger's go.
+    pub fn is_provisional(&self) -> bool {
+        self.kind == Kind::Lead && self.id == self.name && self.name.starts_with('+')
+    }
+}
+
 /// What is known of a customer, on its way into the index.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {

@@ -41,6 +41,7 @@ pub fn provisional(number: PhoneNumber) -> (Kind, Arc<str>, CustomerCard) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::customer::Customer;
     use crate::fact::{EndedBy, KnownCustomer, MissedCause};
 
     fn caller(calls_us: bool) -> Outsider {
@@ -81,5 +82,7 @@ mod tests {
         }
         let (kind, id, card) = provisional(us.number.unwrap());
         assert_eq!((kind, &*id, &*card.name, card.provisional), (Kind::Lead, "+79161234567", "+79161234567", true));
+        let core = Customer { id, kind, name: card.name, responsible: None };
+        assert!(core.is_provisional() && !Customer { name: "Ada".into(), ..core }.is_provisional());
     }
 }

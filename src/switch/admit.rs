@@ -257,7 +257,7 @@ impl Switch {
             origin,
             caller: &asker.caller,
             dialled,
-            customer: customer.as_ref(),
+            customer: customer.as_ref().filter(|customer| !customer.is_provisional()),
             state: &self.state,
             load: &present,
             chance,
@@ -295,7 +295,8 @@ impl Switch {
         let config = self.means.config.clone();
         let peer = peer_of(origin, &config);
         let id = CallId::new(self.means.now.wall, self.means.entropy.u64());
-        let display = offered.customer.as_ref().map_or(asker.display, |customer| customer.name.clone());
+        let named = offered.customer.as_ref().filter(|customer| !customer.is_provisional());
+        let display = named.map_or(asker.display, |customer| customer.name.clone());
         let mut ladder = Ladder::new(self.means.now.mono);
         ladder.add_leg(peer.name().clone());
         let anchored = plan.greets() || config.may_record(plan.direction != Direction::Internal);

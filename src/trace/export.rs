@@ -137,7 +137,8 @@ fn title(id: CallId, offered: &Offered) -> String {
 }
 
 fn known(offered: &Offered) -> Option<KnownNumber> {
-    let customer = offered.customer.as_ref()?;
+    // Whose name is still the number is nobody to whom a call goes differently.
+    let customer = offered.customer.as_ref().filter(|customer| !customer.is_provisional())?;
     let responsible = customer.responsible.as_ref().map(|who| who.to_string());
     let name = customer.name.replace('"', "'");
     Some(KnownNumber { number: offered.from.number?.to_string(), name, responsible })
