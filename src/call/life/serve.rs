@@ -56,7 +56,8 @@ impl Call {
         legs.note(CallFact::Served { leg: self.caller.number, by: by.into() });
     }
 
-    /// Somebody answers: a greeting that has not left yet never does, nor the answer that would have been for it.
+    /// Somebody answers, or the router takes the call: a greeting that has not left yet never does, nor the answer that would
+    /// have been for it.
     pub(super) fn forgo_greeting(&mut self, legs: &mut dyn Legs) {
         if self.hosting.as_ref().is_some_and(|hosting| !hosting.ready) && legs.take_back_host(self.caller.leg) {
             self.is_up = false;
@@ -179,6 +180,8 @@ impl Call {
     ) {
         self.stop_branches(|_| true, StopReason::PlanMovedOn, legs);
         self.end_transfer(200, legs);
+        // What came of it would be taken for what comes of this.
+        self.forgo_greeting(legs);
         let cause = matches!(ending, Ending::Announcement(_)).then_some(MissedCause::AnnouncementOnly);
         self.stage = Stage::Serving(Box::new(Serving {
             by,
