@@ -99,6 +99,8 @@
 //! - **Letter**: something to be told outside. **Carrier**: how it travels. **Outbox**: where it waits until it has arrived.
 //! - **Origination**: a call that an employee asked for instead of dialling it; **Wanted** is whom; the **summons** rings the
 //!   employee first.
+//! - **Asker**: whoever shows a token to the API; its **scopes** say what it is good for, and with a user it is one employee's. **Room**: a
+//!   file of the API with its routes; an **order** is a route that does something to a thing (`/calls/ID:hangup`). **Page**: a part of a list.
 //! - **Trace**: a ladder that is a test. **Actor**: one of its scripted peers.
 #![deny(unsafe_code)]
 
