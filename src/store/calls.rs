@@ -278,19 +278,29 @@ impl CallFilter {
         if let Some(before) = self.before {
             also("id < ?", &[to_column(before.to_bits()).into()]);
         }
+        // Who rang stands in the row when the call is over; until then the facts say it.
+        let rung = |who: &str| -> [Value; 2] {
+            let fact = serde_json::json!({ "extension": who }).to_string();
+            [format!(",{who},").into(), fact[1..fact.len() - 1].to_owned().into()]
+        };
         if let Some(user) = &self.user {
-            let rung = format!(",{user},").into();
-            let condition = "(? IN (from_extension, to_extension, answered_by) OR instr(coalesce(rung, ''), ?) > 0)";
-            also(condition, &[user.clone().into(), rung]);
+            let [row, fact] = rung(user);
+            also(
+                "(? IN (from_extension, to_extension, answered_by) OR instr(coalesce(rung, ''), ?) > 0
+                  OR (ended IS NULL AND EXISTS (SELECT 1 FROM fact WHERE fact.call = call.id AND instr(body, ?) > 0)))",
+                &[user.clone().into(), row, fact],
+            );
         }
         if let Some(group) = &self.group {
             also("EXISTS (SELECT 1 FROM fact WHERE fact.call = call.id AND body GLOB ?)", &[names_group(group).into()]);
         }
         if let Some(of) = &self.of {
-            let rung = format!(",{of},").into();
-            let condition =
-                "(? IN (from_extension, to_extension, answered_by, responsible) OR instr(coalesce(rung, ''), ?) > 0)";
-            also(condition, &[of.clone().into(), rung]);
+            let [row, fact] = rung(of);
+            also(
+                "(? IN (from_extension, to_extension, answered_by, responsible) OR instr(coalesce(rung, ''), ?) > 0
+                  OR (ended IS NULL AND EXISTS (SELECT 1 FROM fact WHERE fact.call = call.id AND instr(body, ?) > 0)))",
+                &[of.clone().into(), row, fact],
+            );
         }
         if let Some(did) = &self.did {
             also("did = ?", &[did.clone().into()]);
@@ -653,6 +663,7 @@ mod tests {
             (200, step(call(200), CallFact::Offered(Box::new(outbound)))),
             (209, step(call(200), CallFact::Ended(quiet))),
             (300, step(call(300), CallFact::Offered(Box::new(offered())))),
+            (301, step(call(300), CallFact::Rung(vec![rung(1, "17")]))),
         ]);
         folder.writer().append(&numbered(1, facts)).unwrap();
     }
@@ -683,6 +694,8 @@ mod tests {
             (CallFilter { group: Some("*".into()), ..all() }, &[]),
             (CallFilter { of: Some("203".into()), ..all() }, &[200]),
             (CallFilter { of: Some("120".into()), ..all() }, &[100]),
+            (CallFilter { of: Some("17".into()), ..all() }, &[300]),
+            (CallFilter { user: Some("17".into()), ..all() }, &[300]),
             (CallFilter { user: Some("203".into()), ..all() }, &[200]),
             (CallFilter { user: Some("14".into()), ..all() }, &[0]),
             (CallFilter { user: Some("12".into()), ..all() }, &[100]),

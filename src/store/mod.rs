@@ -70,7 +70,7 @@ pub use customers::CustomerRow;
 pub use customers_import::Imported;
 pub use customers_live::{CustomerChange, CustomerState, CustomersWanted};
 pub use events::{EventRow, forget_events};
-pub use follow_ups::{FollowUpComment, FollowUpRow, FollowUpsWanted};
+pub use follow_ups::{FollowUpComment, FollowUpFilter, FollowUpRow, FollowUpsWanted};
 pub use notes::CallNoteRow;
 pub use outbox::{Closed, Outbox, OutboxFilter, OutboxRow, Outgoing, Settled};
 pub use recordings::{RecordingFilter, RecordingRow};

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::calls::Call;
 use super::extract::{Body, Path, Query};
-use super::follow_ups::{FollowUp, is_seen};
+use super::follow_ups::FollowUp;
 use super::office::Office;
 use super::page::{Page, Part};
 use super::problem::{NotChanged, NotShown, Problem};
@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::customer::Kind;
 use crate::fact::{CustomerCard, Fact};
 use crate::number::PhoneNumber;
-use crate::store::{CallFilter, CustomerState, CustomersWanted, FollowUpsWanted};
+use crate::store::{CallFilter, CustomerState, CustomersWanted, FollowUpFilter};
 
 pub(super) fn routes() -> OpenApiRouter<Office> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(one, put, delete)).routes(routes!(timeline))
@@ -402,16 +402,15 @@ async fn timeline(
         calls.sort_by_key(|call| std::cmp::Reverse(call.id));
         calls.dedup_by(|one, other| one.id == other.id);
         calls.truncate(LONGEST_TIMELINE);
-        let mut follow_ups = reader.follow_ups(FollowUpsWanted::All, 0)?;
-        follow_ups.retain(|row| row.who.number.is_some_and(|number| numbers.contains(&number)));
-        Ok((calls, follow_ups))
+        let (numbers, limit) = (Some(numbers), LONGEST_TIMELINE);
+        let follow_ups = FollowUpFilter { of: user, numbers, limit, ..FollowUpFilter::default() };
+        Ok((calls, reader.follow_up_page(&follow_ups)?))
     };
     let (calls, follow_ups) = office.clerk.read(read).await?;
     let now = office.clock.now().wall;
-    let own = follow_ups.into_iter().filter(|row| is_seen(row, asker.user())).take(LONGEST_TIMELINE);
     Ok(Json(Timeline {
         contact: contact.into(),
         calls: calls.into_iter().map(Call::from).collect(),
-        follow_ups: own.map(|row| FollowUp::of(row, now)).collect(),
+        follow_ups: follow_ups.into_iter().map(|row| FollowUp::of(row, now)).collect(),
     }))
 }

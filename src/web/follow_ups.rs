@@ -15,7 +15,7 @@ use super::problem::{NotChanged, NotShown, Problem};
 use super::token::Asker;
 use super::words::{Somebody, moment, word};
 use crate::fact::Hand;
-use crate::store::{FollowUpRow, FollowUpsWanted};
+use crate::store::{FollowUpFilter, FollowUpRow, FollowUpsWanted};
 
 pub(super) fn routes() -> OpenApiRouter<Office> {
     OpenApiRouter::new()
@@ -196,36 +196,23 @@ async fn list(
 
 async fn part_of(office: &Office, asker: &Asker, wanted: Wanted) -> Result<Page<FollowUp>, Problem> {
     let part = Part::new(wanted.limit, wanted.cursor);
-    let (limit, after) = (part.limit()?, part.after::<(i64, i64)>()?);
-    let (now, user) = (office.clock.now().wall, asker.by());
-    let by_due = wanted.status == Some(Status::Open) || wanted.overdue == Some(true);
-    let place = move |row: &FollowUpRow| match by_due {
-        true => (row.due.as_microsecond(), row.id),
-        false => (-row.id, 0),
+    let (limit, now) = (part.limit()?, office.clock.now().wall);
+    let filter = FollowUpFilter {
+        open: wanted.status.map(|status| status == Status::Open),
+        overdue: wanted.overdue.map(|overdue| (overdue, now)),
+        assignee: wanted.assignee.map(|who| Some(who).filter(|who| who != "nobody")),
+        of: asker.user().map(Into::into),
+        numbers: None,
+        by_due: wanted.status == Some(Status::Open) || wanted.overdue == Some(true),
+        after: part.after()?,
+        limit: limit + 1,
     };
-    let all = match (wanted.overdue, by_due) {
-        (Some(true), _) => FollowUpsWanted::Overdue(now),
-        (_, true) => FollowUpsWanted::Open,
-        _ => FollowUpsWanted::All,
-    };
-    let rows = office.clerk.read(move |reader| reader.follow_ups(all, 0)).await?;
-    let holds = |row: &FollowUpRow| {
-        let status = match wanted.status {
-            None => true,
-            Some(Status::Open) => row.closed.is_none(),
-            Some(Status::Closed) => row.closed.is_some(),
-        };
-        let overdue = wanted.overdue.is_none_or(|overdue| overdue == (row.closed.is_none() && row.due < now));
-        let assignee =
-            wanted.assignee.as_deref().is_none_or(|wanted| row.assignee.as_deref().unwrap_or("nobody") == wanted);
-        status && overdue && assignee && is_seen(row, user.as_deref()) && after.is_none_or(|after| place(row) > after)
-    };
-    let rows = rows.into_iter().filter(holds).take(limit + 1).collect();
-    Ok(Page::of(rows, limit, place, |row| FollowUp::of(row, now)))
+    let rows = office.clerk.read(move |reader| reader.follow_up_page(&filter)).await?;
+    Ok(Page::of(rows, limit, FollowUpRow::place, |row| FollowUp::of(row, now)))
 }
 
 /// An employee sees those that are theirs, and those that are nobody's yet.
-pub(super) fn is_seen(row: &FollowUpRow, user: Option<&str>) -> bool {
+fn is_seen(row: &FollowUpRow, user: Option<&str>) -> bool {
     user.is_none_or(|user| row.assignee.as_deref().is_none_or(|assignee| assignee == user))
 }
 

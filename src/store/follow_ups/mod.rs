@@ -5,15 +5,18 @@
 //! | file | what it is about |
 //! |---|---|
 //! | `row` | a follow-up with what happened meanwhile, as the lists show it |
+//! | `page` | … a page at a time |
 //! | `told` | … and as it is told outside |
 //! | `calls` | what a call's end does |
 //! | `hands` | what people and time do |
 
 mod calls;
 mod hands;
+mod page;
 mod row;
 mod told;
 
+pub use page::FollowUpFilter;
 pub use row::{FollowUpComment, FollowUpRow, FollowUpsWanted};
 
 pub(super) use calls::follow;

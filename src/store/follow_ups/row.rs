@@ -102,7 +102,7 @@ pub enum FollowUpsWanted {
     Overdue(Timestamp),
 }
 
-const COLUMNS: &str = "f.*,
+pub(super) const COLUMNS: &str = "f.*,
      (SELECT count(*) FROM follow_up_comment c WHERE c.follow_up = f.id AND c.what = 'tried') AS tried,
      (SELECT max(c.at) FROM follow_up_comment c WHERE c.follow_up = f.id AND c.what = 'tried') AS last_tried,
      (SELECT min(k.began) FROM call k WHERE k.id = f.closed_by OR k.id IN (
@@ -206,7 +206,7 @@ pub(super) fn row(connection: &Connection, id: i64) -> rusqlite::Result<Option<F
         .optional()
 }
 
-fn with_comments(connection: &Connection, mut row: FollowUpRow) -> rusqlite::Result<FollowUpRow> {
+pub(super) fn with_comments(connection: &Connection, mut row: FollowUpRow) -> rusqlite::Result<FollowUpRow> {
     row.comments = connection
         .prepare_cached("SELECT * FROM follow_up_comment WHERE follow_up = ?1 ORDER BY at, seq")?
         .query_map([row.id], comment_row)?
@@ -227,7 +227,7 @@ fn comment_row(row: &Row<'_>) -> rusqlite::Result<FollowUpComment> {
     })
 }
 
-fn follow_up_row(row: &Row<'_>) -> rusqlite::Result<FollowUpRow> {
+pub(super) fn follow_up_row(row: &Row<'_>) -> rusqlite::Result<FollowUpRow> {
     let number = row.get::<_, Option<i64>>("number")?.and_then(|bits| PhoneNumber::from_bits(from_column(bits)));
     let opened = from_micros(row.get("opened")?);
     Ok(FollowUpRow {
