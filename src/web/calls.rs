@@ -78,6 +78,10 @@ pub(super) struct Call {
     talks_recorded: u32,
     /// How many messages were left in it.
     messages_left: u32,
+    /// What came of it, in the company's own words.
+    disposition: Option<String>,
+    /// It waits for somebody to say what came of it.
+    needs_disposition: bool,
     /// The Call-ID on the caller's side.
     sip_call_id: String,
 }
@@ -142,6 +146,8 @@ impl From<CallRow> for Call {
             talk_ms: row.talk_ms,
             talks_recorded: row.talks_recorded,
             messages_left: row.messages_left,
+            disposition: row.disposition.as_deref().map(Into::into),
+            needs_disposition: row.needs_disposition,
             sip_call_id: row.sip_call_id,
         }
     }
@@ -340,6 +346,8 @@ struct Wanted {
     state: Option<State_>,
     /// Missed, or (`false`) not missed.
     missed: Option<bool>,
+    /// Waits for somebody to say what came of it, or (`false`) does not.
+    needs_disposition: Option<bool>,
     /// From or to this number, as anybody writes it.
     #[param(example = "8 916 123-45-67")]
     number: Option<String>,
@@ -378,6 +386,7 @@ async fn list(
         did: wanted.did.map(did),
         state: wanted.state.map(Into::into),
         missed: wanted.missed,
+        needs_disposition: wanted.needs_disposition,
         text: wanted.number.filter(|_| number.is_none()),
         number,
         of: asker.user().map(Into::into),

@@ -12,7 +12,6 @@ use utoipa_axum::routes;
 
 use super::calls::Call;
 use super::extract::{Body, Path, Query};
-use super::follow_ups::FollowUp;
 use super::office::Office;
 use super::page::{Page, Part};
 use super::problem::{NotChanged, NotShown, Problem};
@@ -22,7 +21,7 @@ use crate::config::Config;
 use crate::customer::Kind;
 use crate::fact::{CustomerCard, Fact};
 use crate::number::PhoneNumber;
-use crate::store::{CallFilter, CustomerState, CustomersWanted, FollowUpFilter};
+use crate::store::{CallFilter, CustomerState, CustomersWanted, Happened, Reader, StoreError, TimelineEntry};
 
 pub(super) fn routes() -> OpenApiRouter<Office> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(one, put, delete)).routes(routes!(timeline))
@@ -162,7 +161,7 @@ async fn list(
     let seen = |states: Vec<CustomerState>| states.into_iter().filter(|state| may_see(&asker, state));
     if let Some(text) = wanted.phone {
         let number = number(&*office.config()?, "phone", &text)?;
-        let read = move |reader: &crate::store::Reader| {
+        let read = move |reader: &Reader| {
             let rows = reader.customers_with(number)?;
             let states = rows.into_iter().filter_map(|row| reader.customer(row.kind, &row.id).transpose());
             states.collect::<Result<Vec<_>, _>>()
@@ -363,54 +362,156 @@ async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What was with a customer.
-#[derive(Debug, Serialize, ToSchema)]
-struct Timeline {
-    /// The customer.
-    contact: Contact,
-    /// The calls from and to all of their numbers, the newest first: at most 200.
-    calls: Vec<Call>,
-    /// The promises to call them back, the newest first: at most 200.
-    follow_ups: Vec<FollowUp>,
+/// One thing that was with a customer.
+#[derive(Debug, Default, Serialize, ToSchema)]
+struct Entry {
+    /// When.
+    #[schema(format = DateTime)]
+    at: String,
+    /// `call`, `voicemail`, `sms`, `follow_up`, `note`.
+    what: &'static str,
+    /// The call it is, or came of.
+    call_id: Option<String>,
+    /// Of a call: its line of the list.
+    call: Option<Call>,
+    /// Of a voicemail: the box; the message is named as `GET /voicemail/{mailbox}` names it.
+    mailbox: Option<String>,
+    /// … which message.
+    message: Option<String>,
+    /// … how long it is, in milliseconds.
+    length_ms: Option<u64>,
+    /// Of a follow-up: its number.
+    follow_up: Option<i64>,
+    /// … `opened`, `claimed`, `assigned`, `remarked`, `overdue`, `escalated`, `reassigned`, `closed`.
+    happened: Option<String>,
+    /// Of a follow-up or a note: by whose hand.
+    by: Option<String>,
+    /// Of a follow-up: whose it is since then.
+    to: Option<String>,
+    /// Of an SMS, a follow-up, a note: what it says.
+    text: Option<String>,
+    /// Of a note: what came of the call.
+    disposition: Option<String>,
+    /// Of an SMS: when the provider had taken it.
+    #[schema(format = DateTime)]
+    sent: Option<String>,
+    /// … or why it was given up.
+    failed: Option<String>,
 }
 
-const LONGEST_TIMELINE: usize = 200;
+impl From<TimelineEntry> for Entry {
+    fn from(entry: TimelineEntry) -> Entry {
+        let words = |words: Option<std::sync::Arc<str>>| words.map(|words| words.to_string());
+        let at = moment(entry.at);
+        match entry.what {
+            Happened::Call { call } => {
+                let call_id = Some(call.id.to_string());
+                Entry { at, what: "call", call_id, call: Some((*call).into()), ..Entry::default() }
+            }
+            Happened::Voicemail { call, file, mailbox, length_ms } => {
+                let name = file.rsplit('/').next().unwrap_or_default();
+                let message = Some(name.strip_suffix(".wav").unwrap_or(name).to_owned());
+                let (call_id, mailbox) = (Some(call.to_string()), Some(mailbox));
+                Entry { at, what: "voicemail", call_id, mailbox, message, length_ms, ..Entry::default() }
+            }
+            Happened::Sms { call, text, sent, failed } => {
+                let (call_id, text, sent) = (Some(call.to_string()), Some(text), sent.map(moment));
+                Entry { at, what: "sms", call_id, text, sent, failed, ..Entry::default() }
+            }
+            Happened::FollowUp { follow_up, happened, call, by, to, text } => Entry {
+                at,
+                what: "follow_up",
+                call_id: call.map(|call| call.to_string()),
+                follow_up: Some(follow_up),
+                happened: Some(happened),
+                by: words(by),
+                to: words(to),
+                text,
+                ..Entry::default()
+            },
+            Happened::Note { call, note } => Entry {
+                at,
+                what: "note",
+                call_id: Some(call.to_string()),
+                by: words(note.by),
+                text: words(note.text),
+                disposition: words(note.disposition),
+                ..Entry::default()
+            },
+        }
+    }
+}
 
-/// Show what was with a customer: calls, and promises to call back.
+/// Which customer, and which part of what was.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+struct PartOfKind {
+    /// Ids are unique within a kind.
+    #[param(inline, default = "contact")]
+    kind: ContactKind,
+    /// At most so many.
+    #[param(minimum = 1, maximum = 500, default = 50)]
+    limit: Option<usize>,
+    /// Where the part begins: `next` of the part before.
+    cursor: Option<String>,
+}
+
+/// Show what was with a customer, the newest first: calls and misses, messages, SMS, promises to call back and what became of
+/// them, notes. Found by number, so it reaches back to before anybody knew the customer.
 #[utoipa::path(
     get,
     path = "/contacts/{id}/timeline",
     tag = "contacts",
-    params(("id" = String, Path, description = "What the CRM calls it", example = "crm-1"), OfKind),
-    responses((status = 200, description = "What was", body = Timeline), NotShown)
+    params(("id" = String, Path, description = "What the CRM calls it", example = "crm-1"), PartOfKind),
+    responses((status = 200, description = "A part of what was", body = Page<Entry>), NotShown)
 )]
 async fn timeline(
     State(office): State<Office>,
     asker: Asker,
     Path(id): Path<String>,
-    Query(of): Query<OfKind>,
-) -> Result<Json<Timeline>, Problem> {
+    Query(wanted): Query<PartOfKind>,
+) -> Result<Json<Page<Entry>>, Problem> {
     asker.may("contacts:read")?;
-    let contact = seen(&office, &asker, of.kind, &id).await?;
-    let (numbers, user) = (contact.row.numbers.clone(), asker.user().map(String::from));
-    let read = move |reader: &crate::store::Reader| {
-        let mut calls = Vec::new();
-        for number in &numbers {
-            let (number, of) = (Some(*number), user.clone());
-            calls.extend(reader.calls(&CallFilter { number, of, limit: LONGEST_TIMELINE, ..CallFilter::default() })?);
-        }
-        calls.sort_by_key(|call| std::cmp::Reverse(call.id));
-        calls.dedup_by(|one, other| one.id == other.id);
-        calls.truncate(LONGEST_TIMELINE);
-        let (numbers, limit) = (Some(numbers), LONGEST_TIMELINE);
-        let follow_ups = FollowUpFilter { of: user, numbers, limit, ..FollowUpFilter::default() };
-        Ok((calls, reader.follow_up_page(&follow_ups)?))
+    let contact = seen(&office, &asker, wanted.kind, &id).await?;
+    let part = Part::new(wanted.limit, wanted.cursor);
+    let (limit, after) = (part.limit()?, part.after::<String>()?);
+    let wrong = |_| {
+        Problem::unreadable("cursor: this is no cursor of this list; take `next` of the part before, or leave it out")
     };
-    let (calls, follow_ups) = office.clerk.read(read).await?;
-    let now = office.clock.now().wall;
-    Ok(Json(Timeline {
-        contact: contact.into(),
-        calls: calls.into_iter().map(Call::from).collect(),
-        follow_ups: follow_ups.into_iter().map(|row| FollowUp::of(row, now)).collect(),
-    }))
+    let mut before = after.map(|text| text.parse()).transpose().map_err(wrong)?;
+    let (numbers, user) = (contact.row.numbers, asker.user().map(String::from));
+    let read = move |reader: &Reader| {
+        let mut found = Vec::new();
+        // What is not theirs takes no place on an employee's page.
+        loop {
+            let entries = reader.timeline(&numbers, before, limit + 1)?;
+            let (last, full) = (entries.last().map(|entry| entry.mark), entries.len() > limit);
+            for entry in entries {
+                if user.as_deref().map_or(Ok(true), |user| is_of(reader, &entry, user))? {
+                    found.push(entry);
+                }
+            }
+            if found.len() > limit || !full {
+                return Ok(found);
+            }
+            before = last;
+        }
+    };
+    let found = office.clerk.read(read).await?;
+    Ok(Json(Page::of(found, limit, |entry| entry.mark.to_string(), Entry::from)))
+}
+
+/// True where an employee may see it: the call is theirs, or the follow-up is theirs or nobody's.
+fn is_of(reader: &Reader, entry: &TimelineEntry, user: &str) -> Result<bool, StoreError> {
+    let call = match &entry.what {
+        Happened::FollowUp { follow_up, .. } => {
+            let found = reader.follow_up(*follow_up)?;
+            return Ok(found.is_some_and(|row| row.assignee.as_deref().is_none_or(|assignee| assignee == user)));
+        }
+        Happened::Call { call } => call.id,
+        Happened::Voicemail { call, .. } | Happened::Sms { call, .. } | Happened::Note { call, .. } => *call,
+    };
+    let of = Some(user.to_owned());
+    Ok(!reader.calls(&CallFilter { id: Some(call), of, limit: 1, ..CallFilter::default() })?.is_empty())
 }

@@ -31,7 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<Office> {
 
 /// A promise to call back.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct FollowUp {
+struct FollowUp {
     /// Its number.
     id: i64,
     /// Who is to be called back.
@@ -107,7 +107,7 @@ struct Comment {
 }
 
 impl FollowUp {
-    pub(super) fn of(row: FollowUpRow, now: crate::clock::Timestamp) -> FollowUp {
+    fn of(row: FollowUpRow, now: crate::clock::Timestamp) -> FollowUp {
         FollowUp {
             id: row.id,
             who: row.who.into(),
