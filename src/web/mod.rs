@@ -21,6 +21,7 @@
 //! | `events` | what happens, as it happens |
 //! | `contacts`, `imported` | the customers, one by one and many at once |
 //! | `letters` | the outbox |
+//! | `reports` | what the calls of a time add up to |
 //! | `voicemail` | boxes and messages |
 //! | `live`, `status` | how the router stands |
 //! | `lines` | phones, trunks, hunt groups, public numbers |
@@ -55,6 +56,7 @@ mod page;
 mod problem;
 mod provision;
 mod recordings;
+mod reports;
 mod status;
 mod token;
 mod voicemail;
@@ -124,6 +126,7 @@ fn rooms() -> OpenApiRouter<Office> {
         .merge(blocked::routes())
         .merge(explain::routes())
         .merge(letters::routes())
+        .merge(reports::routes())
         .merge(configured::routes())
         .merge(events::routes())
         .merge(status::routes());

@@ -156,7 +156,6 @@ impl FromRequestParts<Office> for Asker {
 /// Whoever asks for a report with the token in its address (`?token=`), for programs that can do no better: a sheet that
 /// fetches figures. Only a token that is good for reports and for nothing else may stand there, because addresses end up in
 /// logs. A bearer token does as well.
-#[allow(dead_code, reason = "the reports' room is being built")]
 pub(super) struct ReportAsker(pub(super) Asker);
 
 impl FromRequestParts<Office> for ReportAsker {

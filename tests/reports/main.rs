@@ -170,6 +170,11 @@ fn measure() {
     let facts = week.facts;
     let took = began.elapsed();
     println!("{count} calls, {facts} facts written in {took:?}: {:?} a fact", took / u32::try_from(facts).unwrap());
+    let plan = "1. greeting:hello; then 2\n2. group:sales, 201 from 0 s to 20 s, 202 from 0 s to 20 s; then 3\n\
+                3. group:service, 203 from 0 s to 20 s; then 4\n4. voicemail:sales";
+    let began = std::time::Instant::now();
+    let groups = (0..100_000).filter(|_| huntline::route::Outline::read(plan).first() == Some("sales")).count();
+    println!("reading the groups of {groups} plans: {:?} each", began.elapsed() / 100_000);
     let reader = Reader::open(&week.folder).unwrap();
     for kind in Kind::ALL {
         let began = std::time::Instant::now();

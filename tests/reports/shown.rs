@@ -1,5 +1,8 @@
 //! Reports as people and spreadsheets see them, with the real program.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
 use huntline::fact::{CallFact, Ended, EndedBy, Fact, MissedCause};
 
 use crate::office::{CONFIG, Office, call, offered, until};
@@ -101,4 +104,77 @@ fn a_saved_report_outlives_a_kill() {
     office.says(&["report", "delete", "misses-by-number"]);
     until(|| office.run(&["report", "misses-by-number"]).2 == 2);
     assert_eq!(office.run(&["report", "delete", "misses-by-number"]).2, 1);
+}
+
+/// What the API answers to this: status, head, body.
+fn ask(web: SocketAddr, method: &str, path: &str, token: Option<&str>, body: &str) -> (u16, String, String) {
+    let mut stream = TcpStream::connect(web).unwrap();
+    let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
+    let length = body.len();
+    let request = format!(
+        "{method} /api/v1{path} HTTP/1.1\r\nHost: {web}\r\n{token}{kind}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_lowercase(), body.to_owned())
+}
+
+#[test]
+fn a_spreadsheet_fetches_a_report_by_its_address_with_a_token_that_is_good_for_nothing_else() {
+    let mut office = Office::new("fetched");
+    let web = TcpListener::bind("127.0.0.72:0").unwrap().local_addr().unwrap();
+    office.configure(&format!("{CONFIG}\n[web]\nlisten = \"{web}\"\n"));
+    monday(&office);
+    office.serve();
+    let token =
+        |name: &str, more: &[&str]| office.run(&[&["token", "add", "--name", name], more].concat()).0.trim().to_owned();
+    let sheet = token("sheet", &["--scope", "reports:read"]);
+    let admin = token("admin", &["--scope", "admin"]);
+    let own = token("own", &["--scope", "reports:read", "--user", "201"]);
+    let get = |path: &str, token: Option<&str>| ask(web, "GET", path, token, "");
+
+    let (status, head, csv) = get(&format!("/reports/missed.csv?by=did&period={DAYS}&token={sheet}"), None);
+    assert_eq!(status, 200, "{csv}");
+    assert!(head.contains("content-type: text/csv; charset=utf-8"), "{head}");
+    assert_eq!(csv.lines().nth(1), Some("'+74951234567,2,1,1,0,0,0,0,0,0,0,0"));
+    assert!(get(&format!("/reports/calls.csv?bom=true&token={sheet}"), None).2.starts_with("\u{feff}day,calls,"));
+    assert_eq!(get(&format!("/reports/calls.csv?token={admin}"), None).0, 403, "it may do too much for an address");
+    assert_eq!(get("/reports/calls.csv?token=hl_wrong", None).0, 401);
+    assert_eq!(get(&format!("/calls?token={sheet}"), None).0, 401, "an address opens reports and nothing else");
+    for (path, status) in [
+        ("/reports/moon", 404),
+        ("/reports/calls?by=moon", 400),
+        ("/reports/calls?period=soon", 400),
+        ("/reports/calls?from=2026-11-02&to=2026-11-01", 400),
+        ("/reports/calls?form=2026-11-02", 400),
+        ("/reports/calls?from=2026-11-02&period=7d", 400),
+    ] {
+        assert_eq!(get(path, Some(&sheet)).0, status, "{path}");
+    }
+    let listed: serde_json::Value = serde_json::from_str(&get("/reports", Some(&sheet)).2).unwrap();
+    assert_eq!((&listed[0]["name"], &listed[0]["columns"][1]["name"]), (&"lost".into(), &"missed".into()));
+
+    let put = |token: &str, body: &str| ask(web, "PUT", "/reports/monday", Some(token), body);
+    let definition = format!(r#"{{"report": "calls", "by": "source", "period": "{DAYS}"}}"#);
+    assert_eq!(put(&sheet, &definition).0, 403);
+    assert_eq!(put(&admin, r#"{"report": "calls", "by": "moon"}"#).0, 422);
+    assert_eq!(put(&admin, &definition).0, 200);
+    office.kill();
+    office.serve();
+    let saved: serde_json::Value = serde_json::from_str(&get("/reports/monday", Some(&sheet)).2).unwrap();
+    assert_eq!((&saved["rows"][1]["source"], &saved["rows"][1]["calls"]), (&"site".into(), &2.into()));
+    assert_eq!(saved["total"]["calls"], 3);
+    assert_eq!(office.says(&["report", "monday", "--csv"]), get("/reports/monday.csv", Some(&sheet)).2);
+
+    // An employee sees what stands in their own row.
+    let (_, _, theirs) = get(&format!("/reports/calls.csv?by=user&period={DAYS}"), Some(&own));
+    assert!(!theirs.contains("(nobody)"), "{theirs}");
+    for path in ["/reports/calls?user=202", "/reports/capacity"] {
+        assert_eq!(get(path, Some(&own)).0, 404, "{path}");
+    }
+    assert_eq!(ask(web, "DELETE", "/reports/monday", Some(&admin), "").0, 204);
+    assert_eq!(ask(web, "DELETE", "/reports/monday", Some(&admin), "").0, 404);
 }

@@ -1,6 +1,6 @@
 //! The office of the stories: its config, its running router, and what its people see.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -255,21 +255,6 @@ token = "crm-token"
         // Past the head.
         while lines.next().unwrap().unwrap() != "" {}
         Events { lines, before: Vec::new() }
-    }
-
-    /// What the API answers to this; its body.
-    pub fn get(&self, path: &str, token: &str) -> String {
-        let mut stream = TcpStream::connect(self.web).unwrap();
-        let ask = format!(
-            "GET {path} HTTP/1.0\r\nHost: {}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n",
-            self.web
-        );
-        stream.write_all(ask.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(" 200 "), "{path}: {answer}");
-        body.to_owned()
     }
 }
 

@@ -329,12 +329,6 @@ impl Outgoing {
         self.peer.hear("SIP/2.0 200", "BYE");
     }
 
-    /// The other side hangs up.
-    pub fn is_hung_up(&self) {
-        let bye = self.peer.hear("BYE ", "");
-        self.peer.respond(&bye, "200 OK", "");
-    }
-
     /// Speaks: a tone of so many packets of 20 ms.
     pub fn speaks(&self, there: SocketAddr, packets: u16) {
         for number in 0..packets {
