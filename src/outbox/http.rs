@@ -3,9 +3,10 @@
 
 use std::error::Error;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Client, Method, RequestBuilder, redirect};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, redirect};
 
 use super::failure::Failure;
 use crate::clock::{Duration, Timestamp};
@@ -20,7 +21,11 @@ const LONGEST_REST: Duration = Duration::from_secs(3_600);
 
 /// How programs are asked. A clone shares its connections.
 #[derive(Clone, Debug)]
-pub struct Http(Client);
+pub struct Http {
+    client: Client,
+    /// Why nobody can be asked by `https`.
+    lacks: Option<Arc<str>>,
+}
 
 /// What a program answered.
 #[derive(Clone, Debug)]
@@ -34,28 +39,28 @@ pub struct Answer {
 }
 
 impl Http {
-    /// Makes the client.
+    /// Makes the client. A machine without certificates keeps nobody from anything but `https`.
     ///
     /// # Errors
-    /// The machine's certificates cannot be read.
+    /// There can be no client at all.
     pub fn new() -> Result<Http, String> {
         // Whoever came first has installed the same one.
         _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
-            .user_agent(concat!("huntline/", env!("CARGO_PKG_VERSION")))
-            .timeout(PATIENCE)
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .pool_idle_timeout(Duration::from_secs(30))
-            .pool_max_idle_per_host(8)
-            .build();
-        client.map(Http).map_err(|error| chain(&error))
+        match client().build() {
+            Ok(client) => Ok(Http { client, lacks: None }),
+            Err(error) => {
+                let why = chain(&error);
+                tracing::warn!(why, "nobody can be asked by https");
+                // Trusting nobody it can be made, and speaks in the clear.
+                let client = client().tls_certs_only([]).build().map_err(|error| chain(&error))?;
+                Ok(Http { client, lacks: Some(why.into()) })
+            }
+        }
     }
 
     /// A request to be filled in.
     pub fn request(&self, method: Method, url: &str) -> RequestBuilder {
-        self.0.request(method, url)
+        self.client.request(method, url)
     }
 
     /// Sends it, and reads the beginning of the answer, whatever its status.
@@ -71,7 +76,12 @@ impl Http {
     /// # Errors
     /// There is no answer.
     pub async fn ask_for(&self, request: RequestBuilder, largest: usize) -> Result<Answer, Failure> {
-        let mut answer = request.send().await.map_err(failure)?;
+        let (client, request) = request.build_split();
+        let request = request.map_err(failure)?;
+        if let (Some(why), "https") = (&self.lacks, request.url().scheme()) {
+            return Err(Failure::Unwell(format!("it cannot be asked by https: {why}"), None));
+        }
+        let mut answer = client.execute(request).await.map_err(failure)?;
         let (status, rest) = (answer.status().as_u16(), rest(answer.headers(), Timestamp::now()));
         let mut bytes = Vec::new();
         while bytes.len() < largest {
@@ -83,6 +93,17 @@ impl Http {
         }
         Ok(Answer { status, rest, text: String::from_utf8_lossy(&bytes).into_owned() })
     }
+}
+
+fn client() -> ClientBuilder {
+    Client::builder()
+        .user_agent(concat!("huntline/", env!("CARGO_PKG_VERSION")))
+        .timeout(PATIENCE)
+        .redirect(redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .pool_idle_timeout(Duration::from_secs(30))
+        .pool_max_idle_per_host(8)
 }
 
 impl Answer {

@@ -67,15 +67,19 @@ impl Office {
 
     /// Starts the router, and waits until it serves.
     pub fn serve(&mut self) {
-        self.serve_until("");
+        self.serve_in(&[]);
     }
 
-    /// The same; it kills itself at this point (`HUNTLINE_DIE_AT`).
+    /// The same; it kills itself at this point (`HUNTLINE_DIE_AT`), where one is named.
     pub fn serve_until(&mut self, die_at: &str) {
+        let place = [("HUNTLINE_DIE_AT", die_at)];
+        self.serve_in(if die_at.is_empty() { &[] } else { &place });
+    }
+
+    /// The same in an environment that has this besides.
+    pub fn serve_in(&mut self, environment: &[(&str, &str)]) {
         let mut command = self.command(&["serve"]);
-        if !die_at.is_empty() {
-            command.env("HUNTLINE_DIE_AT", die_at);
-        }
+        command.envs(environment.iter().copied());
         let mut router = command.env("HUNTLINE_LOG", "off").stdout(Stdio::piped()).spawn().unwrap();
         let mut out = BufReader::new(router.stdout.take().unwrap());
         let mut hello = String::new();

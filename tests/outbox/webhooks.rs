@@ -179,3 +179,15 @@ fn killed_between_an_answer_and_its_note_it_tells_the_same_event_again_under_the
     assert_eq!((asked[1].id(), &asked[1].body), (asked[2].id(), &asked[2].body));
     assert_eq!(asked.iter().map(Asked::id).collect::<std::collections::BTreeSet<_>>().len(), 4);
 }
+
+#[test]
+fn a_machine_without_certificates_routes_calls_and_asks_whom_it_can() {
+    let crm = StandIn::start(|_, _| Answer::of(200));
+    let mut office = Office::new("certificates");
+    let more = webhook("crm", &crm.url("/"), CALLS) + &webhook("far", "https://crm.example/", CALLS);
+    office.configure(&more);
+    office.serve_in(&[("SSL_CERT_FILE", "/nowhere"), ("SSL_CERT_DIR", "/nowhere")]);
+    assert_eq!(office.call("+79161234567", "a"), Some(486));
+    until(|| crm.asked().len() == 4);
+    until(|| office.says(&["outbox"]).contains("it cannot be asked by https"));
+}
