@@ -23,7 +23,8 @@ pub struct Sms {
     /// How [`Sms::body`] is written and what fills its holes is escaped. Default: a form.
     pub content_type: SmsBody,
     /// What is posted. Holes, here and in address and headers: `{number}` (+79161234567), `{plain_number}` (79161234567),
-    /// `{text}`, `{from}`, `{id}` (the same at every try, so that the provider may know it again), `{password}`.
+    /// `{text}`, `{from}`, `{password}`, `{id}` (the same at every try, so that the provider knows it again: without it an SMS
+    /// of which it is not known whether it was taken is not sent again).
     pub body: Option<Template>,
     /// Fills `{password}`; `None` where there is none, or where the variable or file it names is not there (a warning).
     pub password: Option<Secret>,

@@ -71,29 +71,44 @@ impl Http {
         self.ask_for(request, PAGE).await
     }
 
+    /// The same, for what must not happen twice.
+    ///
+    /// # Errors
+    /// There is no answer; and whether it may have been done nevertheless.
+    pub async fn ask_once(&self, request: RequestBuilder) -> Result<Answer, (Failure, InDoubt)> {
+        self.exchange(request, PAGE).await
+    }
+
     /// The same, for longer answers.
     ///
     /// # Errors
     /// There is no answer.
     pub async fn ask_for(&self, request: RequestBuilder, largest: usize) -> Result<Answer, Failure> {
+        self.exchange(request, largest).await.map_err(|(failure, _)| failure)
+    }
+
+    async fn exchange(&self, request: RequestBuilder, largest: usize) -> Result<Answer, (Failure, InDoubt)> {
         let (client, request) = request.build_split();
         let request = request.map_err(failure)?;
         if let (Some(why), "https") = (&self.lacks, request.url().scheme()) {
-            return Err(Failure::Unwell(format!("it cannot be asked by https: {why}"), None));
+            return Err((Failure::Unwell(format!("it cannot be asked by https: {why}"), None), InDoubt(false)));
         }
         let mut answer = client.execute(request).await.map_err(failure)?;
         let (status, rest) = (answer.status().as_u16(), rest(answer.headers(), Timestamp::now()));
         let mut bytes = Vec::new();
         while bytes.len() < largest {
-            match answer.chunk().await {
-                Ok(Some(chunk)) => bytes.extend_from_slice(&chunk[..chunk.len().min(largest - bytes.len())]),
-                Ok(None) => break,
-                Err(error) => return Err(failure(error)),
+            match answer.chunk().await.map_err(failure)? {
+                Some(chunk) => bytes.extend_from_slice(&chunk[..chunk.len().min(largest - bytes.len())]),
+                None => break,
             }
         }
         Ok(Answer { status, rest, text: String::from_utf8_lossy(&bytes).into_owned() })
     }
 }
+
+/// True where a request may have been heard though there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InDoubt(pub bool);
 
 fn client() -> ClientBuilder {
     Client::builder()
@@ -156,14 +171,16 @@ pub(super) fn within_bounds(rest: Duration) -> Duration {
 }
 
 /// What went wrong on the way. The address is left out: it may be a secret.
-fn failure(error: reqwest::Error) -> Failure {
+fn failure(error: reqwest::Error) -> (Failure, InDoubt) {
     if error.is_builder() {
-        return Failure::Never(format!("it cannot be asked: {}", chain(&error.without_url())));
+        return (Failure::Never(format!("it cannot be asked: {}", chain(&error.without_url()))), InDoubt(false));
     }
-    if error.is_timeout() {
-        return Failure::Unwell(format!("no answer within {} s", PATIENCE.as_secs()), None);
-    }
-    Failure::Unwell(chain(&error.without_url()), None)
+    let in_doubt = InDoubt(!error.is_connect());
+    let why = match error.is_timeout() {
+        true => format!("no answer within {} s", PATIENCE.as_secs()),
+        false => chain(&error.without_url()),
+    };
+    (Failure::Unwell(why, None), in_doubt)
 }
 
 /// An error and its causes; the outermost says no more than that a request failed.

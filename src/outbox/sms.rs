@@ -1,17 +1,25 @@
 //! SMS through whichever provider the config describes: one HTTP request, filled in.
+//!
+//! A customer is not to read the same thing twice. A provider that is told an `{id}` knows what it was asked before, so it
+//! is asked again until it answers. Any other is asked again only where it surely has not heard: an SMS in doubt (no answer
+//! in time, the router killed during the try) is given up, and listed.
 
 use reqwest::Method;
 use sha2::{Digest, Sha256};
 
 use super::carry::Errand;
 use super::failure::Failure;
-use super::http::Answer;
+use super::http::{Answer, InDoubt};
 use crate::config::{Sms, SmsBody, SmsMethod, SmsOk, Template};
 
 pub(super) async fn deliver(errand: Errand) -> Result<(), Failure> {
     let sms = errand.config.sms.as_ref().ok_or_else(|| Failure::never("there is no [sms] in the config any more"))?;
-    let text = errand.text("text")?;
-    let filling = Filling { sms, number: &errand.letter.to, text: &text, id: &id(&errand) };
+    let (text, letter) = (errand.text("text")?, &errand.letter);
+    let filling = Filling { sms, number: &letter.to, text: &text, id: &id(&errand) };
+    let is_known_again = filling.uses("id");
+    if letter.interrupted() && !is_known_again {
+        return Err(in_doubt("the router ended during the last try"));
+    }
     if filling.lacks_password() {
         return Err(Failure::Unwell("the provider's password is not there".into(), None));
     }
@@ -30,7 +38,10 @@ pub(super) async fn deliver(errand: Errand) -> Result<(), Failure> {
         };
         request = request.header("content-type", content_type).body(body);
     }
-    let answer = errand.http.ask(request).await?;
+    let answer = errand.http.ask_once(request).await.map_err(|(failure, InDoubt(doubt))| match failure {
+        Failure::Unwell(why, _) if doubt && !is_known_again => in_doubt(&why),
+        failure => failure,
+    })?;
     if is_ok(&sms.ok, &answer) {
         return Ok(());
     }
@@ -39,6 +50,12 @@ pub(super) async fn deliver(errand: Errand) -> Result<(), Failure> {
         return Err(Failure::Refused(answer.to_string()));
     }
     Err(answer.failure())
+}
+
+fn in_doubt(why: &str) -> Failure {
+    Failure::Never(format!(
+        "{why}: it may have been sent, and is not sent twice (`{{id}}` in [sms] lets it be tried again)"
+    ))
 }
 
 fn is_ok(ok: &SmsOk, answer: &Answer) -> bool {
@@ -77,9 +94,14 @@ impl Filling<'_> {
 
     /// It is written where a variable or file is not there.
     fn lacks_password(&self) -> bool {
+        self.sms.password.is_none() && self.uses("password")
+    }
+
+    /// True where the request has this hole.
+    fn uses(&self, name: &str) -> bool {
         let headers = self.sms.headers.iter().map(|(_, value)| value.expose());
         let mut templates = [&self.sms.url].into_iter().chain(&self.sms.body).chain(headers);
-        self.sms.password.is_none() && templates.any(|template| template.holes().any(|hole| hole == "password"))
+        templates.any(|template| template.holes().any(|hole| hole == name))
     }
 }
 

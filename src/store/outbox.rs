@@ -106,6 +106,16 @@ fn written<S: Serializer>(call: &Option<CallId>, to: S) -> Result<S::Ok, S::Erro
     call.map(|call| call.to_string()).serialize(to)
 }
 
+/// What is noted of letters that were under way when the router ended.
+const INTERRUPTED: &str = "the router ended during this try";
+
+impl OutboxRow {
+    /// True where nobody knows what became of the try before: the router ended during it.
+    pub fn interrupted(&self) -> bool {
+        self.error.as_deref() == Some(INTERRUPTED)
+    }
+}
+
 /// What became of a try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settled {
@@ -311,8 +321,8 @@ impl Outbox {
             // It was first before, and is again.
             outbox
                 .execute(
-                    "UPDATE outbox SET taken = 0, due = min(made, ?1) WHERE taken AND due IS NOT NULL",
-                    [to_micros(now)],
+                    "UPDATE outbox SET taken = 0, due = min(made, ?1), error = ?2 WHERE taken AND due IS NOT NULL",
+                    params![to_micros(now), INTERRUPTED],
                 )
                 .map(drop)
         })

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// A folder with an office in it.
@@ -104,23 +105,37 @@ impl Office {
 
     /// A customer calls and hears that all are busy: the final response, where there is one in time.
     pub fn call(&self, number: &str, name: &str) -> Option<u16> {
+        self.send("INVITE", number, name, "");
+        std::iter::from_fn(|| self.hear()).find(|(whose, _)| whose == name).map(|(_, status)| status)
+    }
+
+    /// So many calls from one number at once; how many heard an answer.
+    pub fn burst(&self, number: &str, count: usize) -> usize {
+        static CALLS: AtomicUsize = AtomicUsize::new(0);
+        let name = || format!("burst-{}", CALLS.fetch_add(1, Ordering::Relaxed));
+        (0..count).for_each(|_| self.send("INVITE", number, &name(), ""));
+        (0..count).map_while(|_| self.hear()).count()
+    }
+
+    fn send(&self, method: &str, number: &str, name: &str, to_tag: &str) {
         let here = self.sip.local_addr().unwrap();
-        let send = |method: &str, to_tag: &str, body: &str| {
-            let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
-            let text = format!(
-                "{method} sip:+74951234567@{router} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK-{name};rport\r\n\
-                 Max-Forwards: 70\r\nFrom: <sip:{number}@{here}>;tag=ada\r\nTo: <sip:+74951234567@{router}>{to_tag}\r\n\
-                 Call-ID: {name}@{here}\r\nCSeq: 1 {method}\r\nContact: <sip:ada@{here}>\r\n{kind}\
-                 Content-Length: {length}\r\n\r\n{body}",
-                router = self.address,
-                length = body.len(),
-            );
-            // Nobody may be there.
-            let _ = self.sip.send_to(text.as_bytes(), self.address);
-        };
         let offer =
             "v=0\r\no=- 1 1 IN IP4 127.0.0.28\r\ns=-\r\nc=IN IP4 127.0.0.28\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
-        send("INVITE", "", offer);
+        let (kind, body) = if method == "INVITE" { ("Content-Type: application/sdp\r\n", offer) } else { ("", "") };
+        let text = format!(
+            "{method} sip:+74951234567@{router} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK-{name};rport\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:{number}@{here}>;tag=ada\r\nTo: <sip:+74951234567@{router}>{to_tag}\r\n\
+             Call-ID: {name}@{number}\r\nCSeq: 1 {method}\r\nContact: <sip:ada@{here}>\r\n{kind}\
+             Content-Length: {length}\r\n\r\n{body}",
+            router = self.address,
+            length = body.len(),
+        );
+        // Nobody may be there.
+        let _ = self.sip.send_to(text.as_bytes(), self.address);
+    }
+
+    /// The next final response, acknowledged: whose it is, and its status.
+    fn hear(&self) -> Option<(String, u16)> {
         let mut buffer = [0; 4_096];
         let until = Instant::now() + Duration::from_secs(2);
         loop {
@@ -129,12 +144,13 @@ impl Office {
             let length = self.sip.recv(&mut buffer).ok()?;
             let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
             let status: u16 = text.strip_prefix("SIP/2.0 ").and_then(|rest| rest[..3].parse().ok()).unwrap_or(0);
-            if status < 200 || !text.contains(&format!("Call-ID: {name}@")) {
+            if status < 200 || !text.contains("CSeq: 1 INVITE") {
                 continue;
             }
-            let to = text.lines().find(|line| line.starts_with("To:")).unwrap();
-            send("ACK", &format!(";tag={}", to.rsplit(";tag=").next().unwrap()), "");
-            return Some(status);
+            let line = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+            let (name, number) = line("Call-ID: ").split_once('@').unwrap();
+            self.send("ACK", number, name, &format!(";tag={}", line("To: ").rsplit(";tag=").next().unwrap()));
+            return Some((name.to_owned(), status));
         }
     }
 }
