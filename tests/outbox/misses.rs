@@ -19,7 +19,7 @@ fn promised(office: &Office) -> (usize, usize) {
         |arguments: &[&str]| -> Vec<serde_json::Value> { serde_json::from_str(&office.says(arguments)).unwrap() };
     let follow_ups = list(&["followups", "--json"]);
     assert_eq!(follow_ups.len(), 1, "{follow_ups:?}");
-    let missed = list(&["missed", "--limit", "1000", "--json"]).len();
+    let missed = list(&["calls", "--missed", "--limit", "0", "--json"]).len();
     (follow_ups[0]["attempts"].as_u64().unwrap() as usize, missed)
 }
 
