@@ -184,3 +184,23 @@ fn a_stranger_who_was_missed_is_a_customer_with_a_timeline_and_a_call_takes_note
     let (_, err, code) = office.run(&["contacts", "timeline", "nobody"]);
     assert!(err.contains("there is no customer \"nobody\"") && code == 1, "{err}");
 }
+
+#[test]
+fn cards_of_a_phone_take_the_place_of_strangers_who_were_missed() {
+    let office = Office::new("cards");
+    office.leave([offered(0), missed(0)]);
+    let cards = "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:ada\r\nFN:Ada\r\n  Byron\r\nTEL;TYPE=CELL:8 (916) 123-45\r\n -67\r\nEND:VCARD\r\n";
+    std::fs::write(office.folder.join("phone.vcf"), cards).unwrap();
+    let would = office.says(&["contacts", "import", "phone.vcf", "--dry-run"]);
+    assert!(would.ends_with("would be imported: 1 new, 0 changed, 0 unchanged\n"), "{would}");
+    office.says(&["contacts", "import", "phone.vcf"]);
+    let lookup = office.says(&["contacts", "lookup", "+79161234567"]);
+    assert_eq!(lookup.lines().nth(1), Some("  contact ada: Ada Byron, nobody responsible; +79161234567"), "{lookup}");
+    assert_eq!(lookup.lines().count(), 2, "the stranger is gone: {lookup}");
+    let line = "{\"id\": \"ada\", \"name\": \"Ada King\", \"numbers\": [\"+79161234567\"]}\n";
+    std::fs::write(office.folder.join("crm.export"), line).unwrap();
+    let changed = office.says(&["contacts", "import", "crm.export"]);
+    assert!(changed.contains("imported: 0 new, 1 changed, 0 unchanged"), "{changed}");
+    let open: serde_json::Value = serde_json::from_str(&office.says(&["followups", "--open", "--json"])).unwrap();
+    assert_eq!((&open[0]["customer"], open.as_array().unwrap().len()), (&"ada".into(), 1));
+}

@@ -1,9 +1,9 @@
-//! `huntline contacts import FILE.csv`: takes a CRM's export, all of it or nothing.
+//! `huntline contacts import FILE`: takes a CRM's export or a phone's cards, all of it or nothing.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
@@ -15,12 +15,16 @@ use crate::store::{Imported, Reader, Writer};
 /// How many findings of a kind are printed; `--json` has them all.
 const SHOWN: usize = 20;
 
-/// Take customers from a CSV file: all of it, or nothing.
+/// Take customers from a file (CSV, vCard, or JSON lines): all of it, or nothing.
 #[derive(Debug, Args)]
 #[command(after_help = help())]
 pub(super) struct Import {
-    /// The file: comma, semicolon or tab between columns, headings in the first line, UTF-8.
+    /// The file, in UTF-8: a table with comma, semicolon or tab between columns and headings in the first line; vCards; or a
+    /// JSON object on each line.
     file: PathBuf,
+    /// What the file is; where nothing is said, its name and its first letters tell.
+    #[arg(long, value_enum)]
+    format: Option<Format>,
     /// Only say what would happen.
     #[arg(long)]
     dry_run: bool,
@@ -31,8 +35,40 @@ pub(super) struct Import {
     output: Output,
 }
 
+/// What a file of customers is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A table.
+    Csv,
+    /// Cards, of versions 2.1 to 4.0.
+    Vcard,
+    /// A JSON object on each line.
+    Ndjson,
+}
+
+impl Format {
+    fn of(file: &Path, bytes: &[u8]) -> Format {
+        let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        match extension.to_ascii_lowercase().as_str() {
+            "vcf" | "vcard" => return Format::Vcard,
+            "ndjson" | "jsonl" => return Format::Ndjson,
+            "csv" | "tsv" => return Format::Csv,
+            _ => {}
+        }
+        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+        let begins = |with: &[u8]| text.get(..with.len()).is_some_and(|text| text.eq_ignore_ascii_case(with));
+        if begins(b"BEGIN:VCARD") {
+            Format::Vcard
+        } else if begins(b"{") {
+            Format::Ndjson
+        } else {
+            Format::Csv
+        }
+    }
+}
+
 fn help() -> String {
-    let mut text = String::from("Columns, in any order, others are passed over:\n");
+    let mut text = String::from("Columns of a table, in any order, others are passed over:\n");
     for (column, names) in HEADINGS {
         _ = writeln!(text, "  {column:<12} headed {}", names.join(", "));
     }
@@ -41,11 +77,14 @@ fn help() -> String {
 Type is contact (where nothing is said), company or lead; an id is unique within its type. A customer of the same
 type and id is changed, one that is not named stays. Several numbers stand in one cell (comma, semicolon, |) or in
 several columns (phone 1, phone 2). They are read with the site's numbering; responsible is an extension's number.
+Of a card UID (or the first number), FN (or N), TEL, KIND and X-RESPONSIBLE are taken; of a line of JSON id, kind, name,
+numbers and responsible. Who was made of a number by the router gives way to who is imported with that number.
 A running router learns of the changes at once. Exit code 1: nothing was imported.
 
 Examples:
   huntline contacts import customers.csv --dry-run
-  huntline contacts import customers.csv --skip-bad",
+  huntline contacts import customers.csv --skip-bad
+  huntline contacts import phone.vcf",
     );
     text
 }
@@ -70,7 +109,11 @@ impl Import {
         let config = desk.config()?;
         let named = |why: String| Trouble::Wrong(format!("{}: {why}", self.file.display()));
         let bytes = std::fs::read(&self.file).map_err(|error| named(error.to_string()))?;
-        let sheet = Sheet::read(&bytes, &config).map_err(named)?;
+        let sheet = match self.format.unwrap_or_else(|| Format::of(&self.file, &bytes)) {
+            Format::Csv => Sheet::read(&bytes, &config).map_err(named)?,
+            Format::Vcard => Sheet::of_vcard(&bytes, &config),
+            Format::Ndjson => Sheet::of_ndjson(&bytes, &config),
+        };
         let refused = !sheet.bad.is_empty() && !self.skip_bad;
         let imported = match (refused, self.dry_run) {
             (true, _) => None,
