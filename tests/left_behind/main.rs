@@ -176,8 +176,11 @@ fn a_stranger_who_was_missed_is_a_customer_with_a_timeline_and_a_call_takes_note
         format!("follow-up 1 {first} opened"),
         format!("missed {first} +74951234567 missed: abandoned"),
     ];
-    assert_eq!(lines[1..], expected, "{timeline}");
-    let page = office.says(&["contacts", "timeline", "+79161234567", "--limit", "3"]);
+    // The promise was due long ago, and the router may have said so by now.
+    let told: Vec<_> = lines[1..].iter().filter(|line| !line.contains("overdue")).collect();
+    assert_eq!(told, expected.iter().collect::<Vec<_>>(), "{timeline}");
+    let all_but_one = (lines.len() - 2).to_string();
+    let page = office.says(&["contacts", "timeline", "+79161234567", "--limit", &all_but_one]);
     let mark = page.lines().last().unwrap().rsplit(' ').next().unwrap();
     let last = office.says(&["contacts", "timeline", "+79161234567", "--before", mark]);
     assert!(last.lines().count() == 2 && last.contains("  missed  ") && last.contains(&first), "{last}");
