@@ -23,8 +23,8 @@ use crate::config::{Config, Language, Loaded, Problems, Severity};
 use crate::config_file;
 use crate::control::{Asked, Door, Reply, Request};
 use crate::diary::Diarist;
-use crate::drive::{Clock, Drive, End, Letter, Post};
-use crate::fact::{Fact, Hand, Noted, SavedReport};
+use crate::drive::{Clock, Drive, End, Letter, Post, Witness};
+use crate::fact::{Fact, Hand, SavedReport};
 use crate::journal::{Journal, Pace, Report};
 use crate::key::{CallId, Transport};
 use crate::media::library::Library;
@@ -190,7 +190,7 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     say_hello(&config, file);
     let switch = Switch::new(config, seed().map_err(machine)?, 0, clock.now());
     let renew_customers = Box::new(move || renew(address_book.clone()));
-    let sees = board.map(|board| -> Box<dyn Fn(&[Noted]) + Send> { Box::new(move |facts| board.happens(facts)) });
+    let sees = board.map(|board| -> Witness { Box::new(move |facts| board.happens(facts)) });
     let drive = Drive { switch, net, relay, journal, resolver, post, clock, renew_customers, sees };
     let (end, journal) = drive.run().map_err(machine)?;
     match end {

@@ -29,6 +29,9 @@ use crate::net::resolve::Resolver;
 use crate::net::{Arrived, Net};
 use crate::switch::{Input, Question, Switch};
 
+/// Sees facts as they happen.
+pub type Witness = Box<dyn Fn(&[Noted]) + Send>;
+
 /// Whoever asked is told through this.
 pub type Answer = Box<dyn FnOnce(Result<serde_json::Value, String>) + Send>;
 
@@ -143,7 +146,7 @@ pub struct Drive {
     /// Has a fresh index of the customers made elsewhere.
     pub renew_customers: Box<dyn Fn()>,
     /// Whoever sees facts as they happen, before they are on the disk. It must not wait.
-    pub sees: Option<Box<dyn Fn(&[Noted]) + Send>>,
+    pub sees: Option<Witness>,
 }
 
 /// After a drain's patience is over, calls are hung up; their goodbyes have this long.

@@ -158,7 +158,7 @@ fn users(fields: &Fields<'_>, directory: &Directory) -> BTreeMap<Arc<str>, Arc<s
             let names = directory.extensions.lookup(ExtensionIx);
             let mut there: Vec<&str> = names.keys().map(|name| &**name).collect();
             there.sort_unstable();
-            spot.error(format!("there is no extension \"{extension}\""), did_you_mean(extension, there.into_iter()));
+            spot.error(format!("there is no extension \"{extension}\""), did_you_mean(extension, there));
             continue;
         }
         let Some(user) = spot.label() else { continue };

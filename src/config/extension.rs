@@ -159,15 +159,17 @@ pub(super) fn warn_of_unsent_notices(
     has_mail: bool,
     has_telegram: bool,
 ) {
-    let ways: [(_, fn(&Extension) -> bool, _, _); 2] = [
-        ("mail", |one| one.mail.is_some(), has_mail, "add [mail] with `server` and `from`"),
-        ("telegram", |one| one.telegram.is_some(), has_telegram, "add [telegram] with `token`"),
-    ];
-    for (key, has, carried, fix) in ways {
-        let unsent = rows.iter().zip(extensions).find(|(_, extension)| !carried && has(extension));
+    let warn = |key, has: fn(&Extension) -> bool, fix: &str| {
+        let unsent = rows.iter().zip(extensions).find(|(_, extension)| has(extension));
         if let Some(spot) = unsent.and_then(|(row, _)| row.get(key)) {
             spot.warning("nothing is sent there: nobody carries it", fix);
         }
+    };
+    if !has_mail {
+        warn("mail", |one| one.mail.is_some(), "add [mail] with `server` and `from`");
+    }
+    if !has_telegram {
+        warn("telegram", |one| one.telegram.is_some(), "add [telegram] with `token`");
     }
 }
 

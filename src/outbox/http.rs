@@ -5,11 +5,11 @@ use std::error::Error;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, redirect};
 
 use super::failure::Failure;
-use crate::clock::{Duration, Timestamp};
+use crate::clock::Duration;
 
 /// How long an answer may take, from the first step of connecting to its last byte.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -94,7 +94,7 @@ impl Http {
             return Err((Failure::Unwell(format!("it cannot be asked by https: {why}"), None), InDoubt(false)));
         }
         let mut answer = client.execute(request).await.map_err(failure)?;
-        let (status, rest) = (answer.status().as_u16(), rest(answer.headers(), Timestamp::now()));
+        let (status, rest) = (answer.status().as_u16(), rest(answer.headers()));
         let mut bytes = Vec::new();
         while bytes.len() < largest {
             match answer.chunk().await.map_err(failure)? {
@@ -152,13 +152,15 @@ impl std::fmt::Display for Answer {
     }
 }
 
-/// Seconds, or a date (RFC 9110 §10.2.3).
-fn rest(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let rest = match text.parse::<u64>() {
+/// Seconds, or a date (RFC 9110 §10.2.3), which counts by the receiver's own clock: from the `Date` of its answer.
+fn rest(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| Some(headers.get(name)?.to_str().ok()?.trim());
+    let date = |text: &str| Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp());
+    let asked = text(RETRY_AFTER)?;
+    let rest = match asked.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => {
-            let until = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+            let (until, now) = (date(asked)?, date(text(DATE)?)?);
             Duration::try_from(until.duration_since(now)).unwrap_or_default()
         }
     };
@@ -200,8 +202,15 @@ mod tests {
 
     #[test]
     fn who_says_later_is_believed_within_bounds() {
-        let now: Timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
-        let said = |text: &str| rest(&[(RETRY_AFTER, text.parse().unwrap())].into_iter().collect(), now);
+        let said = |text: &str| {
+            let date = "Tue, 24 Nov 2026 10:00:00 GMT";
+            rest(
+                &[(RETRY_AFTER, text), (DATE, date)]
+                    .map(|(name, text)| (name, text.parse().unwrap()))
+                    .into_iter()
+                    .collect(),
+            )
+        };
         assert_eq!(said("120"), Some(Duration::from_secs(120)));
         assert_eq!(said("0"), Some(SHORTEST_REST));
         assert_eq!(said("99999999"), Some(LONGEST_REST));

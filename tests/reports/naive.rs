@@ -159,9 +159,7 @@ impl<'a> Naive<'a> {
         if call.direction != Direction::Inbound {
             return call.from.extension.as_ref().map(ToString::to_string);
         }
-        if call.ended.is_none() {
-            return None;
-        }
+        call.ended?;
         if call.missed.is_none() && call.answered.is_some() {
             return call.answered_by.clone().filter(|who| rang.contains(who));
         }

@@ -214,7 +214,7 @@ impl Week {
             kind: CustomerKind::Contact,
             name: format!("Customer {id}").into(),
             responsible: responsible.map(Into::into),
-            numbers: numbers.iter().copied().collect(),
+            numbers: numbers.to_vec(),
             provisional: false,
         };
         self.customers.iter().enumerate().map(card).collect()
@@ -259,10 +259,13 @@ struct Story<'a> {
     legs: u16,
     facts: Vec<(i64, CallFact)>,
     /// The call with which it is announced to a colleague.
-    aside: Option<(CallId, Vec<(i64, CallFact)>, Truth)>,
+    aside: Option<Aside>,
     truth: Truth,
     chance: &'a mut Chance,
 }
+
+/// A call of its own within another one's story.
+type Aside = (CallId, Vec<(i64, CallFact)>, Truth);
 
 impl<'a> Story<'a> {
     fn new(began: i64, place: u64, chance: &'a mut Chance) -> Story<'a> {
