@@ -125,7 +125,7 @@ fn the_office_that_runs_as_it_stands_has_nothing_to_warn_of() {
     let text = std::fs::read_to_string(&path).unwrap();
     let loaded = Config::read(Path::new("config/office.toml"), &text, &Nothing).map_err(|p| p.to_string()).unwrap();
     assert_eq!(loaded.warnings.to_string(), "0 errors, 0 warnings");
-    assert!(loaded.config.not_available_yet().iter().all(|what| what.starts_with("follow-ups")));
+    assert!(loaded.config.not_available_yet().is_empty());
     assert_eq!(loaded.config.storage.directory, Path::new("config/../data"));
 }
 
@@ -294,7 +294,7 @@ fn the_contract_reads_as_it_is_meant() {
     assert!(hours.is_open("2026-11-23T10:00:00+03:00".parse().unwrap()));
     assert!(!hours.is_open("2026-11-22T10:00:00+03:00".parse().unwrap()));
 
-    assert_eq!(config.not_available_yet(), ["follow-ups (`[follow_up]`): the customer who is missed gets no SMS yet",]);
+    assert!(config.not_available_yet().is_empty());
 }
 
 #[test]
