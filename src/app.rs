@@ -22,6 +22,7 @@ use crate::clock::Duration;
 use crate::config::{Config, Language, Loaded, Problems, Severity};
 use crate::config_file;
 use crate::control::{Asked, Door, Reply, Request};
+use crate::crm;
 use crate::diary::Diarist;
 use crate::drive::{Clock, Drive, End, Letter, Post, Witness};
 use crate::fact::{Fact, Hand, SavedReport};
@@ -93,13 +94,14 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     let (bell, current) = (Bell::default(), current(configs.clone()));
     let post = Post::new(net.bell());
     let address_book = AddressBook::new(post.clone(), directory.clone());
+    let courier = Arc::new(crm::courier::Courier::default());
     let tokens = Reader::open(&directory).and_then(|reader| reader.tokens()).map_err(machine)?;
     let tokens = Arc::new(Mutex::new(tokens.into_iter().map(|token| token.id).collect()));
     let secretary = Secretary {
         current: current.clone(),
         bell: bell.clone(),
         address_book: address_book.clone(),
-        crm: None,
+        crm: Some(courier.clone()),
         tokens,
         hears: None,
     };
@@ -128,6 +130,14 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
 
     remember(&post, &directory, &config)?;
     let clerk = Clerk::new(post.clone(), directory.clone(), base);
+    courier.meets(clerk.clone());
+    let puller = crm::pull::Puller {
+        clerk: clerk.clone(),
+        address_book: address_book.clone(),
+        current: current.clone(),
+        clock,
+        courier: courier.clone(),
+    };
     let office = Office {
         file: file.to_owned(),
         directory: directory.clone(),
@@ -173,8 +183,10 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
         };
         web.serve(office).map_err(machine)?;
     }
+    puller.start().map_err(machine)?;
     let (pace, tell) = (outbox::Pace::default(), tell_alarm);
-    let postman = Postman { directory: directory.clone(), current, bell, clock, crm: None, pace, tell };
+    let postman =
+        Postman { directory: directory.clone(), current, bell, clock, crm: Some(courier.clone()), pace, tell };
     postman.start().map_err(machine)?;
     let (background, asking) = (office.clone(), (asked, questions));
     let (unclean, unfinished) = (recovered.unclean, recovered.unfinished);

@@ -11,12 +11,20 @@
 //! | `wire` | requests and answers as values; what a CRM has been told of a call |
 //! | `teller` | what every dialect works with and does alike |
 //! | `megafon`, `bitrix24`, `mango`, `amocrm` | the dialects |
+//! | `recording` | where a CRM finds the recording of a call |
+//! | `courier` | carries events out of the outbox to CRMs |
+//! | `inbox` | what CRMs order of us |
+//! | `pull` | customers in |
 
 pub mod amocrm;
 pub mod bitrix24;
+pub mod courier;
+pub mod inbox;
 pub mod mango;
 pub mod megafon;
 pub mod news;
+pub mod pull;
+pub mod recording;
 pub mod teller;
 #[cfg(test)]
 mod testing;
@@ -25,6 +33,19 @@ pub mod wire;
 use self::teller::Teller;
 use self::wire::{Failed, Told};
 use crate::config::Dialect;
+use crate::event::EventKind;
+
+/// True where a dialect has words for this kind of event.
+pub fn wants(dialect: Dialect, kind: EventKind) -> bool {
+    use EventKind::{CallAnswered, CallEnded, CallHeld, CallRinging, CallStarted, CallTransferred, RecordingReady};
+    match kind {
+        CallRinging | CallTransferred | CallEnded => true,
+        CallStarted | CallAnswered => dialect != Dialect::Amocrm,
+        CallHeld => dialect == Dialect::Mango,
+        RecordingReady => matches!(dialect, Dialect::Bitrix24 | Dialect::Mango),
+        _ => false,
+    }
+}
 
 /// Tells a CRM of an event in its dialect; what it has been told of the call then.
 ///

@@ -22,6 +22,7 @@
 //! | `left_behind` | what else the end of a call leaves: a customer, an SMS, notices |
 //! | `standing` | what holds until it is taken back: tokens, the block list |
 //! | `follow_ups` | promises to call back |
+//! | `crm_notes` | what CRMs have been told of calls |
 //! | `customers` | the customers, as they are known |
 //! | `customers_live` | … as they change while the router runs |
 //! | `customers_import` | … and as many at once |
@@ -29,6 +30,7 @@
 
 mod answered;
 mod calls;
+mod crm_notes;
 mod customers;
 mod customers_import;
 mod customers_live;
@@ -66,6 +68,7 @@ use crate::clock::Timestamp;
 
 pub use answered::{Answer, Answers, Before};
 pub use calls::{CallDetail, CallFilter, CallRow, CallState, LegRow, StreamRow, Talker, Turn};
+pub use crm_notes::CrmNotes;
 pub use customers::CustomerRow;
 pub use customers_import::Imported;
 pub use customers_live::{CustomerChange, CustomerState, CustomersWanted};

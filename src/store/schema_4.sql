@@ -75,6 +75,22 @@ INSERT INTO follow_up_comment (follow_up, seq, at, what, call, cause)
     FROM follow_up_comment_3 old;
 DROP TABLE follow_up_comment_3;
 
+-- What CRMs have been told of calls, and how far their customers have been read: notes of whoever speaks with them.
+CREATE TABLE crm_call (
+    crm  TEXT NOT NULL,
+    call INTEGER NOT NULL,
+    told TEXT NOT NULL,              -- as JSON
+    at   INTEGER NOT NULL,
+    PRIMARY KEY (crm, call)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX crm_call_at ON crm_call (at);
+CREATE TABLE crm_mark (
+    crm   TEXT NOT NULL,
+    what  TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (crm, what)
+) STRICT, WITHOUT ROWID;
+
 -- Customers whom the router has made itself, of a number that nobody knew: the name is still the number.
 ALTER TABLE customer ADD COLUMN provisional INTEGER NOT NULL DEFAULT 0;
 

@@ -166,6 +166,12 @@ pub fn router(office: Office) -> Router {
     Router::new().fallback_service(router).layer(from_fn(manners::ordered)).layer(from_fn(manners::kept))
 }
 
+/// The API, and beside it the addresses at which CRMs look for their telephone system.
+fn with_crms(office: Office) -> Router {
+    let Office { clerk, current, clock, .. } = office.clone();
+    router(office).merge(crate::crm::inbox::router(crate::crm::inbox::Reception { clerk, current, clock }))
+}
+
 async fn nowhere(uri: axum::http::Uri) -> Problem {
     Problem::not_found(format!("nothing is at {}; GET /api/v1/openapi.json says what is", uri.path()))
 }
@@ -181,6 +187,6 @@ impl Door {
     /// # Errors
     /// The system gives no thread.
     pub fn serve(self, office: Office) -> std::io::Result<()> {
-        self.serve_router(router(office))
+        self.serve_router(with_crms(office))
     }
 }
