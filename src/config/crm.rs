@@ -26,6 +26,8 @@ pub struct Crm {
     /// What it shows us: MegaFon's `X-API-KEY` (default: `token`), Bitrix24's `application_token`, Mango's
     /// `vpbx_api_key` (which we show, too). Where it is not there, orders from this CRM are refused.
     pub key: Option<Secret>,
+    /// Bitrix24's: we speak as an application there, as registering calls takes.
+    pub oauth: Option<OAuth>,
     /// Mango's `vpbx_api_salt`.
     pub salt: Option<Secret>,
     /// What the CRM calls an employee, by the extension's number. Whoever is not named here is called by that number.
@@ -39,6 +41,19 @@ pub struct Crm {
     /// Where the router's `[web]` is reached from the CRM, without a slash at the end: links to recordings begin with it.
     /// `None`: the CRM gets no links.
     pub public: Option<Arc<str>>,
+}
+
+/// An application of Bitrix24's, whose access lasts an hour and is renewed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OAuth {
+    /// Who renews it, without a slash at the end. Default: `https://oauth.bitrix.info`.
+    pub server: Arc<str>,
+    /// The application's `client_id`.
+    pub client: Arc<str>,
+    /// Its `client_secret`.
+    pub secret: Secret,
+    /// The `refresh_token` that it was given when it was installed. It is used once; those that follow are in the database.
+    pub refresh: Secret,
 }
 
 /// How a CRM wants to be spoken to.
@@ -103,6 +118,7 @@ impl Crm {
         let dialect = row.needed("dialect").and_then(|spot| spot.word(&DIALECTS));
         let url = row.needed("url").and_then(|spot| address(&spot));
         let [token, key, salt] = ["token", "key", "salt"].map(|key| row.get(key).and_then(|spot| spot.secret()));
+        let oauth = row.get("oauth").and_then(|spot| Some((OAuth::read(&spot.fields()?)?, spot)));
         let users = row.table("users").map_or(BTreeMap::new(), |fields| users(&fields, directory));
         let default_user = row.get("default_user").and_then(|spot| spot.label());
         let pull = row.get("pull").and_then(|spot| Some((spot.duration(PULL.0, PULL.1)?, spot)));
@@ -118,6 +134,12 @@ impl Crm {
             if let (Some(spot), true) = (row.get("salt"), dialect != Dialect::Mango) {
                 spot.error(format!("{} knows no salt", dialect.word()), "remove it");
             }
+            if let (Some((_, spot)), true) = (&oauth, dialect != Dialect::Bitrix24) {
+                spot.error(format!("{} is spoken to with a token", dialect.word()), "write `token = \"env:NAME\"`");
+            }
+            if let (Some((_, spot)), true) = (&oauth, dialect == Dialect::Bitrix24 && token.is_some()) {
+                spot.error("there is a `token`, too", "remove one of them");
+            }
             if let (Some((_, spot)), false) = (&pull, dialect.can_be_pulled()) {
                 let fix = "remove it: whom this one knows is learnt as they call, or by `huntline contacts import`";
                 spot.error(format!("{} cannot be asked for its customers", dialect.word()), fix);
@@ -126,8 +148,36 @@ impl Crm {
         row.finish();
         let key = key.or_else(|| token.clone().filter(|_| dialect == Some(Dialect::Megafon)));
         let pull = pull.map(|(pull, _)| pull);
+        let oauth = oauth.map(|(oauth, _)| oauth);
         let name = Arc::default();
-        Some(Crm { name, dialect: dialect?, url: url?, token, key, salt, users, default_user, pull, create, public })
+        Some(Crm {
+            name,
+            dialect: dialect?,
+            url: url?,
+            token,
+            key,
+            oauth,
+            salt,
+            users,
+            default_user,
+            pull,
+            create,
+            public,
+        })
+    }
+}
+
+impl OAuth {
+    fn read(fields: &Fields<'_>) -> Option<OAuth> {
+        let server = match fields.get("server") {
+            Some(spot) => address(&spot),
+            None => Some("https://oauth.bitrix.info".into()),
+        };
+        let client = fields.needed("client").and_then(|spot| spot.label());
+        let secret = fields.needed("secret").and_then(|spot| spot.secret());
+        let refresh = fields.needed("refresh").and_then(|spot| spot.secret());
+        fields.finish();
+        Some(OAuth { server: server?, client: client?, secret: secret?, refresh: refresh? })
     }
 }
 

@@ -46,7 +46,7 @@ use sha2::{Digest, Sha256};
 
 pub use address::{Listen, Network, SipTarget};
 pub use basics::Basics;
-pub use crm::{Crm, Dialect};
+pub use crm::{Crm, Dialect, OAuth};
 pub use customers::{Customers, Provisional};
 pub use destination::{
     Destination, Destinations, DidIx, ExtensionIx, GroupIx, RefuseAs, ScheduleIx, TrunkIx, VoicemailIx,

@@ -51,7 +51,7 @@ impl VisitMut for Redactor {
             key.dotted_decor_mut().clear();
         }
         let instead = match key.get().to_ascii_lowercase().as_str() {
-            "password" | "token" | "key" | "salt" => REDACTED,
+            "password" | "token" | "key" | "salt" | "refresh" => REDACTED,
             "pin" => REDACTED_PIN,
             "secret" => REDACTED_SECRET,
             "url" if item.as_str().is_some_and(|url| url.contains('{')) => REDACTED_TEMPLATE,

@@ -15,13 +15,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use super::grant::{Grant, is_stale};
 use super::news::News;
 use super::recording;
 use super::teller::{Desk, Teller};
 use super::wire::{Answer, Failed, Found, Request, Told, Wire};
 use crate::clerk::Clerk;
 use crate::clock::{Duration, Timestamp};
-use crate::config::{Config, Dialect};
+use crate::config::{Config, Crm, Dialect};
 use crate::event::{Event, EventKind};
 use crate::fact::CustomerCard;
 use crate::key::CallId;
@@ -45,6 +46,7 @@ pub struct Courier {
     /// Writes down whom CRMs know; there once the router is.
     clerk: OnceLock<Clerk>,
     paces: Mutex<BTreeMap<String, Arc<Pace>>>,
+    grants: Mutex<BTreeMap<Arc<str>, Arc<Grant>>>,
 }
 
 impl fmt::Debug for Courier {
@@ -64,6 +66,19 @@ impl Courier {
     pub fn pace(&self, crm: &str, dialect: Dialect) -> Arc<Pace> {
         let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
         paces.entry(crm.to_owned()).or_insert_with(|| Arc::new(Pace::of(dialect))).clone()
+    }
+}
+
+impl Courier {
+    /// The leave to speak with this CRM, where it takes one: everybody who asks it shares this.
+    pub fn grant(&self, crm: &Crm, directory: &Path) -> Option<Arc<Grant>> {
+        let mut grants = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(grant) = grants.get(&crm.name).filter(|grant| grant.is_of(crm)) {
+            return Some(grant.clone());
+        }
+        let grant = Arc::new(Grant::of(crm, directory.to_owned())?);
+        grants.insert(crm.name.clone(), grant.clone());
+        Some(grant)
     }
 }
 
@@ -95,11 +110,16 @@ impl Carry for Courier {
 
     fn deliver(&self, errand: Errand) -> Delivery {
         let clerk = self.clerk.get().cloned();
-        let pace = errand.config.crm(&errand.letter.to).map(|crm| self.pace(&crm.name, crm.dialect));
+        let crm = errand.config.crm(&errand.letter.to);
+        let pace = crm.map(|crm| self.pace(&crm.name, crm.dialect));
+        let grant = crm.and_then(|crm| self.grant(crm, &errand.directory));
         Box::pin(async move {
             let Some(pace) = pace else { return Err(Failure::never("the config names this CRM no more")) };
             let handle = Handle::current();
-            let carried = tokio::task::spawn_blocking(move || carry(&errand, pace, handle));
+            let carried = tokio::task::spawn_blocking(move || {
+                let mut line = Line::new(errand.http.clone(), handle, pace, grant);
+                carry(&errand, &mut line)
+            });
             let (outcome, found) =
                 carried.await.map_err(|error| Failure::Refused(format!("it failed here: {error}")))?;
             if let Some(clerk) = clerk {
@@ -111,9 +131,9 @@ impl Carry for Courier {
 }
 
 /// Carries one letter; whom the CRM knows, on the way.
-fn carry(errand: &Errand, pace: Arc<Pace>, handle: Handle) -> (Result<(), Failure>, Vec<Found>) {
+fn carry(errand: &Errand, line: &mut Line) -> (Result<(), Failure>, Vec<Found>) {
     let mut found = Vec::new();
-    let outcome = tell(errand, pace, handle, &mut found);
+    let outcome = tell(errand, line, &mut found);
     (outcome.map_err(failure), found)
 }
 
@@ -124,7 +144,7 @@ fn failure(failed: Failed) -> Failure {
     }
 }
 
-fn tell(errand: &Errand, pace: Arc<Pace>, handle: Handle, found: &mut Vec<Found>) -> Result<(), Failed> {
+fn tell(errand: &Errand, line: &mut Line, found: &mut Vec<Found>) -> Result<(), Failed> {
     let config = &errand.config;
     let crm = config.crm(&errand.letter.to).ok_or_else(|| Failed::Never("the config names this CRM no more".into()))?;
     let id = errand.letter.call.ok_or_else(|| Failed::Never("the letter is of no call".into()))?;
@@ -143,7 +163,6 @@ fn tell(errand: &Errand, pace: Arc<Pace>, handle: Handle, found: &mut Vec<Found>
         call.contact.iter_mut().for_each(|contact| contact.provisional = provisional);
     }
     let age = Duration::try_from(errand.now.duration_since(news.time)).unwrap_or_default();
-    let mut line = Line::new(errand.http.clone(), handle, pace);
     let link = recording::link(crm, id);
     let mut paper =
         Paper { notes: &notes, crm: &crm.name, call: id, directory: &errand.directory, now: errand.now, found, link };
@@ -154,7 +173,7 @@ fn tell(errand: &Errand, pace: Arc<Pace>, handle: Handle, found: &mut Vec<Found>
         call: &call,
         stale: age > STALE,
         told,
-        wire: &mut line,
+        wire: line,
         desk: &mut paper,
     })?;
     told.last = Some(news.id.to_string());
@@ -221,27 +240,43 @@ pub struct Line {
     http: Http,
     handle: Handle,
     pace: Arc<Pace>,
+    grant: Option<Arc<Grant>>,
     until: Instant,
 }
 
 impl Line {
     /// A way that is open for [`PATIENCE`]. Used from a thread that may wait.
-    pub fn new(http: Http, handle: Handle, pace: Arc<Pace>) -> Line {
-        Line { http, handle, pace, until: Instant::now() + PATIENCE }
+    pub fn new(http: Http, handle: Handle, pace: Arc<Pace>, grant: Option<Arc<Grant>>) -> Line {
+        Line { http, handle, pace, grant, until: Instant::now() + PATIENCE }
     }
 }
 
 impl Wire for Line {
     fn send(&mut self, request: Request) -> Result<Answer, Failed> {
-        let (http, pace, until) = (&self.http, &self.pace, self.until);
+        let (http, pace, grant, until) = (&self.http, &self.pace, self.grant.as_deref(), self.until);
         self.handle.block_on(async {
             let mut tries = 0;
+            let mut access = match grant {
+                Some(grant) => grant.access().await?,
+                None => String::new(),
+            };
+            let mut may_renew = true;
             loop {
                 pace.turn().await;
                 if Instant::now() > until {
                     return Err(Failed::later("there was more to say than fits into a minute"));
                 }
-                let answer = ask(http, &request).await?;
+                let answer = match grant {
+                    // The first time there is nothing to show.
+                    Some(_) if access.is_empty() => Answer::stale(),
+                    Some(grant) => ask(http, &grant.sign(&request, &access)).await?,
+                    None => ask(http, &request).await?,
+                };
+                if let (Some(grant), true, true) = (grant, may_renew, is_stale(&answer)) {
+                    access = grant.renew(&access, async |request: Request| ask(http, &request).await).await?;
+                    may_renew = false;
+                    continue;
+                }
                 tries += 1;
                 if tries > AGAIN || !asks_for_peace(&answer) {
                     return Ok(answer);

@@ -147,7 +147,14 @@ impl Reception {
         reference: Option<String>,
     ) -> Result<String, No> {
         let caller_id = shown.filter(|shown| !shown.is_empty()).map(str::to_owned);
-        let question = originate(user, to, caller_id, reference)?;
+        let question = Question::Originate {
+            user,
+            to: to.to_owned(),
+            caller_id,
+            reference: reference.map(Into::into),
+            timeout: None,
+            auto_answer: false,
+        };
         let answer = self.clerk.ask(question).await?;
         Ok(answer["call"].as_str().unwrap_or_default().to_owned())
     }
@@ -225,14 +232,6 @@ impl Reception {
         let one = |row: &CallRow| history_row(config, crm, row);
         Ok(rows.iter().filter(wanted).take(limit).map(one).collect())
     }
-}
-
-fn originate(_: Arc<str>, _: &str, _: Option<String>, _: Option<String>) -> Result<Question, No> {
-    Err(No(StatusCode::NOT_IMPLEMENTED, "calls by order are being built".into()))
-}
-
-fn transfer(_: CallId, _: Option<Arc<str>>, _: String) -> Result<Question, No> {
-    Err(No(StatusCode::NOT_IMPLEMENTED, "transfers by order are being built".into()))
 }
 
 /// The employees, as MegaFon's platform lists them.
@@ -330,7 +329,7 @@ async fn mango(
             let (call, talks) = leg(&needed("/call_id")?)?;
             let by = order("/initiator").or(talks);
             let by = by.map(|user| extension(&config, crm, &user)).transpose()?;
-            reception.clerk.ask(transfer(call, by, needed("/to_number")?)?).await?;
+            reception.clerk.ask(Question::Transfer { call, by, to: needed("/to_number")? }).await?;
         }
         other => return Err(No::unreadable(format!("\"{other}\" is no command here"))),
     }

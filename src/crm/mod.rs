@@ -12,6 +12,7 @@
 //! | `teller` | what every dialect works with and does alike |
 //! | `megafon`, `bitrix24`, `mango`, `amocrm` | the dialects |
 //! | `recording` | where a CRM finds the recording of a call |
+//! | `grant` | leave to speak with Bitrix24 as an application |
 //! | `courier` | carries events out of the outbox to CRMs |
 //! | `inbox` | what CRMs order of us |
 //! | `pull` | customers in |
@@ -19,6 +20,7 @@
 pub mod amocrm;
 pub mod bitrix24;
 pub mod courier;
+pub mod grant;
 pub mod inbox;
 pub mod mango;
 pub mod megafon;

@@ -98,6 +98,7 @@ impl Puller {
         let notes = CrmNotes::open(self.clerk.directory()).map_err(words)?;
         notes.forget(self.clock.now().wall).map_err(words)?;
         let pace = self.courier.pace(&crm.name, crm.dialect);
+        let grant = self.courier.grant(crm, self.clerk.directory());
         let mut changed = 0;
         let mut imported = 0;
         for list in lists(crm.dialect) {
@@ -108,7 +109,7 @@ impl Puller {
             let mut next = Some(Next::First);
             for _ in 0..MOST_PAGES {
                 let Some(at) = next.take() else { break };
-                let mut line = Line::new(http.clone(), handle.clone(), pace.clone());
+                let mut line = Line::new(http.clone(), handle.clone(), pace.clone(), grant.clone());
                 let answer = line.send(list.request(crm, since.as_deref(), &at)).map_err(why)?;
                 let page = list.read(crm, config, answer, &at).map_err(why)?;
                 newest = newest.max(page.newest);

@@ -108,6 +108,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// As if what was shown were no good any more.
+    pub fn stale() -> Answer {
+        Answer { status: 401, retry_after: None, body: br#"{"error":"expired_token"}"#.to_vec() }
+    }
+
     /// True for 2xx.
     pub fn is_ok(&self) -> bool {
         (200..300).contains(&self.status)

@@ -28,6 +28,9 @@ pub struct Bitrix24 {
     level: f64,
     last: Option<Instant>,
     limited: usize,
+    /// Where it is spoken to as an application: the access that is good, and how often it was renewed.
+    access: Option<String>,
+    renewed: usize,
 }
 
 impl Bitrix24 {
@@ -127,6 +130,24 @@ impl Answers for Bitrix24 {
             return (503, json!({ "error": "QUERY_LIMIT_EXCEEDED", "error_description": "Too many requests" }));
         }
         let method = asked.path.rsplit('/').next().unwrap_or_default();
+        if asked.path == "/oauth/token/" {
+            // Each refresh token is good once.
+            if asked.field("refresh_token") != format!("refresh-{}", self.renewed) {
+                return (400, json!({ "error": "invalid_grant" }));
+            }
+            self.renewed += 1;
+            self.access = Some(format!("access-{}", self.renewed));
+            let refresh = format!("refresh-{}", self.renewed);
+            return (200, json!({ "access_token": self.access, "refresh_token": refresh, "expires_in": 3600 }));
+        }
+        if let Some(access) = &self.access
+            && asked.query != format!("auth={access}")
+        {
+            return (
+                401,
+                json!({ "error": "expired_token", "error_description": "The access token provided has expired." }),
+            );
+        }
         match method {
             "crm.contact.list" => (200, self.list(&asked.json())),
             "crm.company.list" | "crm.lead.list" => (200, json!({ "result": [], "total": 0 })),
@@ -196,6 +217,104 @@ fn two_missed_calls_of_one_number_within_a_minute_are_two() {
         assert_eq!((mind.calls.len(), codes), (2, vec![json!("304"), json!("304")]));
         assert_eq!(mind.limited, 0, "it was asked no more often than it bears");
     });
+}
+
+#[test]
+fn a_kill_while_it_is_told_leaves_one_registration_and_one_finish() {
+    let standin = Standin::start(Bitrix24::default());
+    let mut office = Office::new("b24-held", "", &crm(&standin, ""));
+    for (what, method) in [("registered", "externalcall.register"), ("finished", "externalcall.finish")] {
+        let asked = |method: &str| standin.asked().iter().filter(|asked| asked.path.ends_with(method)).count();
+        let before = asked(method);
+        // It does what it is asked; the router is gone before it hears that.
+        if method.ends_with("register") {
+            standin.be(Health::Holds(Duration::from_secs(8)));
+        }
+        office.talk(what, 0);
+        until("the request", || asked("externalcall.register") > 0);
+        if method.ends_with("finish") {
+            until("the window", || standin.know(|mind| mind.calls.values().any(|call| call.shown == [11].into())));
+            standin.be(Health::Holds(Duration::from_secs(8)));
+            office.provider.bye();
+        }
+        until("the request in question", || asked(method) > before);
+        office.kill();
+        standin.be(Health::Well);
+        // Their dialogs died with the router.
+        office.provider.forget();
+        office.serve();
+        until("the end", || {
+            office.says(&["outbox", "retry"]);
+            office.says(&["outbox"]).contains("nothing waits")
+        });
+    }
+    standin.know(|mind| {
+        let of_each: BTreeMap<&str, usize> = mind.calls.values().fold(BTreeMap::new(), |mut of, call| {
+            *of.entry(call.external.as_str()).or_default() += 1;
+            of
+        });
+        assert!(of_each.len() == 2 && of_each.values().all(|count| *count == 1), "{of_each:?}");
+        assert!(mind.calls.values().all(|call| call.finished.is_some()));
+    });
+}
+
+#[test]
+fn as_an_application_it_is_spoken_to_with_an_access_that_is_renewed_when_it_ends() {
+    let standin = Standin::start(Bitrix24 { access: Some("nobody has it".into()), ..Bitrix24::default() });
+    let oauth = format!(
+        "oauth = {{ server = \"http://{}\", client = \"app\", secret = \"s\", refresh = \"refresh-0\" }}\n",
+        standin.address
+    );
+    let mut office = Office::new("b24-oauth", "", &crm(&standin, &oauth));
+    let missed = |office: &Office, id: &str, finished: usize| {
+        office.provider.call(id, CUSTOMER, crate::office::NUMBER);
+        office.phones[0].wait("INVITE", 1);
+        office.provider.cancel(id);
+        office.phones[0].wait("CANCEL", 1);
+        office.phones[0].forget();
+        until("the finish", || {
+            standin.know(|mind| mind.calls.values().filter(|call| call.finished.is_some()).count() == finished)
+        });
+    };
+    missed(&office, "one", 1);
+    // An hour later; and the token of the config was good once, so what followed it must have been kept.
+    standin.know(|mind| mind.access = Some("another".into()));
+    office.kill();
+    office.serve();
+    missed(&office, "two", 2);
+    assert_eq!(standin.know(|mind| (mind.renewed, mind.calls.len())), (2, 2));
+}
+
+#[test]
+fn a_click_on_a_number_there_is_a_call_here_and_finished_under_its_own_name() {
+    let standin = Standin::start(Bitrix24::default());
+    standin.know(|mind| mind.calls.insert("externalCall.77".into(), Call::default()));
+    let office = Office::new("b24-click", "", &crm(&standin, ""));
+    office.phones[0].behave(Manner::Answer(Duration::from_millis(100)));
+    office.provider.behave(Manner::Answer(Duration::from_millis(100)));
+    let click = |token: &str, user: &str| {
+        let form = format!(
+            "event=ONEXTERNALCALLSTART&data[PHONE_NUMBER]=89161234567&data[PHONE_NUMBER_INTERNATIONAL]=%2B79161234567&\
+             data[USER_ID]={user}&data[CALL_ID]=externalCall.77&auth[application_token]={token}"
+        );
+        office.post("/bitrix24", "Content-Type: application/x-www-form-urlencoded\r\n", &form).0
+    };
+    assert_eq!((click("another", "11"), click("app-token", "99")), (401, 400));
+    assert_eq!(click("app-token", "11"), 200);
+    office.phones[0].wait("INVITE", 1);
+    office.provider.wait("INVITE", 1);
+    std::thread::sleep(Duration::from_millis(1_600));
+    office.phones[0].bye();
+    until("the finish", || standin.know(|mind| mind.calls["externalCall.77"].finished.is_some()));
+    let (_, call) = only(&standin);
+    let finish = call.finished.unwrap();
+    assert_eq!((&finish["USER_ID"], &finish["STATUS_CODE"]), (&json!(11), &json!("200")));
+    assert!((1..=4).contains(&finish["DURATION"].as_u64().unwrap()), "{finish}");
+    // A form asks to be called back: by whoever stands for everybody, or the first whom it knows.
+    let form = "event=ONEXTERNALCALLBACKSTART&data[PHONE_NUMBER]=79161234567&auth[application_token]=app-token";
+    let headers = "Content-Type: application/x-www-form-urlencoded\r\n";
+    assert_eq!(office.post("/bitrix24", headers, form).0, 200);
+    office.phones[0].wait("INVITE", 2);
 }
 
 #[test]

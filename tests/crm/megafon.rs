@@ -1,8 +1,11 @@
 //! A CRM that was written for MegaFon's virtual PBX: one address for `cmd=event|history|contact`, and orders of its own.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::office::{CUSTOMER, NUMBER, Office, until};
+use crate::sip::Manner;
 use crate::standin::{Answers, Asked, Standin};
 
 #[derive(Default)]
@@ -96,6 +99,15 @@ fn its_side_finds_users_and_history_where_it_looks_for_them() {
         "cmd=accounts&token=api-key",
     );
     assert!(status == 200 && accounts.contains("\"ext\":\"201\""), "{accounts}");
+    office.phones[0].behave(Manner::Answer(Duration::from_millis(100)));
+    office.phones[0].forget();
+    let order = "{\"phone\":\"79161234567\",\"user\":\"ivan\"}";
+    let json = format!("{key}Content-Type: application/json\r\n");
+    let (status, made) = office.post("/crmapi/v1/makecall", &json, order);
+    assert!(status == 200 && made.contains("callid"), "{made}");
+    office.phones[0].wait("INVITE", 1);
+    office.provider.wait("INVITE", 1);
+    assert_eq!(office.post("/crmapi/v1/makecall", &json, "{\"phone\":\"79161234567\",\"user\":\"nobody\"}").0, 400);
     for (path, headers) in
         [("/crmapi/v1/users", ""), ("/crmapi/v1/users", "X-API-KEY: token-0\r\n"), ("/crmapi/v1/tea", key)]
     {

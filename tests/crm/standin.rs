@@ -19,6 +19,8 @@ pub enum Health {
     Status(u16),
     /// Answers after this long.
     Slow(Duration),
+    /// Does what it is asked, and answers after this long.
+    Holds(Duration),
     /// Does what it is asked, and loses the answer, so many times.
     LosesAnswers(u32),
 }
@@ -118,9 +120,12 @@ async fn answer<T: Answers>(
     match now {
         Health::Status(status) => return StatusCode::from_u16(status).unwrap().into_response(),
         Health::Slow(long) => tokio::time::sleep(long).await,
-        Health::Well | Health::LosesAnswers(_) => {}
+        Health::Well | Health::Holds(_) | Health::LosesAnswers(_) => {}
     }
     let (status, value) = mind.lock().unwrap().answer(&asked);
+    if let Health::Holds(long) = now {
+        tokio::time::sleep(long).await;
+    }
     if let Health::LosesAnswers(times) = now {
         *health.lock().unwrap() = if times > 1 { Health::LosesAnswers(times - 1) } else { Health::Well };
         return StatusCode::BAD_GATEWAY.into_response();
