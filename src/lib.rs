@@ -101,6 +101,9 @@
 //!   employee first.
 //! - **Asker**: whoever shows a token to the API; its **scopes** say what it is good for, and with a user it is one employee's. **Room**: a
 //!   file of the API with its routes; an **order** is a route that does something to a thing (`/calls/ID:hangup`). **Page**: a part of a list.
+//! - **CRM**: another program that keeps the company's customers; its **dialect** is how it wants to be spoken to. **News**: an
+//!   event as dialects read it; a **Teller** tells one CRM of one; **Told** (in `crm`) is what it has been told of a call. A
+//!   **Grant** is leave to speak with it that must be renewed.
 //! - **Trace**: a ladder that is a test. **Actor**: one of its scripted peers.
 #![deny(unsafe_code)]
 

@@ -103,12 +103,15 @@ impl Crm {
     }
 
     /// Reads every `[[crm]]`.
-    pub(super) fn read_all(rows: &[Fields<'_>], directory: &Directory) -> Vec<Crm> {
+    pub(super) fn read_all(rows: &[Fields<'_>], directory: &Directory, web_is_on: bool) -> Vec<Crm> {
         let mut names: Vec<Arc<str>> = Vec::new();
         let mut crms = Vec::new();
         for row in rows {
             let name = row.needed("name").and_then(|spot| name(&spot, &mut names));
             let read = Crm::read(row, directory);
+            if let (Some(spot), false) = (row.get("public"), web_is_on) {
+                spot.warning("nothing answers there: there is no [web]", "add [web] with `listen`");
+            }
             crms.extend(name.zip(read).map(|(name, crm)| Crm { name, ..crm }));
         }
         crms

@@ -380,7 +380,7 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
         &extensions,
         dids.iter().any(|did| did.follow_up.list.is_some()),
     );
-    let crms = Crm::read_all(&root.rows("crm"), &directory);
+    let crms = Crm::read_all(&root.rows("crm"), &directory, web.is_on);
     let customers = Customers::read(root.table("customers"));
     root.finish();
 

@@ -127,7 +127,7 @@ impl Teller<'_> {
             ("EXTERNAL_CALL_ID", json!(call.id)),
         ];
         body.extend(set.map(|(name, value)| (name.to_owned(), value)));
-        let answer = self.order("telephony.externalcall.register", body)?;
+        let answer = self.order_for("telephony.externalcall.register", body)?;
         let theirs = answer["CALL_ID"].as_str().ok_or_else(|| Failed::Never("it gave the call no CALL_ID".into()))?;
         self.told.theirs = Some(theirs.to_owned());
         self.told.registered = whom.cloned();
@@ -176,7 +176,7 @@ impl Teller<'_> {
                 ("STATUS_CODE", json!(status(call, &self.news.data))),
             ];
             body.extend(set.map(|(name, value)| (name.to_owned(), value)));
-            match self.order("telephony.externalcall.finish", body) {
+            match self.order_for("telephony.externalcall.finish", body) {
                 Ok(_) => break,
                 Err(Failed::Never(why)) if why.contains("is not found (call should be registered") => {
                     if may_be_done {
@@ -233,7 +233,8 @@ impl Teller<'_> {
         form.extend_from_slice(bytes);
         form.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
         let kind = format!("multipart/form-data; boundary={boundary}");
-        let request = Request { method: "POST", url: url.into(), headers: vec![("content-type", kind)], body: form };
+        let request =
+            Request { method: "POST", url: url.into(), headers: vec![("content-type", kind)], body: form.into() };
         read(self.wire.send(request)?).map(drop)
     }
 
@@ -274,6 +275,20 @@ impl Teller<'_> {
             _ => ("USER_ID", id(self.crm.default_user.as_ref().ok_or_else(nobody)?)),
         };
         Ok(Map::from_iter([(key.into(), value)]))
+    }
+
+    /// The same in the name of a user; of one who is not there any more in that of whoever stands for everybody.
+    fn order_for(&mut self, method: &str, mut body: Map<String, Value>) -> Result<Value, Failed> {
+        match (self.order(method, body.clone()), self.crm.default_user.as_deref().map(id)) {
+            (Err(Failed::Never(why)), Some(standing))
+                if why.contains("User is not found") && body.get("USER_ID") != Some(&standing) =>
+            {
+                body.remove("USER_PHONE_INNER");
+                body.insert("USER_ID".into(), standing);
+                self.order(method, body)
+            }
+            (outcome, _) => outcome,
+        }
     }
 
     /// Calls a method; what is in `result`.
@@ -454,6 +469,23 @@ mod tests {
         let mut scene = Scene::of(CRM);
         let never = scene.answered(&[named("B7"), no]).tell("call.ended", 9, json!({ "missed": "abandoned" }));
         assert!(matches!(never, Err(Failed::Never(_))), "no circle");
+    }
+
+    #[test]
+    fn for_an_employee_who_is_not_there_any_more_stands_somebody_else() {
+        let mut scene = Scene::of(CRM);
+        let gone =
+            || (400, json!({ "error": "ERROR_CORE", "error_description": "User is not found or is not active" }));
+        let answers = [gone(), named("B9"), done(), gone(), done()];
+        scene.call["responsible"] = json!("203");
+        let asked = scene.answered(&answers).tell("call.ringing", 1, json!({ "ringing": ["201"] })).unwrap();
+        let users: Vec<_> = short(&asked).into_iter().map(|(method, body)| (method, body["USER_ID"].clone())).collect();
+        let register = |user: u32| ("register".to_owned(), json!(user));
+        assert_eq!(users, [register(11), register(1), ("show".into(), json!([11]))]);
+        let asked = scene.tell("call.ended", 9, json!({ "missed": "abandoned" })).unwrap();
+        let finishes: Vec<_> = short(&asked).into_iter().map(|(_, body)| body).collect();
+        assert_eq!((&finishes[0]["USER_PHONE_INNER"], &finishes[1]["USER_ID"]), (&json!("203"), &json!(1)));
+        assert_eq!((finishes[1].get("USER_PHONE_INNER"), scene.told.ended), (None, true));
     }
 
     #[test]

@@ -153,7 +153,7 @@ mod tests {
         let first = grant(&folder, "r0");
         assert_eq!(first.access().await.unwrap(), "");
         let made = first.renew("", async |request: Request| {
-            let body = String::from_utf8(request.body).unwrap();
+            let body = String::from_utf8(request.body.into()).unwrap();
             assert_eq!(body, "grant_type=refresh_token&client_id=app&client_secret=s&refresh_token=r0");
             assert_eq!(request.url, "https://oauth.bitrix.info/oauth/token/");
             Ok(said(json!({ "access_token": "a1", "refresh_token": "r1" })))
@@ -165,7 +165,7 @@ mod tests {
         let again = grant(&folder, "r0");
         assert_eq!(again.access().await.unwrap(), "a1");
         let refused = again.renew("a1", async |request: Request| {
-            assert!(String::from_utf8(request.body).unwrap().ends_with("refresh_token=r1"));
+            assert!(String::from_utf8(request.body.into()).unwrap().ends_with("refresh_token=r1"));
             Ok(said(json!({ "error": "invalid_grant" })))
         });
         assert!(matches!(refused.await, Err(Failed::Later { why, .. }) if why.contains("invalid_grant")));

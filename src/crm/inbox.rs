@@ -15,10 +15,11 @@
 //! answer of `makecall`.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -408,35 +409,64 @@ async fn recorded(
         return Ok((StatusCode::NOT_FOUND, later, "there is no recording, or not yet").into_response());
     };
     let path = within(reception.clerk.directory(), &talk.file).ok_or_else(nowhere)?;
-    let read = tokio::task::spawn_blocking(move || std::fs::read(path)).await;
-    let bytes = read.ok().and_then(Result::ok).ok_or_else(nowhere)?;
-    Ok(part(&headers, bytes))
+    let opened = tokio::task::spawn_blocking(move || {
+        let file = std::fs::File::open(path)?;
+        let length = file.metadata()?.len();
+        std::io::Result::Ok((file, length))
+    });
+    let (file, length) = opened.await.ok().and_then(Result::ok).ok_or_else(nowhere)?;
+    Ok(part(&headers, file, length))
 }
 
 /// All of it, or the part that a player asks for (RFC 9110 §14.2; one range, as players ask).
-fn part(headers: &HeaderMap, bytes: Vec<u8>) -> Response {
-    let whole = bytes.len();
+fn part(headers: &HeaderMap, file: std::fs::File, whole: u64) -> Response {
     let kind = [(header::CONTENT_TYPE, "audio/x-wav".to_owned()), (header::ACCEPT_RANGES, "bytes".to_owned())];
     let asked = headers.get(header::RANGE).and_then(|range| range.to_str().ok()?.strip_prefix("bytes="));
     let range = asked.and_then(|range| {
         let (from, to) = range.split_once('-')?;
-        match (from.parse::<usize>().ok(), to.parse::<usize>().ok()) {
-            (Some(from), to) => Some((from, to.unwrap_or(usize::MAX).min(whole.saturating_sub(1)))),
+        match (from.parse::<u64>().ok(), to.parse::<u64>().ok()) {
+            (Some(from), to) => Some((from, to.unwrap_or(u64::MAX).min(whole.saturating_sub(1)))),
             (None, Some(last)) => Some((whole.saturating_sub(last), whole.saturating_sub(1))),
             (None, None) => None,
         }
     });
     match range {
-        None => (kind, bytes).into_response(),
+        None => {
+            let length = [(header::CONTENT_LENGTH, whole.to_string())];
+            (kind, length, stretch(file, 0, whole)).into_response()
+        }
         Some((from, to)) if from <= to && from < whole => {
-            let range = [(header::CONTENT_RANGE, format!("bytes {from}-{to}/{whole}"))];
-            (StatusCode::PARTIAL_CONTENT, kind, range, bytes[from..=to].to_vec()).into_response()
+            let length = to - from + 1;
+            let range = [
+                (header::CONTENT_RANGE, format!("bytes {from}-{to}/{whole}")),
+                (header::CONTENT_LENGTH, length.to_string()),
+            ];
+            (StatusCode::PARTIAL_CONTENT, kind, range, stretch(file, from, length)).into_response()
         }
         Some(_) => {
             let range = [(header::CONTENT_RANGE, format!("bytes */{whole}"))];
             (StatusCode::RANGE_NOT_SATISFIABLE, range).into_response()
         }
     }
+}
+
+/// So much of a file from there on, as it is taken.
+fn stretch(file: std::fs::File, from: u64, length: u64) -> Body {
+    const PIECE: u64 = 128 << 10;
+    let pieces = futures_util::stream::try_unfold((file, from, length), |(file, at, left)| async move {
+        if left == 0 {
+            return Ok(None);
+        }
+        let read = tokio::task::spawn_blocking(move || {
+            let mut piece = vec![0; usize::try_from(left.min(PIECE)).unwrap_or(0)];
+            file.read_exact_at(&mut piece, at)?;
+            std::io::Result::Ok((file, piece))
+        });
+        let (file, piece) = read.await.map_err(std::io::Error::other)??;
+        let length = piece.len() as u64;
+        std::io::Result::Ok(Some((Bytes::from(piece), (file, at + length, left - length))))
+    });
+    Body::from_stream(pieces)
 }
 
 #[cfg(test)]
@@ -499,18 +529,25 @@ mod tests {
         assert_eq!(of("application/json; charset=utf-8", "{\"phone\":7916,\"x\":null}"), both);
     }
 
-    #[test]
-    fn a_player_gets_the_part_it_asks_for() {
-        let of = |range: &str| {
-            let headers = [(header::RANGE, range.parse().unwrap())].into_iter().collect();
-            let response = part(&headers, b"0123456789".to_vec());
-            let range = response.headers().get(header::CONTENT_RANGE).map(|range| range.to_str().unwrap().to_owned());
-            (response.status().as_u16(), range)
-        };
-        assert_eq!(of("bytes=0-3"), (206, Some("bytes 0-3/10".into())));
-        assert_eq!(of("bytes=8-"), (206, Some("bytes 8-9/10".into())));
-        assert_eq!(of("bytes=-2"), (206, Some("bytes 8-9/10".into())));
-        assert_eq!(of("bytes=10-"), (416, Some("bytes */10".into())));
-        assert_eq!(of("lines=1-"), (200, None));
+    #[tokio::test]
+    async fn a_player_gets_the_part_it_asks_for() {
+        let folder = crate::store::fixture::Folder::new();
+        std::fs::create_dir_all(&folder.0).unwrap();
+        let path = folder.0.join("a.wav");
+        std::fs::write(&path, b"0123456789").unwrap();
+        for (asked, status, range, body) in [
+            ("bytes=0-3", 206, Some("bytes 0-3/10"), "0123"),
+            ("bytes=8-", 206, Some("bytes 8-9/10"), "89"),
+            ("bytes=-2", 206, Some("bytes 8-9/10"), "89"),
+            ("bytes=10-", 416, Some("bytes */10"), ""),
+            ("lines=1-", 200, None, "0123456789"),
+        ] {
+            let headers = [(header::RANGE, asked.parse().unwrap())].into_iter().collect();
+            let response = part(&headers, std::fs::File::open(&path).unwrap(), 10);
+            let shown = response.headers().get(header::CONTENT_RANGE).map(|range| range.to_str().unwrap().to_owned());
+            assert_eq!((response.status().as_u16(), shown.as_deref()), (status, range), "{asked}");
+            let bytes = axum::body::to_bytes(response.into_body(), 99).await.unwrap();
+            assert_eq!(bytes, body.as_bytes(), "{asked}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -21,19 +22,19 @@ pub struct Request {
     /// Names and values.
     pub headers: Vec<(&'static str, String)>,
     /// What is in it; empty for a `GET`.
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 impl Request {
     /// Asks for something.
     pub fn get(url: impl Into<String>) -> Request {
-        Request { method: "GET", url: url.into(), headers: Vec::new(), body: Vec::new() }
+        Request { method: "GET", url: url.into(), headers: Vec::new(), body: Bytes::new() }
     }
 
     /// Sends JSON.
     pub fn json(url: impl Into<String>, body: &Value) -> Request {
         let headers = vec![("content-type", "application/json".to_owned())];
-        Request { method: "POST", url: url.into(), headers, body: body.to_string().into_bytes() }
+        Request { method: "POST", url: url.into(), headers, body: body.to_string().into() }
     }
 
     /// Sends a form; fields without a value are left out.
@@ -44,7 +45,7 @@ impl Request {
             let and = if body.is_empty() { "" } else { "&" };
             _ = write!(body, "{and}{}={}", encoded(name), encoded(value));
         }
-        Request { method: "POST", url: url.into(), headers, body: body.into_bytes() }
+        Request { method: "POST", url: url.into(), headers, body: body.into() }
     }
 
     /// With a bearer token.
@@ -266,7 +267,7 @@ mod tests {
     #[test]
     fn a_form_is_read_as_it_was_written() {
         let fields = [("json", r#"{"a":"é & +"}"#), ("empty", ""), ("data[PHONE]", "+7 916")];
-        let form = String::from_utf8(Request::form("http://x", fields).body).unwrap();
+        let form = String::from_utf8(Request::form("http://x", fields).body.into()).unwrap();
         assert_eq!(form, "json=%7B%22a%22%3A%22%C3%A9%20%26%20%2B%22%7D&data%5BPHONE%5D=%2B7%20916");
         let read = fields_of(&form);
         assert_eq!(read.iter().map(|(name, value)| (&**name, &**value)).collect::<Vec<_>>(), [fields[0], fields[2]]);
