@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A dialect is plain code that waits for each answer, so it runs on a thread of its own; the outbox bounds how many do.
-//! Whatever it has not said within [`PATIENCE`] is said by the next try.
+//! Whatever it has not said within ten seconds is said by the next try.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -245,7 +245,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// A way that is open for [`PATIENCE`]. Used from a thread that may wait.
+    /// A way that is open for ten seconds. Used from a thread that may wait.
     pub fn new(http: Http, handle: Handle, pace: Arc<Pace>, grant: Option<Arc<Grant>>) -> Line {
         Line { http, handle, pace, grant, until: Instant::now() + PATIENCE }
     }

@@ -123,7 +123,7 @@ fn whose<'a>(config: &'a Config, dialect: Dialect, key: Option<&str>) -> Result<
     let has_it = |secret: &Secret| bool::from(secret.expose().as_bytes().ct_eq(key.as_bytes()));
     let crms = config.crms.iter().filter(|crm| crm.dialect == dialect);
     // All are looked at, so that the time it takes says nothing.
-    let found = crms.filter(|crm| crm.key.as_ref().is_some_and(has_it)).last();
+    let found = crms.fold(None, |found, crm| if crm.key.as_ref().is_some_and(has_it) { Some(crm) } else { found });
     found.ok_or_else(No::stranger)
 }
 
