@@ -173,6 +173,7 @@ impl FromRequestParts<Office> for ReportAsker {
             return Ok(ReportAsker(asker));
         };
         let asker = Asker::known(&token, peer(parts), office).await?;
+        asker.may("reports:read")?;
         let only_reports = asker.token.scopes.iter().all(|scope| **scope == *"reports:read");
         let why = "in an address only a token stands that has the scope \"reports:read\" and no other";
         only_reports.then_some(ReportAsker(asker)).ok_or_else(|| Problem::forbidden(why))
