@@ -231,7 +231,6 @@ fn who_may_not_or_asks_for_nonsense_is_told_why() {
 }
 
 #[test]
-#[ignore = "takes 15 s: so often a token is looked up again"]
 fn a_token_whose_time_is_over_ends_its_stream_and_no_other() {
     let mut office = office("over");
     office.kill();

@@ -1,7 +1,7 @@
 //! A week of an office, ten thousand calls of every kind, written by the real writer: every report, by whatever it is
 //! counted, says what a second, plain way of counting says of the call list.
 
-#![allow(clippy::disallowed_methods)] // how long a report takes is measured on a real clock
+#![allow(clippy::disallowed_methods)] // a real router is waited for by a real clock
 
 mod naive;
 #[allow(dead_code, reason = "another test uses the rest")]
@@ -157,28 +157,5 @@ fn who_was_missed_and_not_called_back_is_who_has_an_open_follow_up() {
         let found: Vec<_> = listed.iter().map(|open| (open.call, open.attempts as usize, open.due)).collect();
         let expected: Vec<_> = expected.iter().map(|one| (one.first(), one.misses.len(), one.due)).collect();
         assert_eq!(found, expected, "seed {seed}");
-    }
-}
-
-/// `cargo test --test reports measure -- --ignored --nocapture`, with `CALLS=100000` or any other number.
-#[test]
-#[ignore = "a measurement"]
-fn measure() {
-    let count = std::env::var("CALLS").ok().and_then(|count| count.parse().ok()).unwrap_or(100_000);
-    let began = std::time::Instant::now();
-    let week = Week::written("measure", SEED, count);
-    let facts = week.facts;
-    let took = began.elapsed();
-    println!("{count} calls, {facts} facts written in {took:?}: {:?} a fact", took / u32::try_from(facts).unwrap());
-    let plan = "1. greeting:hello; then 2\n2. group:sales, 201 from 0 s to 20 s, 202 from 0 s to 20 s; then 3\n\
-                3. group:service, 203 from 0 s to 20 s; then 4\n4. voicemail:sales";
-    let began = std::time::Instant::now();
-    let groups = (0..100_000).filter(|_| huntline::route::Outline::read(plan).first() == Some("sales")).count();
-    println!("reading the groups of {groups} plans: {:?} each", began.elapsed() / 100_000);
-    let reader = Reader::open(&week.folder).unwrap();
-    for kind in Kind::ALL {
-        let began = std::time::Instant::now();
-        let table = reader.report(&Ask::usual(*kind), week.span, &zone(), week.now, &Plan::new()).unwrap();
-        println!("{kind}: {:?}, {} rows", began.elapsed(), table.rows.len());
     }
 }
