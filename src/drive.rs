@@ -39,7 +39,7 @@ pub type Answer = Box<dyn FnOnce(Result<serde_json::Value, String>) + Send>;
 pub enum Letter {
     /// An input for the core.
     Input(Box<Input>),
-    /// A question to the core, and who wants to know.
+    /// A question to the core, and who wants to know; an order is answered when it is on record.
     Ask(Question, Answer),
     /// Something happened outside (as `Input::Note`), and who wants to know when it is on record, under which number.
     Tell(Fact, Box<dyn FnOnce(u64) + Send>),
@@ -163,6 +163,8 @@ struct Turn {
     /// Who waits until the fact of this number is on record.
     waiting: BTreeMap<u64, Box<dyn FnOnce(u64) + Send>>,
     last_question: u64,
+    /// The last fact before the last question: what comes after it follows from the question.
+    noted_before: u64,
     /// The number of the last fact of the core.
     noted: u64,
     /// When patience with a drain is over.
@@ -242,6 +244,7 @@ impl Drive {
             Letter::Ask(question, answer) => {
                 turn.last_question += 1;
                 turn.questions.insert(turn.last_question, answer);
+                turn.noted_before = turn.noted;
                 self.handle(Input::Question { number: turn.last_question, question }, turn);
             }
             Letter::Drain(patience) => {
@@ -292,7 +295,11 @@ impl Drive {
                 Effect::Close(flow) => self.net.close(flow),
                 Effect::Resolve(name) => self.resolver.watch(name),
                 Effect::Answer { question, answer } => {
-                    if let Some(tell) = turn.questions.remove(&question) {
+                    let Some(tell) = turn.questions.remove(&question) else { continue };
+                    // Whoever hears that an order was done finds it done, also after a power cut.
+                    if turn.noted > turn.noted_before {
+                        turn.waiting.insert(turn.noted, Box::new(move |_| tell(answer)));
+                    } else {
                         tell(answer);
                     }
                 }
