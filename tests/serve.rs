@@ -5,6 +5,8 @@
 
 #![allow(clippy::disallowed_methods)] // how long a real program takes is measured on a real clock
 
+mod own_address;
+
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -12,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use own_address::own_address;
 use rsip::headers::UntypedHeader;
 use rsip::headers::typed::{Authorization, WwwAuthenticate};
 use rsip::message::HeadersExt;
@@ -45,8 +48,8 @@ impl Router {
     fn start(name: &str) -> Router {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("serve-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        // The port is free for whoever asks next; nobody else listens on this address of the loopback.
-        let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        // The port is free for whoever asks next, and nobody else asks on this address.
+        let free = UdpSocket::bind((own_address(), 0)).unwrap().local_addr().unwrap();
         let provider = Peer::new("127.0.0.2:0", free);
         let file = folder.join("office.toml");
         std::fs::write(&file, office(free, provider.address)).unwrap();
@@ -160,6 +163,7 @@ impl Peer {
     fn next<T>(&self, what: &str, wanted: impl Fn(SipMessage) -> Option<T>) -> T {
         let until = Instant::now() + SOON;
         let mut room = [0; 65_536];
+        let mut passed_over = Vec::new();
         while Instant::now() < until {
             let Ok((length, _)) = self.socket.recv_from(&mut room) else { break };
             let message = SipMessage::try_from(&room[..length]).unwrap();
@@ -168,13 +172,14 @@ impl Peer {
                     self.respond(&request, "200 OK", "");
                 }
                 message => {
+                    passed_over.push(message.to_string().lines().next().unwrap_or_default().to_owned());
                     if let Some(found) = wanted(message) {
                         return found;
                     }
                 }
             }
         }
-        panic!("{what} did not come");
+        panic!("{what} did not come, but {passed_over:?}");
     }
 
     fn response(&self, status: u16, method: &str) -> Response {

@@ -1,5 +1,8 @@
 //! A real router in a folder of its own, two phones, a provider, and a CRM that it is told of.
 
+#[path = "../own_address/mod.rs"]
+mod own_address;
+
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
@@ -8,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::sip::{Manner, Peer};
+use own_address::own_address;
 
 pub struct Office {
     folder: PathBuf,
@@ -27,8 +31,9 @@ impl Office {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("crm-{name}-{}", std::process::id()));
         drop(std::fs::remove_dir_all(&folder));
         std::fs::create_dir_all(&folder).unwrap();
-        let sip = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let web = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let own = own_address();
+        let sip = UdpSocket::bind((own, 0)).unwrap().local_addr().unwrap();
+        let web = TcpListener::bind((own, 0)).unwrap().local_addr().unwrap();
         let sockets = [Peer::port("127.0.0.2"), Peer::port("127.0.0.3"), Peer::port("127.0.0.4")];
         let [provider, one, two] = sockets.each_ref().map(|socket| socket.local_addr().unwrap());
         let text = format!(

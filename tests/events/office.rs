@@ -1,6 +1,9 @@
 //! An office that is followed live: the real program, a provider and phones that are plain sockets, and a client of the event
 //! stream that shares nothing with the server.
 
+#[path = "../own_address/mod.rs"]
+mod own_address;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -12,6 +15,8 @@ use huntline::fact::{Fact, Noted, Token};
 use huntline::store::Writer;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+use own_address::own_address;
 
 /// How long a message may take on a busy machine.
 pub const SOON: Duration = Duration::from_secs(20);
@@ -36,9 +41,10 @@ impl Office {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("events-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(folder.join("data")).unwrap();
-        // The ports are free for whoever asks next; nobody else listens on this address of the loopback.
-        let sip = UdpSocket::bind("127.0.0.91:0").unwrap().local_addr().unwrap();
-        let web = TcpListener::bind("127.0.0.91:0").unwrap().local_addr().unwrap();
+        // The ports are free for whoever asks next, and nobody else asks on this address.
+        let own = own_address();
+        let sip = UdpSocket::bind((own, 0)).unwrap().local_addr().unwrap();
+        let web = TcpListener::bind((own, 0)).unwrap().local_addr().unwrap();
         let provider = Peer::new("127.0.0.92:0", sip);
         let phones: Vec<_> = extensions.iter().map(|_| Peer::new("127.0.0.93:0", sip)).collect();
         let mut config = format!(

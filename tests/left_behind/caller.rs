@@ -1,6 +1,9 @@
 //! A customer calls from outside, hears the greeting and the beep, says something, and hangs up: a real call, from the
 //! provider's INVITE to the mail.
 
+#[path = "../own_address/mod.rs"]
+mod own_address;
+
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
@@ -10,6 +13,7 @@ use huntline::sound::Codec;
 
 use crate::mail::{MailServer, header};
 use crate::office::{Office, until};
+use own_address::own_address;
 
 const SOON: Duration = Duration::from_secs(10);
 const PACKET: Duration = Duration::from_millis(20);
@@ -131,8 +135,8 @@ fn config(router: SocketAddr, provider: SocketAddr, server: &MailServer) -> Stri
 fn a_customer_leaves_a_message_and_it_is_listed_mailed_and_missed() {
     let server = MailServer::start([]);
     let mut office = Office::new("message");
-    // The port is free for whoever asks next; nobody else listens on this address of the loopback.
-    let router = UdpSocket::bind("127.0.0.73:0").unwrap().local_addr().unwrap();
+    // The port is free for whoever asks next, and nobody else asks on this address.
+    let router = UdpSocket::bind((own_address(), 0)).unwrap().local_addr().unwrap();
     let provider = Provider::new(router);
     office.configure(&config(router, provider.sip.local_addr().unwrap(), &server));
     std::fs::create_dir_all(office.data().join("prompts")).unwrap();

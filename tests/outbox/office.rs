@@ -1,11 +1,16 @@
 //! The office of these tests, its router, and the provider through which customers call.
 
+#[path = "../own_address/mod.rs"]
+mod own_address;
+
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+
+use own_address::own_address;
 
 /// A folder with an office in it.
 pub struct Office {
@@ -22,8 +27,8 @@ impl Office {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("outbox-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(folder.join("data")).unwrap();
-        // The port is free for whoever asks next; nobody else listens on this address of the loopback.
-        let address = UdpSocket::bind("127.0.0.75:0").unwrap().local_addr().unwrap();
+        // The port is free for whoever asks next, and nobody else asks on this address.
+        let address = UdpSocket::bind((own_address(), 0)).unwrap().local_addr().unwrap();
         let sip = UdpSocket::bind("127.0.0.28:0").unwrap();
         Office { folder, router: None, sip, address }
     }
