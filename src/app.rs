@@ -20,7 +20,7 @@ use crate::board::Board;
 use crate::clerk::Clerk;
 use crate::clock::Duration;
 use crate::config::{Config, Language, Loaded, Problems, Severity};
-use crate::config_file;
+use crate::config_file::{self, Change, Versions};
 use crate::control::{Asked, Door, Reply, Request};
 use crate::crm;
 use crate::diary::Diarist;
@@ -79,7 +79,7 @@ fn machine(error: impl fmt::Display) -> CannotServe {
 /// # Errors
 /// The config has errors, a port is taken, the database cannot be opened.
 pub fn serve(file: &Path) -> Result<(), CannotServe> {
-    let Loaded { config, warnings } = config_file::load(file).map_err(CannotServe::Config)?;
+    let (Loaded { config, warnings }, text) = config_file::read(file).map_err(CannotServe::Config)?;
     if !warnings.is_empty() {
         eprintln!("{warnings}");
     }
@@ -90,6 +90,8 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     let directory = config.storage.directory.clone();
     let mut writer = Writer::open(&directory).map_err(machine)?;
     let clock = Clock::start();
+    let versions = Versions::of(&directory);
+    keep(&versions, &text, "start", clock);
     let configs = Arc::new(Mutex::new(vec![config.clone()]));
     let (bell, current) = (Bell::default(), current(configs.clone()));
     let post = Post::new(net.bell());
@@ -141,6 +143,8 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     let office = Office {
         file: file.to_owned(),
         directory: directory.clone(),
+        versions,
+        clock,
         post: post.clone(),
         clerk: clerk.clone(),
         tokens: web::Tokens::default(),
@@ -222,6 +226,13 @@ fn current(configs: Arc<Mutex<Vec<Arc<Config>>>>) -> Current {
     Arc::new(move || configs.lock().unwrap_or_else(PoisonError::into_inner).last().cloned())
 }
 
+/// Keeps a config that is in force now. Calls do not wait for a record that cannot be kept.
+fn keep(versions: &Versions, text: &str, by: &str, clock: Clock) {
+    if let Err(error) = versions.came_into_force(text, by, clock.now().wall) {
+        tracing::error!(%error, "this version of the config is not kept");
+    }
+}
+
 /// What the core must know before the first message: its own addresses, state and bindings, the customers, the config.
 fn remember(post: &Post, directory: &Path, config: &Arc<Config>) -> Result<(), CannotServe> {
     let reader = Reader::open(directory).map_err(machine)?;
@@ -265,6 +276,8 @@ type Asking = (mpsc::Sender<Asked>, mpsc::Receiver<Asked>);
 struct Office {
     file: PathBuf,
     directory: PathBuf,
+    versions: Versions,
+    clock: Clock,
     post: Post,
     clerk: Clerk,
     tokens: web::Tokens,
@@ -353,6 +366,7 @@ impl Office {
             Request::Token(token) => return drop(reply.send(self.add_token(*token).await)),
             Request::RevokeToken { id } => return drop(reply.send(self.revoke_token(&id).await)),
             Request::Reload => return drop(reply.send(self.reload().await)),
+            Request::Rollback { number } => return drop(reply.send(self.roll_back(number).await)),
             Request::Customers => return drop(reply.send(self.read_customers().await)),
             Request::Outbox => {
                 self.bell.ring_afresh();
@@ -431,8 +445,13 @@ impl Office {
 
     /// Reads the config file again; a sound one takes effect at once, a broken one changes nothing.
     async fn reload(self) -> Reply {
-        let file = self.file.clone();
-        let loaded = tokio::task::spawn_blocking(move || config_file::load(&file)).await;
+        let (file, versions, clock) = (self.file.clone(), self.versions.clone(), self.clock);
+        let loaded = tokio::task::spawn_blocking(move || {
+            let (loaded, text) = config_file::read(&file)?;
+            keep(&versions, &text, "reload", clock);
+            Ok::<_, Problems>(loaded)
+        });
+        let loaded = loaded.await;
         match loaded.map_err(|error| error.to_string())? {
             Ok(Loaded { config, warnings }) => {
                 let config = Arc::new(config);
@@ -460,6 +479,15 @@ impl Office {
                 Err(format!("the config is refused, the old one stays\n{why}"))
             }
         }
+    }
+
+    /// Puts an older version in the place of the config file, and into effect.
+    async fn roll_back(self, number: u32) -> Reply {
+        let change = Change { versions: self.versions.clone(), by: String::new(), at: self.clock.now().wall };
+        let file = self.file.clone();
+        let replaced = tokio::task::spawn_blocking(move || config_file::roll_back(&file, number, None, &change)).await;
+        replaced.map_err(|error| error.to_string())?.map_err(|why| why.to_string())?;
+        self.reload().await
     }
 
     /// What of a new config the running process cannot follow.

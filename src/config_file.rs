@@ -1,11 +1,20 @@
-//! The config file on disk: reads it, and exchanges it, with the environment, password files and prompts it refers to.
+//! The config file on disk: reads it, exchanges it, and keeps what was in force, with the environment, password files and
+//! prompts it refers to.
 
+mod private;
+mod versions;
+
+use std::fmt;
 use std::io::BufReader;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+pub use self::versions::{FOLDER, KEPT, Version, Versions};
+use crate::clock::Timestamp;
 pub use crate::config::version_of;
 use crate::config::{Basics, Config, Loaded, Problems, Surroundings};
+use crate::kill_point::kill_point;
 use crate::media::wav::Wav;
 
 /// Reads and checks a config file.
@@ -13,9 +22,17 @@ use crate::media::wav::Wav;
 /// # Errors
 /// Every problem at once; one alone where the file cannot be read.
 pub fn load(file: &Path) -> Result<Loaded, Problems> {
+    read(file).map(|(loaded, _)| loaded)
+}
+
+/// The same, with the text that was read.
+///
+/// # Errors
+/// As [`load`].
+pub fn read(file: &Path) -> Result<(Loaded, String), Problems> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Problems::unreadable(file, format!("this file cannot be read: {error}")))?;
-    Config::read(file, &text, &Machine)
+    Config::read(file, &text, &Machine).map(|loaded| (loaded, text))
 }
 
 /// What commands need that only look: also of a config that cannot run, and then with what is wrong with it.
@@ -87,13 +104,25 @@ pub enum NotReplaced {
     Changed(Arc<str>),
     /// The new text cannot be followed.
     Refused(Problems),
+    /// There is no such version; in words for an admin.
+    NoVersion(String),
     /// The machine does not do it; in words for an admin.
     Machine(String),
 }
 
-/// One change of a config file at a time, within this process. Whoever edits it by hand at the same moment is seen by the
-/// version, but for the blink between the last look and the exchange.
-static EXCHANGE: Mutex<()> = Mutex::new(());
+impl fmt::Display for NotReplaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotReplaced::Changed(version) => {
+                write!(f, "the config file was changed meanwhile: it is of version {version}")
+            }
+            NotReplaced::Refused(problems) => {
+                write!(f, "this config cannot be followed, the old one stays\n{problems}")
+            }
+            NotReplaced::NoVersion(why) | NotReplaced::Machine(why) => f.write_str(why),
+        }
+    }
+}
 
 /// The text of a config file, and its version.
 ///
@@ -105,48 +134,67 @@ pub fn text(file: &Path) -> Result<(String, Arc<str>), String> {
     Ok((text, version))
 }
 
+/// Whose doing a change is, for the record.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Where versions are kept.
+    pub versions: Versions,
+    /// Who, or what: see [`Version::by`].
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// Puts another text in the place of a config file that is still of the version `seen`: checked first, written beside it,
-/// on the disk before it takes the name. A reader sees the old text or the new one, whole.
+/// on the disk before it takes the name. A reader sees the old text or the new one, whole. What stood there is a version
+/// afterwards, even if it never was in force; the new text is the latest one.
+///
+/// One change at a time, in whichever process. Whoever edits the file by hand at the same moment is seen by the version,
+/// but for the blink between the last look and the exchange.
 ///
 /// # Errors
 /// See [`NotReplaced`].
-pub fn replace(file: &Path, seen: &str, new: &str) -> Result<Loaded, NotReplaced> {
-    let _one_at_a_time = EXCHANGE.lock().unwrap_or_else(PoisonError::into_inner);
+pub fn replace(file: &Path, seen: &str, new: &str, change: &Change) -> Result<Loaded, NotReplaced> {
+    let machine = |error: std::io::Error| NotReplaced::Machine(format!("{}: {error}", file.display()));
+    let kept = |error: std::io::Error| NotReplaced::Machine(format!("the version in force cannot be kept: {error}"));
+    let one_at_a_time = change.versions.lock().map_err(kept)?;
     let unchanged = || match text(file) {
-        Ok((_, version)) if *version == *seen => Ok(()),
+        Ok((old, version)) if *version == *seen => Ok(old),
         Ok((_, version)) => Err(NotReplaced::Changed(version)),
         Err(why) => Err(NotReplaced::Machine(why)),
     };
-    unchanged()?;
+    let old = unchanged()?;
     let loaded = Config::read(file, new, &Machine).map_err(NotReplaced::Refused)?;
-    let machine = |error: std::io::Error| NotReplaced::Machine(format!("{}: {error}", file.display()));
+    one_at_a_time.is_replaced(&old, change.at).map_err(kept)?;
     // Where the name is a link, what it leads to is exchanged.
     let target = std::fs::canonicalize(file).map_err(machine)?;
-    let beside = target.with_extension("toml.new");
-    let written = write(&beside, &target, new).map_err(machine).and_then(|()| unchanged());
-    let exchanged = written.and_then(|()| std::fs::rename(&beside, &target).map_err(machine));
-    if exchanged.is_err() {
-        _ = std::fs::remove_file(&beside);
-    }
-    exchanged?;
-    // The exchange itself is on the disk when its folder is.
-    if let Some(folder) = target.parent() {
-        std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(machine)?;
+    let like = std::fs::metadata(&target).map_err(machine)?;
+    kill_point("before_exchange");
+    unchanged()?;
+    private::put(&target, like.permissions().mode(), &like, new).map_err(machine)?;
+    kill_point("after_exchange");
+    // From here on the file says so: what the record does not know, the next start or reload adds to it.
+    if let Err(error) = one_at_a_time.came_into_force(new, &change.by, change.at) {
+        tracing::warn!(%error, "the config was exchanged, and its version is not kept");
     }
     Ok(loaded)
 }
 
-/// A file with this text, as private as `like`, on the disk.
-fn write(path: &Path, like: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-    _ = std::fs::remove_file(path);
-    let permissions = std::fs::metadata(like)?.permissions();
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(permissions.mode() & 0o600).open(path)?;
-    file.set_permissions(permissions)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+/// Puts an older version in the place of the config file, as [`replace`] does: today's rules hold for it.
+///
+/// # Errors
+/// See [`NotReplaced`].
+pub fn roll_back(file: &Path, number: u32, seen: Option<&str>, change: &Change) -> Result<Loaded, NotReplaced> {
+    let (_, old) = change.versions.read(number).map_err(NotReplaced::NoVersion)?;
+    let version;
+    let seen = match seen {
+        Some(seen) => seen,
+        None => {
+            (_, version) = text(file).map_err(NotReplaced::Machine)?;
+            &version
+        }
+    };
+    replace(file, seen, &old, &Change { by: format!("{}rollback to {number}", change.by), ..change.clone() })
 }
 
 #[cfg(test)]

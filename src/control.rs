@@ -51,6 +51,11 @@ pub enum Request {
     Status,
     /// Read the config file again and, where it is sound, put it into effect.
     Reload,
+    /// Put an older version in the place of the config file, and put it into effect.
+    Rollback {
+        /// Its number, as `config history` prints it.
+        number: u32,
+    },
     /// Let a program or a person use the API.
     Token(Box<crate::fact::Token>),
     /// … and no longer.

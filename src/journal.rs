@@ -23,7 +23,8 @@ use std::thread::JoinHandle;
 
 use crate::clock::Duration;
 use crate::fact::{CallFact, Fact, Noted};
-use crate::store::{StoreError, Writer, kill_point};
+use crate::kill_point::kill_point;
+use crate::store::{StoreError, Writer};
 
 /// Where a batch of facts is made durable.
 pub trait Ledger: Send + 'static {

@@ -44,8 +44,9 @@
 //! | | [`letter`] | which fact is told to whom outside |
 //! | | [`desk`] | what a call leaves behind for people: who is called back, and by whom |
 //! | | [`report`] | what the calls of a time add up to |
-//! | 10 | [`media`] | the voice: relayed, played, understood |
-//! | | [`config_file`] | the config on disk |
+//! | 10 | `kill_point` | where a test lets the process die |
+//! | | [`media`] | the voice: relayed, played, understood |
+//! | | [`config_file`] | the config on disk, as it is and as it was |
 //! | | [`net`] | UDP, TCP, names |
 //! | | [`store`] | SQLite: facts, calls, customers |
 //! | | [`import`] | customers as other programs export them |
@@ -104,6 +105,7 @@
 //! - **CRM**: another program that keeps the company's customers; its **dialect** is how it wants to be spoken to. **News**: an
 //!   event as dialects read it; a **Teller** tells one CRM of one; **Told** (in `crm`) is what it has been told of a call. A
 //!   **Grant** is leave to speak with it that must be renewed.
+//! - **Version**: a config that was in force, or stood in the file until it was replaced. **Rollback**: an older one put back, as the newest.
 //! - **Trace**: a ladder that is a test. **Actor**: one of its scripted peers.
 #![deny(unsafe_code)]
 
@@ -162,6 +164,7 @@ pub mod desk;
 pub mod report;
 
 // Floor 10, edges: sockets and disks begin here.
+mod kill_point;
 pub mod media;
 pub mod config_file;
 pub mod net;

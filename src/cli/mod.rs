@@ -7,6 +7,7 @@ mod away;
 mod block;
 mod calls;
 mod check;
+mod config;
 mod contacts;
 mod demo;
 mod desk;
@@ -74,6 +75,7 @@ enum Command {
     Serve(serve::Serve),
     Demo(demo::Demo),
     Check(check::Check),
+    Config(config::Config),
     Reload(reload::Reload),
     Explain(explain::Explain),
     Calls(calls::Calls),
@@ -109,6 +111,7 @@ fn run(cli: Cli) -> ExitCode {
         Command::Serve(command) => command.run(&desk),
         Command::Demo(command) => command.run(&desk),
         Command::Check(command) => command.run(&desk),
+        Command::Config(command) => command.run(&desk),
         Command::Reload(command) => command.run(&desk),
         Command::Explain(command) => command.run(&desk),
         Command::Calls(command) => command.run(&desk),

@@ -11,6 +11,7 @@ mod crm;
 pub mod customers;
 pub mod destination;
 pub mod did;
+pub mod diff;
 mod directory;
 pub mod edit;
 pub mod extension;
@@ -427,7 +428,6 @@ fn each<'a, T>(rows: &[Fields<'a>], mut read: impl FnMut(&Fields<'a>, u32) -> T)
     (0..=u32::MAX).zip(rows).map(|(at, row)| read(row, at)).collect()
 }
 
-/// The first 12 hex digits of the SHA-256 of a text.
 /// What names a config of this text in facts and logs: the first 12 hex digits of its SHA-256.
 pub fn version_of(text: &str) -> Arc<str> {
     Sha256::digest(text).iter().take(6).map(|byte| format!("{byte:02x}")).collect::<String>().into()

@@ -28,6 +28,11 @@ pub fn redact(text: &str) -> Option<String> {
     Some(lines.lines().filter(|line| !line.trim().is_empty()).fold(String::new(), |text, line| text + line + "\n"))
 }
 
+/// True for the keys, in small letters, whose values are secrets, whatever stands in them.
+pub(super) fn is_secret(key: &str) -> bool {
+    matches!(key, "password" | "token" | "key" | "salt" | "refresh" | "pin" | "secret" | "url" | "body" | "headers")
+}
+
 /// Replaces every secret, and (`bare`) takes every comment away.
 pub(super) fn redacted(document: &mut DocumentMut, bare: bool) {
     Redactor { bare }.visit_document_mut(document);
@@ -91,6 +96,16 @@ impl VisitMut for Redactor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_called_secret_is_what_is_replaced() {
+        for key in
+            ["password", "token", "key", "salt", "refresh", "pin", "secret", "url", "body", "number", "name", "to"]
+        {
+            let text = format!("[[x]]\n{key} = \"{{hunter2}}\"\n");
+            assert_eq!(is_secret(key), redact(&text).unwrap() != text, "{key}");
+        }
+    }
 
     #[test]
     fn no_password_and_no_comment_is_left() {

@@ -15,8 +15,9 @@ use crate::clock::{Duration, Timestamp};
 use crate::config::Config;
 use crate::drive::Clock;
 use crate::fact::{Alarm, Fact};
+use crate::kill_point::kill_point;
 use crate::letter::Carrier;
-use crate::store::{Outbox, OutboxRow, Settled, StoreError, kill_point};
+use crate::store::{Outbox, OutboxRow, Settled, StoreError};
 
 /// The longest that the postman sleeps: letters may also be due by somebody else's hand (a restored backup, a clock that
 /// was set).

@@ -82,7 +82,6 @@ pub use taped::OnTape;
 pub use timeline::{Happened, Mark, TimelineEntry};
 pub use unfinished::{Mend, Unfinished};
 pub use write::Writer;
-pub(crate) use write::kill_point;
 
 /// The database's name within `storage.directory`.
 pub const FILE: &str = "huntline.db";

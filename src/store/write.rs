@@ -15,6 +15,7 @@ use crate::desk::follow_up::Outsider;
 use crate::event::Event;
 use crate::fact::{CallFact, Ended, Fact, MessageState, Noted, Offered, Party, RecordingOf, Whom};
 use crate::key::CallId;
+use crate::kill_point::kill_point;
 use crate::route::{Outline, Reason};
 use crate::state::Counter;
 
@@ -493,29 +494,6 @@ fn remember(transaction: &Transaction<'_>, kind: &str, name: &str, seq: Option<i
         }
     }
     .map(drop)
-}
-
-/// Where a test lets the process die: `HUNTLINE_DIE_AT=before_commit:12` kills it (SIGKILL: nothing is tidied up) when it
-/// comes to this point for the twelfth time. The points are `before_commit`, `after_commit` and, once the loop has been
-/// told, `after_report`. Only in builds with debug assertions.
-pub(crate) fn kill_point(place: &str) {
-    if cfg!(debug_assertions) {
-        use std::sync::OnceLock;
-        use std::sync::atomic::{AtomicU64, Ordering};
-        static CHOSEN: OnceLock<Option<(String, u64)>> = OnceLock::new();
-        static PASSED: AtomicU64 = AtomicU64::new(0);
-        let chosen = CHOSEN.get_or_init(|| {
-            let text = std::env::var("HUNTLINE_DIE_AT").ok()?;
-            let (place, count) = text.split_once(':').unwrap_or((&text, "1"));
-            Some((place.to_owned(), count.parse().ok()?))
-        });
-        if let Some((chosen, count)) = chosen
-            && chosen == place
-            && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == *count
-        {
-            let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::office::Office;
 use super::problem::{Finding, NotChanged, NotShown, Problem};
 use super::token::Asker;
 use crate::config::{Config, Problems, Severity, edit, redact};
-use crate::config_file::{self, Machine, NotReplaced};
+use crate::config_file::{self, Change, Machine, NotReplaced, Versions};
 use crate::control::Request;
 
 pub(super) fn routes() -> OpenApiRouter<Office> {
@@ -27,9 +27,9 @@ pub(super) fn routes() -> OpenApiRouter<Office> {
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
-struct How {
+pub(super) struct How {
     /// With its comments, as it is sent back; takes `config:write`, because anything may stand in a comment.
-    comments: bool,
+    pub(super) comments: bool,
 }
 
 /// Show the config file without its secrets. Its `ETag` is its version.
@@ -47,15 +47,20 @@ struct How {
 async fn show(State(office): State<Office>, asker: Asker, Query(how): Query<How>) -> Result<Response, Problem> {
     asker.may_for_all(if how.comments { "config:write" } else { "config:read" })?;
     let (text, version) = text(&office).await?;
-    let shown = if how.comments { edit::masked(&text) } else { redact(&text) };
+    shown(&text, &version, &how)
+}
+
+/// A config without its secrets, and its version.
+pub(super) fn shown(text: &str, version: &str, how: &How) -> Result<Response, Problem> {
+    let shown = if how.comments { edit::masked(text) } else { redact(text) };
     let shown = shown
         .ok_or_else(|| Problem::conflict("the config file is no TOML at the moment; `huntline check` says where"))?;
     let mut response = ([(header::CONTENT_TYPE, "application/toml")], shown).into_response();
-    response.headers_mut().insert(header::ETAG, tag(&version)?);
+    response.headers_mut().insert(header::ETAG, tag(version)?);
     Ok(response)
 }
 
-fn tag(version: &str) -> Result<HeaderValue, Problem> {
+pub(super) fn tag(version: &str) -> Result<HeaderValue, Problem> {
     HeaderValue::from_str(&format!("\"{version}\"")).map_err(|_| Problem::broken())
 }
 
@@ -78,9 +83,9 @@ struct Checked {
 
 /// What became of a config that was sent.
 #[derive(Debug, Serialize, ToSchema)]
-struct Applied {
+pub(super) struct Applied {
     /// The version that is in force now.
-    version: String,
+    pub(super) version: String,
     /// What its admin should know nevertheless.
     problems: Vec<Finding>,
     /// What of it takes effect after a restart only.
@@ -145,29 +150,40 @@ async fn put(
     Text(new): Text,
 ) -> Result<Response, Problem> {
     asker.may_for_all("config:write")?;
-    let Some(seen) = headers.get(header::IF_MATCH) else {
-        return Err(Problem::unconditional(
-            "If-Match: the ETag of GET /api/v1/config, so that nobody's change is lost",
-        ));
-    };
-    let (old, version) = text(&office).await?;
-    let wanted = seen.to_str().unwrap_or_default();
-    if !wanted.split(',').any(|one| one.trim() == format!("\"{version}\"")) {
-        return Err(Problem::changed(format!(
-            "the config is of version \"{version}\" by now; get it, and change that"
-        )));
-    }
+    let (old, version) = seen(&office, &headers).await?;
     let new = edit::with_secrets_of(&old, &new).unwrap_or(new);
-    let applied = exchange(&office, version, new).await?;
+    let applied = exchange(&office, &asker, version, new).await?;
     let etag = tag(&applied.version)?;
     let mut response = Json(applied).into_response();
     response.headers_mut().insert(header::ETAG, etag);
     Ok(response)
 }
 
+/// The config file and its version, which must be the one that whoever asks has seen.
+pub(super) async fn seen(office: &Office, headers: &HeaderMap) -> Result<(String, Arc<str>), Problem> {
+    let Some(seen) = headers.get(header::IF_MATCH) else {
+        return Err(Problem::unconditional(
+            "If-Match: the ETag of GET /api/v1/config, so that nobody's change is lost",
+        ));
+    };
+    let (old, version) = text(office).await?;
+    let wanted = seen.to_str().unwrap_or_default();
+    if !wanted.split(',').any(|one| one.trim() == format!("\"{version}\"")) {
+        return Err(Problem::changed(format!(
+            "the config is of version \"{version}\" by now; get it, and change that"
+        )));
+    }
+    Ok((old, version))
+}
+
 /// Exchanges the file and has it read.
-async fn exchange(office: &Office, seen: Arc<str>, new: String) -> Result<Applied, Problem> {
-    replace(office, seen, new).await?;
+async fn exchange(office: &Office, asker: &Asker, seen: Arc<str>, new: String) -> Result<Applied, Problem> {
+    replace(office, asker, seen, new).await?;
+    applied(office).await
+}
+
+/// Has the file read.
+pub(super) async fn applied(office: &Office) -> Result<Applied, Problem> {
     let said = office.order(Request::Reload).await?;
     let list = |name: &str| -> Vec<String> {
         let words = said[name].as_array().into_iter().flatten();
@@ -181,20 +197,30 @@ async fn exchange(office: &Office, seen: Arc<str>, new: String) -> Result<Applie
 }
 
 /// Exchanges the file.
-pub(super) async fn replace(office: &Office, seen: Arc<str>, new: String) -> Result<(), Problem> {
-    let file = office.file.clone();
-    let replaced = tokio::task::spawn_blocking(move || config_file::replace(&file, &seen, &new)).await;
-    match replaced.map_err(|_| Problem::broken())? {
-        Ok(_) => Ok(()),
-        Err(NotReplaced::Changed(version)) => {
-            Err(Problem::changed(format!("the config is of version \"{version}\" by now; get it, and change that")))
+pub(super) async fn replace(office: &Office, asker: &Asker, seen: Arc<str>, new: String) -> Result<(), Problem> {
+    let (file, change) = (office.file.clone(), change(office, asker)?);
+    let replaced = tokio::task::spawn_blocking(move || config_file::replace(&file, &seen, &new, &change)).await;
+    replaced.map_err(|_| Problem::broken())?.map(drop).map_err(not_replaced)
+}
+
+/// Whose doing it is, for the record.
+pub(super) fn change(office: &Office, asker: &Asker) -> Result<Change, Problem> {
+    let versions = Versions::of(&office.config()?.storage.directory);
+    Ok(Change { versions, by: format!("token {}", asker.name()), at: office.clock.now().wall })
+}
+
+pub(super) fn not_replaced(why: NotReplaced) -> Problem {
+    match why {
+        NotReplaced::Changed(version) => {
+            Problem::changed(format!("the config is of version \"{version}\" by now; get it, and change that"))
         }
-        Err(NotReplaced::Refused(problems)) => {
+        NotReplaced::Refused(problems) => {
             let first = problems.iter().find(|problem| problem.severity == Severity::Error);
             let first = first.map(|problem| format!("line {}: {}: {}", problem.line, problem.field, problem.reason));
             let detail = format!("the config cannot be followed, and the old one stays: {}", first.unwrap_or_default());
-            Err(Problem::senseless(detail).with(findings(&problems)))
+            Problem::senseless(detail).with(findings(&problems))
         }
-        Err(NotReplaced::Machine(why)) => Err(Problem::unavailable(why)),
+        NotReplaced::NoVersion(why) => Problem::not_found(why),
+        NotReplaced::Machine(why) => Problem::unavailable(why),
     }
 }

@@ -237,7 +237,7 @@ async fn add(
         groups: &new.groups,
     };
     let added = edit::add_extension(&old, &wanted).map_err(Problem::senseless)?;
-    replace(&office, version, added).await?;
+    replace(&office, &asker, version, added).await?;
     office.order(Request::Reload).await?;
     let config = office.config()?;
     let ix = found(&config, &asker, &new.number)?;

@@ -29,7 +29,7 @@
 //! | `extensions`, `provision` | the employees; a new one, and what the phone needs |
 //! | `blocked` | the block list |
 //! | `explain` | what would happen to a call |
-//! | `configured` | the config |
+//! | `configured`, `versions` | the config, as it is and as it was |
 
 mod answered;
 mod blocked;
@@ -59,6 +59,7 @@ mod recordings;
 mod reports;
 mod status;
 mod token;
+mod versions;
 mod voicemail;
 mod words;
 
@@ -128,6 +129,7 @@ fn rooms() -> OpenApiRouter<Office> {
         .merge(letters::routes())
         .merge(reports::routes())
         .merge(configured::routes())
+        .merge(versions::routes())
         .merge(events::routes())
         .merge(status::routes());
     OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", rooms)

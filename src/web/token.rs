@@ -95,6 +95,11 @@ impl Asker {
         &self.token.id
     }
 
+    /// What people call the token.
+    pub(super) fn name(&self) -> &str {
+        &self.token.name
+    }
+
     /// Refuses whoever's token is not good for this.
     pub(super) fn may(&self, scope: &str) -> Result<(), Problem> {
         let good = self.token.scopes.iter().any(|one| **one == *scope || **one == *"admin");

@@ -291,6 +291,28 @@ fn the_config_is_shown_without_secrets_checked_and_exchanged_by_who_has_seen_it(
     assert_eq!(now, before.replace("name = \"Vasyl\"", "name = \"Vasyl the second\""), "secrets and comments stay");
     assert_eq!(office.get(&token, "/api/v1/extensions/202").is(200).json()["name"], "Vasyl the second");
     send("PUT", "/api/v1/config", &[&seen], &changed).is(412);
+
+    // As it was, and back.
+    let versions = office.get(&reader, "/api/v1/config/versions").is(200).json();
+    let by: Vec<_> = versions.as_array().unwrap().iter().map(|one| (&one["number"], &one["by"])).collect();
+    assert_eq!(by, [(&json!(2), &json!("token all")), (&json!(1), &json!("start"))]);
+    assert_eq!((&versions[0]["is_in_force"], &versions[1]["is_in_force"]), (&json!(true), &json!(false)));
+    let first = office.get(&reader, "/api/v1/config/versions/1").is(200);
+    assert_eq!((first.header("etag"), first.text()), (Some(&*tag), shown.text()));
+    office.get(&reader, "/api/v1/config/versions/1?comments=true").is(403);
+    office.get(&reader, "/api/v1/config/versions/9").is(404);
+    let rollback = "/api/v1/config/versions/1:rollback";
+    send("POST", rollback, &[], "").is(428);
+    send("POST", rollback, &[&seen], "").is(412);
+    office.ask("POST", rollback, &[&format!("Authorization: Bearer {reader}")], b"").is(403);
+    let now = format!("If-Match: {}", applied.header("etag").unwrap());
+    send("POST", "/api/v1/config/versions/9:rollback", &[&now], "").is(404);
+    let back = send("POST", rollback, &[&now], "").is(200);
+    assert_eq!(back.header("etag"), Some(&*tag));
+    assert_eq!(std::fs::read_to_string(office.file()).unwrap(), before);
+    assert_eq!(office.get(&token, "/api/v1/extensions/202").is(200).json()["name"], "Vasyl");
+    let versions = office.get(&reader, "/api/v1/config/versions").is(200).json();
+    assert_eq!(versions[0]["by"], "token all: rollback to 1");
 }
 
 #[test]
