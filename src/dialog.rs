@@ -169,13 +169,17 @@ impl Dialog {
     }
 
     /// The peer is reached on another flow, and what was its Contact elsewhere (in its registration) is another one there.
+    /// Where it takes for its own address in this dialog what its NAT had given it before, nobody is there any more.
     pub fn follow(&mut self, flow: Flow, was: &Uri, contact: &Uri) {
-        self.flow = flow;
+        let before = std::mem::replace(&mut self.flow, flow).remote;
         if self.target.view().is_same(was.view()) {
             self.target = contact.clone();
             let believes = contact.view().host().and_then(Host::ip);
             self.is_behind_nat = believes.is_some_and(|ip| is_private(ip) && ip != flow.remote.ip());
         }
+        let port = self.target.view().port().unwrap_or(5060);
+        let is_left = port == before.port() || before.ip() != flow.remote.ip();
+        self.is_behind_nat |= before != flow.remote && self.target.view().host() == Some(Host::Ip(before.ip())) && is_left;
     }
 
     /// The peer's connection is lost; true where another one can be opened to where it wants requests.

@@ -506,11 +506,11 @@ impl Registrar {
     }
 
     /// The way in which this phone was bound before, where that was another one. A phone without an instance, whose Contact
-    /// is new with each connection, is known by its Call-ID (RFC 3261 §10.2.4).
+    /// is new with each connection, or with each address that a NAT gives it, is known by its Call-ID (RFC 3261 §10.2.4).
     fn moved(&self, old: Option<BindingKey>, wish: &Wish, request: &Request<'_>) -> Option<Moved> {
         let its = |(key, binding): &(BindingKey, &Binding)| match old {
             Some(old) => *key == old,
-            None => !binding.reachable && *binding.call_id == *request.call_id,
+            None => *binding.call_id == *request.call_id && (!binding.reachable || !binding.flow.transport.is_reliable()),
         };
         let (_, before) = self.all_devices(request.extension).find(its)?;
         let (from, to) = (before.flow, request.flow);

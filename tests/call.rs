@@ -363,8 +363,8 @@ impl Presence for House {
 }
 
 impl Legs for House {
-    fn wall(&self) -> Timestamp {
-        Timestamp::UNIX_EPOCH
+    fn now(&self) -> Instant {
+        Instant::START
     }
 
     fn presence(&self) -> &dyn Presence {

@@ -9,6 +9,13 @@ use huntline::config::Config;
 use huntline::trace::{Exported, Script, compare, export, play, record};
 use libtest_mimic::{Arguments, Failed, Trial};
 
+/// Played as they stand, but not as they would be exported, and why.
+const NOT_EXPORTED: &[(&str, &str)] = &[
+    ("phone-moves-in-a-talk", "a phone that moves is another device in the trace of a real call"),
+    ("clock-jumps-in-a-talk", "nobody tells a call that the machine's clock was set"),
+    ("clock-jumps-while-it-rings", "nobody tells a call that the machine's clock was set"),
+];
+
 fn main() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sip-traces");
     let mut files = Vec::new();
@@ -18,10 +25,9 @@ fn main() {
     let trials = files.into_iter().flat_map(|file| {
         let name = file.strip_prefix(&folder).unwrap_or(&file).with_extension("").display().to_string();
         let again = file.clone();
-        [
-            Trial::test(name.clone(), move || run(&file)),
-            Trial::test(format!("{name}, exported"), move || run_exported(&again)),
-        ]
+        let exported = !NOT_EXPORTED.iter().any(|(ladder, _)| *ladder == name);
+        let exported = exported.then(|| Trial::test(format!("{name}, exported"), move || run_exported(&again)));
+        [Trial::test(name.clone(), move || run(&file))].into_iter().chain(exported)
     });
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }

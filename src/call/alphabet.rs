@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::named::Named;
 use super::origination::Wanted;
 use crate::anchor::{PlayKey, TakeKey, Until};
-use crate::clock::{Duration, Timestamp};
+use crate::clock::{Duration, Instant};
 use crate::config::{ExtensionIx, ForwardWhen, GroupIx, TrunkIx};
 pub use crate::fact::StopReason;
 use crate::fact::{Alarm, CallFact, MessageState, RecordingOf, Rung};
@@ -273,8 +273,8 @@ pub enum TrunkUnfit {
 
 /// What a call needs from the house it lives in. Its tests put a list in place of the house.
 pub trait Legs {
-    /// Civil time.
-    fn wall(&self) -> Timestamp;
+    /// What time it is, by the clock that nobody sets: a talk lasts as long as it does.
+    fn now(&self) -> Instant;
     /// Who is free, busy, or out of reach at this moment.
     fn presence(&self) -> &dyn Presence;
     /// Rings all devices of an extension with the caller's offer; nothing where none can be reached.

@@ -39,7 +39,7 @@ use super::party::{Branch, Failures, Party, Tally};
 use super::served::{Hosting, Serving};
 use super::silence::Silence;
 use crate::anchor::{PlayKey, TakeKey};
-use crate::clock::{Duration, Instant, Timestamp};
+use crate::clock::{Duration, Instant};
 use crate::config::{Config, Destination, ExtensionIx, Talk};
 use crate::fact::{CallFact, Ended, EndedBy, MissedCause, Offered, Rung};
 use crate::key::{CallId, LegKey};
@@ -109,7 +109,7 @@ enum Stage {
     Ringing,
     Talking {
         with: Party,
-        since: Timestamp,
+        since: Instant,
         /// Who holds: the caller, the one who answered.
         held: [bool; 2],
     },
@@ -512,7 +512,7 @@ impl Call {
         self.hosting = None;
         self.greeting = None;
         self.walk.answered();
-        self.stage = Stage::Talking { with, since: legs.wall(), held: [false; 2] };
+        self.stage = Stage::Talking { with, since: legs.now(), held: [false; 2] };
         // Whom an employee consults has not taken the call yet.
         if self.consult.is_none() {
             legs.note(CallFact::Answered { leg: with.number, human: true });
@@ -864,7 +864,7 @@ impl Call {
     /// The talk of now is interrupted: its time counts for the record.
     fn pause_talking(&mut self, legs: &mut dyn Legs) {
         let Stage::Talking { since, .. } = self.stage else { return };
-        self.talked += Duration::try_from(legs.wall().duration_since(since)).unwrap_or_default();
+        self.talked += legs.now().since(since);
     }
 
     /// The talk of now is over, for the record and for the orders that count it.

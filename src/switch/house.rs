@@ -11,7 +11,7 @@ use crate::call::{
     Invitation, Leg, LegOrder, Legs, Line, MobileOf, Named, Peer, Place, Replaced, Session, TrunkUnfit, Wanted, Ways,
     bridge,
 };
-use crate::clock::{Duration, Timestamp};
+use crate::clock::{Duration, Instant};
 use crate::config::{DeviceRule, DidIx, ExtensionIx, ForwardWhen, GroupIx, IdentityHeader, Order, TrunkIx};
 use crate::fact::{Alarm, CallFact, Fact, MessageState, RecordingOf, Rung, Whom};
 use crate::ivr::{Opened, Whose};
@@ -30,8 +30,8 @@ pub(super) struct House<'a> {
 }
 
 impl Legs for House<'_> {
-    fn wall(&self) -> Timestamp {
-        self.switch.means.now.wall
+    fn now(&self) -> Instant {
+        self.switch.means.now.mono
     }
 
     fn presence(&self) -> &dyn Presence {

@@ -141,7 +141,7 @@ pub enum Step {
     Fact(String),
     /// An admin does something: the words of the command. Beside them `chance N`, with which the next call is decided, and
     /// `counter JSON`, as the next call finds it; `message BOX FILE 3s`, a message in which somebody speaks for so long lies
-    /// in a box now.
+    /// in a box now; `clock 2027-01-01T00:00:00Z`: so the machine's clock was set, and nothing else has happened.
     Admin(Vec<String>),
     /// The order before it was refused with words that hold these.
     Refused(String),

@@ -869,6 +869,10 @@ impl Player {
                 }
                 return Ok(());
             }
+            ["clock", moment] => {
+                self.now.wall = moment.parse().map_err(|_| format!("{moment:?} is no moment"))?;
+                return Ok(());
+            }
             ["pressure", state] => {
                 self.input(Input::Pressure(state == "on"), overheard);
                 return Ok(());

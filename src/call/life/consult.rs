@@ -105,7 +105,7 @@ impl Call {
         self.walk.answered();
         self.caller = left;
         legs.serve(left.leg);
-        self.stage = Stage::Talking { with: by, since: legs.wall(), held: [false; 2] };
+        self.stage = Stage::Talking { with: by, since: legs.now(), held: [false; 2] };
         legs.note(CallFact::Held { leg: by.number, held: false });
         legs.bridge(left.leg, by.leg);
         self.rest_recording(false, legs);
@@ -131,7 +131,7 @@ impl Call {
         match self.stage {
             Stage::Talking { with: third, .. } => {
                 self.pause_talking(legs);
-                self.stage = Stage::Talking { with: third, since: legs.wall(), held: [false; 2] };
+                self.stage = Stage::Talking { with: third, since: legs.now(), held: [false; 2] };
                 legs.note(CallFact::Answered { leg: third.number, human: true });
                 legs.bridge(left.leg, third.leg);
                 legs.introduce(third.leg, left.leg);

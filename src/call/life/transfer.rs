@@ -113,7 +113,7 @@ impl Call {
             (false, _) => {
                 (self.transfer, self.hosting) = (None, None);
                 legs.note(CallFact::Returned { leg: by.number, status });
-                self.stage = Stage::Talking { with: by, since: legs.wall(), held: [false, held] };
+                self.stage = Stage::Talking { with: by, since: legs.now(), held: [false, held] };
                 legs.bridge(self.caller.leg, by.leg);
                 self.play_music(legs);
                 self.record_talk(legs);
@@ -399,7 +399,7 @@ impl Call {
         match handed {
             Handed::Talker(HandedTalker(newcomer)) => {
                 let newcomer = newcomer.under(config, &self.config);
-                self.stage = Stage::Talking { with: newcomer, since: legs.wall(), held: [false; 2] };
+                self.stage = Stage::Talking { with: newcomer, since: legs.now(), held: [false; 2] };
                 legs.note(CallFact::Answered { leg: newcomer.number, human: true });
                 legs.bridge(left.leg, newcomer.leg);
                 self.record_talk(legs);
