@@ -9,15 +9,20 @@
 //! | `story:TITLE` | a story of `tests/real_calls.rs` whose title begins so |
 //! | `long:PROGRAM` | a program of `tests/long`, which is run by hand and has a row in its README |
 //!
-//! A claim that nothing proves yet says `open: why`, and stands in [`OPEN`].
+//! What nothing proves yet says `open: why`; the reasons stand in [`OPEN`].
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 const TABLE: &str = include_str!("reliability.md");
 
-/// The claims that are open; a claim that is proved must be taken away here.
-const OPEN: &[&str] = &[];
+/// Why claims are open. Once no claim is open for a reason, that reason must be taken away here.
+const OPEN: &[&str] = &[
+    "TLS has an issue of its own",
+    "strangers are to be counted",
+    "load is to be measured",
+    "an hour of calls is to be run",
+];
 
 /// The tables of the project's requirements, and how many of their first columns stand here as they stand there.
 const HEADINGS: &[(&str, usize)] =
@@ -45,12 +50,10 @@ fn whatever_a_claim_names_is_there_and_is_run() {
                 problems.push(format!("{place}: no claim"));
             }
             for Claim { what, proof } in &row.claims {
-                if proof.starts_with("open: ") {
-                    open.insert(what.clone());
-                    continue;
-                }
+                let (proof, why) = proof.split_once("open: ").map_or((&**proof, None), |(proof, why)| (proof, Some(why)));
+                open.extend(why.map(str::to_owned));
                 let names: Vec<&str> = proof.split('`').skip(1).step_by(2).collect();
-                if names.is_empty() {
+                if names.is_empty() && why.is_none() {
                     problems.push(format!("{place}, {what}: nothing is named"));
                 }
                 let wrong = names.into_iter().filter_map(|name| problem(name, *columns == 3));
@@ -175,9 +178,13 @@ fn test_problem(path: &str) -> Option<String> {
         }
     };
     for module in modules {
-        let next = [folder.join(format!("{module}.rs")), folder.join(module).join("mod.rs")];
         let text = std::fs::read_to_string(&file).unwrap_or_default();
-        match next.into_iter().find(|next| next.exists()) {
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let declared = lines.iter().position(|line| line.trim_start_matches("pub ") == format!("mod {module};"));
+        let path = declared.and_then(|at| lines[at.checked_sub(1)?].strip_prefix("#[path = \"")?.strip_suffix("\"]"));
+        let named = path.map(|path| file.with_file_name(path));
+        let mut next = [folder.join(format!("{module}.rs")), folder.join(module).join("mod.rs")].into_iter().chain(named);
+        match next.find(|next| next.exists()) {
             Some(next) => (file, folder) = (next, folder.join(module)),
             // A module within the file.
             None if text.contains(&format!("mod {module} {{")) => {}

@@ -109,3 +109,36 @@ impl Forks {
         Some(session)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::key::Transport;
+
+    #[test]
+    fn a_bomb_of_forks_makes_sixteen_dialogs_and_no_more() {
+        let flow = Flow {
+            transport: Transport::Udp,
+            local: "192.0.2.1:5060".parse().unwrap(),
+            remote: "192.0.2.9:5060".parse().unwrap(),
+            connection: 0,
+        };
+        let target = Uri::parse(b"sip:12@192.0.2.9").unwrap();
+        let mut forks = Forks::default();
+        let mut worth = Vec::new();
+        for phone in 0..1000 {
+            let text = format!(
+                "SIP/2.0 180 Ringing\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=ours\r\n\
+                 To: <sip:12@h>;tag=phone-{phone}\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\nContact: <sip:12@192.0.2.9>\r\n\
+                 Require: 100rel\r\nRSeq: 1\r\nContent-Length: 0\r\n\r\n"
+            );
+            let response = Message::parse(Bytes::from(text)).unwrap();
+            worth.push(forks.hear(&response, flow, "<sip:us@192.0.2.1>", &target));
+        }
+        assert_eq!(forks.early.len(), MOST);
+        assert_eq!(worth[..MOST], [Worth::Reliable(1); MOST]);
+        assert!(worth[MOST..].iter().all(|worth| *worth == Worth::Nothing), "nobody else gets a PRACK");
+    }
+}

@@ -958,6 +958,8 @@ impl Player {
 
     /// 64·T1 later nothing may be left but bindings, subscriptions, registrations, OPTIONS and nonces.
     fn rest(&mut self, overheard: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+        // The script has said all that it had to say of errands.
+        self.scripted.clear();
         self.pass(REST, overheard);
         // An OPTIONS of ours may just be under way.
         for _ in 0..8 {
