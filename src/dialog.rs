@@ -179,7 +179,8 @@ impl Dialog {
         }
         let port = self.target.view().port().unwrap_or(5060);
         let is_left = port == before.port() || before.ip() != flow.remote.ip();
-        self.is_behind_nat |= before != flow.remote && self.target.view().host() == Some(Host::Ip(before.ip())) && is_left;
+        self.is_behind_nat |=
+            before != flow.remote && self.target.view().host() == Some(Host::Ip(before.ip())) && is_left;
     }
 
     /// The peer's connection is lost; true where another one can be opened to where it wants requests.

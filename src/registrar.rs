@@ -510,7 +510,9 @@ impl Registrar {
     fn moved(&self, old: Option<BindingKey>, wish: &Wish, request: &Request<'_>) -> Option<Moved> {
         let its = |(key, binding): &(BindingKey, &Binding)| match old {
             Some(old) => *key == old,
-            None => *binding.call_id == *request.call_id && (!binding.reachable || !binding.flow.transport.is_reliable()),
+            None => {
+                *binding.call_id == *request.call_id && (!binding.reachable || !binding.flow.transport.is_reliable())
+            }
         };
         let (_, before) = self.all_devices(request.extension).find(its)?;
         let (from, to) = (before.flow, request.flow);
