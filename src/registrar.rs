@@ -575,6 +575,16 @@ impl Registrar {
 }
 
 impl Binding {
+    /// Seconds for which its last REGISTER was good.
+    pub fn granted(&self) -> u32 {
+        self.granted
+    }
+
+    /// True where its own idea of its address is not what we see: its NAT is reminded of it, over UDP.
+    pub fn is_behind_nat(&self) -> bool {
+        self.behind_nat
+    }
+
     fn needs_keep_alive(&self) -> bool {
         self.behind_nat && !self.flow.transport.is_reliable()
     }

@@ -148,6 +148,8 @@ struct Line {
     registered: bool,
     /// Refusals and silences in a row.
     failures: u32,
+    /// What was seen last of one that is down.
+    why: Option<String>,
 }
 
 /// A request that goes out again and again, in one Call-ID.
@@ -306,6 +308,11 @@ impl Trunks {
         self.lines.get(trunk.index()).is_some_and(|line| line.registered)
     }
 
+    /// What was seen last of a trunk that is down; empty for another one.
+    pub fn why_down(&self, trunk: TrunkIx) -> &str {
+        self.lines.get(trunk.index()).and_then(|line| line.why.as_deref()).unwrap_or_default()
+    }
+
     /// Our account with a trunk, to answer the challenge to a call.
     pub fn answerer(&mut self, trunk: TrunkIx) -> Option<&mut Answerer> {
         self.lines.get_mut(trunk.index())?.answerer.as_mut()
@@ -370,6 +377,7 @@ impl Line {
             expires: ASKED,
             registered: false,
             failures: 0,
+            why: None,
         }
     }
 
@@ -570,13 +578,15 @@ impl Line {
             ground.news.push(TrunkNews::Up { trunk: self.name.clone() });
         }
         self.standing = Standing::Up;
+        self.why = None;
     }
 
     fn is_gone<U, K>(&mut self, why: String, ground: &mut Ground<'_, '_, U, K>) {
         if self.standing != Standing::Down {
-            ground.news.push(TrunkNews::Down { trunk: self.name.clone(), why });
+            ground.news.push(TrunkNews::Down { trunk: self.name.clone(), why: why.clone() });
         }
         self.standing = Standing::Down;
+        self.why = Some(why);
     }
 
     fn wait<U, K: From<Due>>(&mut self, what: What, pause: Duration, ground: &mut Ground<'_, '_, U, K>) {

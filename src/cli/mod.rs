@@ -11,6 +11,7 @@ mod config;
 mod contacts;
 mod demo;
 mod desk;
+mod doctor;
 mod explain;
 mod follow_ups;
 mod forward;
@@ -77,6 +78,7 @@ enum Command {
     Check(check::Check),
     Config(config::Config),
     Reload(reload::Reload),
+    Doctor(doctor::Doctor),
     Explain(explain::Explain),
     Calls(calls::Calls),
     Missed(follow_ups::Missed),
@@ -113,6 +115,7 @@ fn run(cli: Cli) -> ExitCode {
         Command::Check(command) => command.run(&desk),
         Command::Config(command) => command.run(&desk),
         Command::Reload(command) => command.run(&desk),
+        Command::Doctor(command) => command.run(&desk),
         Command::Explain(command) => command.run(&desk),
         Command::Calls(command) => command.run(&desk),
         Command::Missed(command) => command.run(&desk),

@@ -100,6 +100,27 @@ impl Resolver {
     }
 }
 
+/// What a name means now, asked once: for whoever wants to know whether it can be looked up.
+///
+/// # Errors
+/// It means nothing, or nobody says what; in words for an admin.
+pub async fn once(name: &ServerName) -> Result<Vec<(Transport, SocketAddr)>, String> {
+    if let Some(address) = name.literal() {
+        return Ok(vec![address]);
+    }
+    let dns = TokioResolver::builder_tokio().and_then(|builder| builder.build());
+    let dns = dns.map_err(|error| format!("the machine's own settings for DNS cannot be read: {error}"))?;
+    let (addresses, _) = lookup(&dns, name).await;
+    if !addresses.is_empty() {
+        return Ok(addresses);
+    }
+    Err(match dns.lookup_ip(&*name.host).await {
+        Err(error) if error.is_no_records_found() => "there is no such name, or it has no address".to_owned(),
+        Err(error) => format!("the DNS server gives no answer: {error}"),
+        Ok(_) => "the servers that it names have no address".to_owned(),
+    })
+}
+
 /// What a name means, and how long that is good.
 async fn lookup(dns: &TokioResolver, name: &ServerName) -> (Vec<(Transport, SocketAddr)>, Duration) {
     let mut good_for = LONGEST;

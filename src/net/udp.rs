@@ -25,7 +25,7 @@ pub const BATCH: usize = 32;
 const DATAGRAM: usize = 65_536;
 
 /// What the kernel keeps for us while we are busy: a burst of some thousand datagrams. It grants half without privileges.
-const RECEIVE_BUFFER: usize = 8 << 20;
+pub const RECEIVE_BUFFER: usize = 8 << 20;
 
 /// A socket of one listening address.
 #[derive(Debug)]

@@ -34,6 +34,8 @@ pub struct Answer {
     pub status: u16,
     /// How long it wants to be left in peace.
     pub rest: Option<Duration>,
+    /// What it said what time it is (RFC 9110 §6.6.1), as it came.
+    pub date: Option<String>,
     /// The beginning of what it said; bytes that are no UTF-8 are replaced.
     pub text: String,
 }
@@ -95,6 +97,7 @@ impl Http {
         }
         let mut answer = client.execute(request).await.map_err(failure)?;
         let (status, rest) = (answer.status().as_u16(), rest(answer.headers()));
+        let date = answer.headers().get(DATE).and_then(|date| Some(date.to_str().ok()?.to_owned()));
         let mut bytes = Vec::new();
         while bytes.len() < largest {
             match answer.chunk().await.map_err(failure)? {
@@ -102,7 +105,7 @@ impl Http {
                 None => break,
             }
         }
-        Ok(Answer { status, rest, text: String::from_utf8_lossy(&bytes).into_owned() })
+        Ok(Answer { status, rest, date, text: String::from_utf8_lossy(&bytes).into_owned() })
     }
 }
 

@@ -198,6 +198,34 @@ impl Reader {
     }
 }
 
+/// So many of the last facts are looked through for phones that are gone.
+const LOOKED_THROUGH: i64 = 200_000;
+
+impl Reader {
+    /// When a phone of an extension was there for the last time, of those that are gone: they unregistered, or let their time
+    /// pass. Only of the last 200,000 facts.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn phones_gone(&self) -> Result<Vec<(Arc<str>, Timestamp)>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<_>> {
+            self.connection
+                .prepare(
+                    "SELECT at, body FROM fact WHERE seq > (SELECT coalesce(max(seq), 0) FROM fact) - ?1 AND call IS NULL \
+                     AND body LIKE '%unbound%' ORDER BY seq",
+                )?
+                .query_map([LOOKED_THROUGH], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?
+                .collect()
+        };
+        let rows = read().map_err(self.failed("read which phones are gone"))?;
+        let gone = |(at, body): (i64, String)| match serde_json::from_str(&body).ok()? {
+            Fact::Unbound { extension, .. } => Some((extension, from_micros(at))),
+            _ => None,
+        };
+        Ok(rows.into_iter().filter_map(gone).collect())
+    }
+}
+
 /// Reads the whole database and compares its parts, as SQLite's `quick_check` does: for the background, after an
 /// unclean end. Takes seconds for gigabytes; writing goes on meanwhile.
 ///

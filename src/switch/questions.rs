@@ -65,6 +65,9 @@ pub struct TrunkStatus {
     pub registered: bool,
     /// Calls, both directions.
     pub calls: u32,
+    /// What was seen last of one that is down; empty for another one.
+    #[serde(default)]
+    pub why: String,
 }
 
 /// A live call, as `status` shows it.
@@ -158,6 +161,7 @@ impl Switch {
                 },
                 registered: self.means.trunks.is_registered(ix),
                 calls: self.calls_on(&trunk.name),
+                why: self.means.trunks.why_down(ix).to_owned(),
             })
             .collect();
         let bindings: Vec<Value> = self
@@ -170,6 +174,10 @@ impl Switch {
                     "reachable": binding.reachable,
                     "user_agent": binding.user_agent,
                     "expires_s": binding.expires.since(self.means.now.mono).as_secs(),
+                    "granted_s": binding.granted(),
+                    "transport": binding.flow.transport.as_str(),
+                    "remote": binding.flow.remote,
+                    "behind_nat": binding.is_behind_nat(),
                 })
             })
             .collect();
