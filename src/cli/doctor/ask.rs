@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 
 use bytes::Bytes;
 
-use super::{SHORT, timed};
+use super::pace::{SHORT, timed};
 use crate::clock::{Duration, Timestamp};
 use crate::config::{Register, SipTarget};
 use crate::entropy::{BRANCH_COOKIE, Entropy};

@@ -1,9 +1,10 @@
 //! Is it the time it says: hours, deadlines and signatures live by it.
 
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
-use super::SHORT;
 use super::finding::Finding;
+use super::pace::SHORT;
 use super::patient::Patient;
 use crate::clock::Timestamp;
 
@@ -24,6 +25,9 @@ impl Dated {
         Dated { who, ahead: date.as_second() - ours.as_second() }
     }
 }
+
+/// What others say what time it is.
+pub(super) type Dates = Mutex<Vec<Dated>>;
 
 /// Dates are whole seconds, and take a moment to come.
 const CLOSE_S: i64 = 5;

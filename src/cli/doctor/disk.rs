@@ -6,8 +6,8 @@ use std::path::Path;
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::finding::Finding;
+use super::pace::{SHORT, timed};
 use super::patient::Patient;
-use super::{SHORT, timed};
 use crate::clock::Duration;
 use crate::store::{FILE, quick_check};
 

@@ -26,19 +26,21 @@ mod finding;
 mod limits;
 mod names;
 mod outside;
+mod pace;
 mod patient;
 mod phones;
 mod ports;
 mod router;
 mod trunks;
 
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, PoisonError, mpsc};
 
 use clap::Args;
 use serde_json::json;
 
-use self::clock::Dated;
+use self::clock::Dates;
 use self::finding::{Finding, State, text};
+use self::pace::timed;
 use self::patient::Patient;
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
 use crate::clock::Duration;
@@ -60,14 +62,9 @@ pub(super) struct Doctor {
 
 /// How long the subjects may take that look at once.
 const PATIENCE: Duration = Duration::from_secs(7);
-/// How long one question may take.
-const SHORT: Duration = Duration::from_secs(3);
 
 /// What is looked at once names are known.
 type Look = fn(&Patient, &Dates) -> Vec<Finding>;
-
-/// What others say what time it is.
-type Dates = Mutex<Vec<Dated>>;
 
 const SUBJECTS: [(&str, Look); 9] = [
     ("router", |patient, _| router::look(patient)),
@@ -130,12 +127,4 @@ fn findings(desk: &Desk) -> Vec<Finding> {
     let dates = dates.lock().unwrap_or_else(PoisonError::into_inner);
     findings.extend(clock::look(&patient, &dates));
     findings
-}
-
-/// What something gives, and how long it takes.
-#[expect(clippy::disallowed_methods, reason = "how long others take is measured on a real clock")]
-fn timed<T>(what: impl FnOnce() -> T) -> (Duration, T) {
-    let begun = std::time::Instant::now();
-    let given = what();
-    (begun.elapsed(), given)
 }

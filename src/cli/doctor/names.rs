@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::finding::Finding;
+use super::pace::{SHORT, timed};
 use super::patient::{Names, Patient};
-use super::timed;
 use crate::config::Config;
 use crate::net::resolve;
 use crate::servers::ServerName;
@@ -22,8 +22,8 @@ pub(super) fn ask(config: &Config) -> Names {
         let ask = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|error| error.to_string())?;
-            let late = || format!("the DNS server gives no answer within {} s", super::SHORT.as_secs());
-            let answer = runtime.block_on(async { tokio::time::timeout(super::SHORT, resolve::once(&asked)).await });
+            let late = || format!("the DNS server gives no answer within {} s", SHORT.as_secs());
+            let answer = runtime.block_on(async { tokio::time::timeout(SHORT, resolve::once(&asked)).await });
             answer.unwrap_or_else(|_| Err(late()))
         };
         (name, std::thread::Builder::new().spawn(move || timed(ask)))

@@ -7,10 +7,10 @@ use std::sync::PoisonError;
 use reqwest::{Method, Url};
 
 use super::ask::read_date;
-use super::clock::Dated;
+use super::clock::{Dated, Dates};
 use super::finding::Finding;
+use super::pace::SHORT;
 use super::patient::Patient;
-use super::{Dates, SHORT};
 use crate::config::Config;
 use crate::key::Transport;
 use crate::outbox::Http;

@@ -7,10 +7,10 @@ use std::sync::PoisonError;
 use serde_json::Value;
 
 use super::ask::{Answer, Peer};
-use super::clock::Dated;
+use super::clock::{Dated, Dates};
 use super::finding::Finding;
+use super::pace::SHORT;
 use super::patient::Patient;
-use super::{Dates, SHORT};
 use crate::config::{Register, Trunk};
 use crate::key::Transport;
 use crate::servers::ServerName;
