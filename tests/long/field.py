@@ -145,17 +145,19 @@ def media(port):
 
 
 class Sipp:
-    """One SIPp process on a scenario; its message log is what its side saw."""
+    """One SIPp process on a scenario; its message log is what its side saw (an hour's would fill the disk: `log`)."""
 
-    def __init__(self, folder, name, scenario, ip, port, *args):
+    def __init__(self, folder, name, scenario, ip, port, *args, log=True):
         self.name, self.log = name, os.path.join(folder, name + ".messages")
         path = os.path.join(folder, name + ".xml")
         with open(path, "w") as f:
             f.write(scenario)
         self.out = os.path.join(folder, name + ".out")
         cmd = ["sipp", "-sf", path, "-i", ip, "-p", str(port), "-mi", ip, "-mp", str(media(port)), "-nostdin",
-               "-timer_resol", "1", "-buff_size", "4194304", "-trace_shortmsg", "-shortmessage_file", self.log,
+               "-timer_resol", "1" if log else "10", "-buff_size", "4194304",
                "-trace_err", "-error_file", os.path.join(folder, name + ".errors"), *args]
+        if log:
+            cmd += ["-trace_shortmsg", "-shortmessage_file", self.log]
         self.process = subprocess.Popen(cmd, cwd=folder, stdin=subprocess.DEVNULL, stdout=open(self.out, "w"),
                                         stderr=subprocess.STDOUT)
 
@@ -172,10 +174,10 @@ class Sipp:
                 self.process.wait()
 
 
-def call(folder, name, scenario, port, did, rate, total, *args):
+def call(folder, name, scenario, port, did, rate, total, *args, log=True):
     """Callers who dial this DID at this rate."""
     return Sipp(folder, name, scenario, CALLERS, port, f"{ROUTER[0]}:{ROUTER[1]}", "-s", did, "-r", str(rate), "-m", str(total),
-                "-l", str(total), "-default_behaviors", "all,-abortunexp", *args)
+                "-l", str(total), "-default_behaviors", "all,-abortunexp", *args, log=log)
 
 
 class Seen:

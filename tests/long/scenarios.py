@@ -68,8 +68,28 @@ def hangs_up_after(ms):
     return caller(ANSWERED, pause(ms), _request("BYE", "2 BYE", "[$contact]", "[peer_tag_param]"), recv("200"))
 
 
-def stays():
-    return caller(ANSWERED, recv("BYE"), _answer("200 OK", tag=False))
+def talks(ms, speak=""):
+    """The same with a voice (`speaks`)."""
+    return caller(ANSWERED, speak, pause(ms), speak and _nop('rtp_stream="pause"'),
+                  _request("BYE", "2 BYE", "[$contact]", "[peer_tag_param]"), recv("200"))
+
+
+def speaks(path, times):
+    """G.711 from a file, 20 ms a packet, so often (-1: until the talk ends)."""
+    return _nop(f'rtp_stream="{path},{times},0,PCMU/8000"')
+
+
+def listed(scenario):
+    """A caller whose number comes from -inf, and whose ports are those from which SIPp streams."""
+    return scenario.replace("sip:9[call_number]@", "sip:[field0]@").replace("[media_port]", "[rtpstream_audio_port]")
+
+
+def _nop(action):
+    return f"<nop><action><exec {action}/></action></nop>\n"
+
+
+def stays(speak=""):
+    return caller(ANSWERED, speak, recv("BYE"), _answer("200 OK", tag=False))
 
 
 def gives_up_after(ms):
