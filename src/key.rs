@@ -88,12 +88,26 @@ pub type TapeKey = Key<OfTape>;
 pub struct Arena<T, M = T> {
     rows: Vec<(u32, Option<T>)>,
     free: Vec<u32>,
+    /// The generation of a place that is made: later than that of every place that was given back.
+    youngest: u32,
+    /// Rows taken out since places were last given back.
+    removed: usize,
     mark: std::marker::PhantomData<fn() -> M>,
+}
+
+/// Places that an [`Arena`] keeps, and a table that [`tighten`] looks after, however few are in use.
+const KEPT: usize = 256;
+
+/// Gives room back that a table by name needed at a peak, once it is nearly empty. To be called after rows were taken out.
+pub fn tighten<K: Eq + std::hash::Hash, V, S: std::hash::BuildHasher>(table: &mut hashbrown::HashMap<K, V, S>) {
+    if table.capacity() > 4 * KEPT && table.len() < table.capacity() / 8 {
+        table.shrink_to((2 * table.len()).max(KEPT));
+    }
 }
 
 impl<T, M> Default for Arena<T, M> {
     fn default() -> Self {
-        Arena { rows: Vec::new(), free: Vec::new(), mark: std::marker::PhantomData }
+        Arena { rows: Vec::new(), free: Vec::new(), youngest: 0, removed: 0, mark: std::marker::PhantomData }
     }
 }
 
@@ -114,7 +128,7 @@ impl<T, M> Arena<T, M> {
     /// or [`Arena::remove`] the key.
     pub fn reserve(&mut self) -> Key<M> {
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.rows.push((0, None));
+            self.rows.push((self.youngest, None));
             (self.rows.len() - 1) as u32
         });
         Key { slot, generation: self.rows[slot as usize].0, row: std::marker::PhantomData }
@@ -147,7 +161,28 @@ impl<T, M> Arena<T, M> {
         }
         *generation = generation.wrapping_add(1);
         self.free.push(key.slot);
-        row.take()
+        let row = row.take();
+        self.removed += 1;
+        let unused = self.free.len();
+        if unused > KEPT && unused > self.rows.len() / 8 * 7 && self.removed > self.rows.len() / 2 {
+            self.give_back();
+        }
+        row
+    }
+
+    /// Gives the places behind the last row back, once so many have become free that it costs each of them next to nothing.
+    #[cold]
+    fn give_back(&mut self) {
+        let mut unused = vec![false; self.rows.len()];
+        self.free.iter().for_each(|slot| unused[*slot as usize] = true);
+        // Not the last row: a place may be reserved and not filled yet.
+        let used = unused.iter().rposition(|unused| !unused).map_or(0, |last| last + 1);
+        let last = self.rows.drain(used..).map(|(generation, _)| generation).max();
+        self.youngest = self.youngest.max(last.unwrap_or(0));
+        self.rows.shrink_to(used.max(KEPT));
+        self.free.retain(|slot| (*slot as usize) < used);
+        self.free.shrink_to(used.max(KEPT));
+        self.removed = 0;
     }
 
     /// All rows, by place.
@@ -311,6 +346,29 @@ mod tests {
         assert_eq!(arena.remove(first), None);
         assert_eq!(arena.get(second), Some(&"second"));
         assert_eq!(arena.len(), 1);
+    }
+
+    #[test]
+    fn an_arena_gives_back_what_a_peak_needed_and_old_keys_find_nothing() {
+        let mut arena = Arena::<u32>::default();
+        let early = arena.insert(7);
+        let keys: Vec<_> = (0..10_000).map(|n| arena.insert(n)).collect();
+        let reserved = arena.reserve();
+        for key in &keys {
+            arena.remove(*key);
+        }
+        assert_eq!((arena.len(), arena.get(early)), (2, Some(&7)));
+        arena.fill(reserved, 8);
+        assert_eq!(arena.remove(reserved), Some(8), "a place that was reserved stays where it is");
+        let again: Vec<_> = (0..10_000).map(|n| arena.insert(n)).collect();
+        for key in &again {
+            arena.remove(*key);
+        }
+        assert!(arena.rows.capacity() < 2_000, "room for {} rows is kept", arena.rows.capacity());
+        let third: Vec<_> = (0..10_000).map(|n| arena.insert(n)).collect();
+        assert!(keys.iter().chain(&again).all(|key| arena.get(*key).is_none()), "an old key finds a new row");
+        assert!(third.iter().zip(0..).all(|(key, n)| arena.get(*key) == Some(&n)));
+        assert_eq!(arena.len(), 10_001);
     }
 
     #[test]

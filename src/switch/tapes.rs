@@ -12,7 +12,7 @@ use crate::clock::{Duration, Instant};
 use crate::config::{Destination, DeviceRule, Extension, Order, TrunkIx};
 use crate::effect::Effect;
 use crate::fact::{CallFact, Fact, Offered};
-use crate::key::{CallId, CallKey, Flow, TapeKey};
+use crate::key::{CallId, CallKey, Flow, TapeKey, tighten};
 use crate::number::PhoneNumber;
 use crate::route::{Callee, Direction, Origin, RingPlan, RoutePlan, Step, mobiles};
 use crate::sip::Message;
@@ -275,6 +275,7 @@ impl Switch {
                 self.tapes.by_call_id.remove(&call_id);
             }
         }
+        tighten(&mut self.tapes.by_call_id);
         if let Some(call) = tape.call {
             let tape = Some(Box::new(tape.finish()));
             self.means.note(Fact::Call(call, CallFact::Traced { ladder, tape }));

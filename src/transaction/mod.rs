@@ -20,7 +20,7 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 
 use crate::entropy::{Entropy, Token};
-use crate::key::{Arena, Flow};
+use crate::key::{Arena, Flow, tighten};
 use crate::sip::{Host, Message, Method, Status, Writer};
 pub use arrival::{Arrival, Counts, Expired, Why};
 use client::Client;
@@ -293,6 +293,7 @@ impl<U: Copy> Transactions<U> {
             self.forget_origin(server);
             if let Some(row) = self.servers.remove(server.row()) {
                 self.by_request.remove(&row.fingerprint);
+                tighten(&mut self.by_request);
             }
         }
         Some((tell, user))
@@ -301,6 +302,7 @@ impl<U: Copy> Transactions<U> {
     fn forget_origin(&mut self, server: ServerKey) {
         if let Some(origin) = self.servers.get_mut(server.row()).and_then(|row| row.origin.take()) {
             self.by_origin.remove(&origin);
+            tighten(&mut self.by_origin);
         }
     }
 }
@@ -358,6 +360,7 @@ impl<U: Copy> Transactions<U> {
         let user = row.user;
         if row.is_over() {
             self.by_branch.remove(&(row.branch, row.method));
+            tighten(&mut self.by_branch);
             self.clients.remove(client.row());
         }
         Some((tell, user))

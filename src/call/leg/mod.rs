@@ -44,7 +44,7 @@ use super::streams::is_too_large;
 use crate::clock::{Deadline, Instant};
 use crate::dialog::Dialog;
 use crate::entropy::Token;
-use crate::key::{CallKey, Flow, LegKey};
+use crate::key::{CallKey, Flow, LegKey, tighten};
 use crate::refusal::Refusal;
 use crate::sip::digest::{Asker, Tried};
 use crate::sip::{Draft, HeaderName, Message, Method, Status, Uri};
@@ -436,6 +436,7 @@ impl Leg {
         self.wake_after(None, means);
         self.anchor.close(self.key, means);
         means.dialogs.remove(&self.tag);
+        tighten(&mut means.dialogs);
     }
 
     fn note(&mut self, means: &mut Means, inward: bool, method: Method, status: u16) {
