@@ -3,17 +3,20 @@
 //!     cargo bench --bench relay                 # 100 and 400 calls, 5 s each
 //!     cargo bench --bench relay -- 50 1000      # other numbers of calls
 //!     cargo bench --bench relay -- 200 record   # 200 calls, and again with each of them recorded in stereo
+//!     cargo bench --bench relay -- 400 peer     # 400 calls, and again through rtpengine in userspace (Debian's rtpengine-daemon)
 //!
 //! Every call is two phones on loopback that each send 172 bytes every 20 ms, as G.711 does. A packet counts once: one
 //! receive and one send. The figure to compare is µs of CPU per packet (`tests/bench/README.md`, S5); on loopback the
 //! kernel does the receiver's work in the sender's call, so part of what the phones cost is charged to the relay and the
-//! other way round, for every relay alike. With `record` the figure is that of the relay's thread alone, which copies each
+//! other way round, for every relay alike. Of rtpengine all threads count; of ours the relay's, beside which nothing works. With `record` the figure is that of the relay's thread alone, which copies each
 //! packet; what decoding and writing cost in their own threads is said beside it, and how much sound got lost.
 
 #![allow(clippy::disallowed_methods)] // A bench asks the machine for the time; the core does not.
 
+mod rtpengine;
+
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
@@ -24,6 +27,8 @@ use huntline::config::Language;
 use huntline::media::library::Library;
 use huntline::media::relay::Relay;
 
+use rtpengine::Rtpengine;
+
 const SECONDS: u64 = 5;
 const PACKET: Duration = Duration::from_millis(20);
 
@@ -33,16 +38,20 @@ fn main() {
     if !arguments.iter().any(|argument| argument == "--bench") {
         return;
     }
-    let record = arguments.iter().any(|argument| argument == "record");
+    let says = |word: &str| arguments.iter().any(|argument| argument == word);
+    let (record, peer) = (says("record"), says("peer"));
     let mut calls: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
     if calls.is_empty() {
         calls = vec![100, 400];
     }
-    println!("calls  packets/s  relayed  µs CPU/packet  delay p50  p99  max (µs)");
+    println!("           calls  packets/s  relayed  µs CPU/packet  delay p50  p99  max (µs)");
     for calls in calls {
         measure(calls, false);
         if record {
             measure(calls, true);
+        }
+        if peer {
+            measure_peer(calls);
         }
     }
 }
@@ -68,8 +77,7 @@ fn measure(calls: usize, record: bool) {
     let phones: Arc<Vec<Phone>> = Arc::new(
         (0..2 * calls)
             .map(|phone| {
-                let socket = UdpSocket::bind((Ipv4Addr::new(127, 9, 0, 2), 0)).expect("a phone's port");
-                socket.set_nonblocking(true).expect("non-blocking");
+                let socket = self::phone();
                 let local = SocketAddr::from((ours, 20_000 + 2 * phone as u16));
                 let rtp = socket.local_addr().ok();
                 relay.order(MediaOrder::Open { endpoint: key(phone), local });
@@ -88,20 +96,12 @@ fn measure(calls: usize, record: bool) {
         relay.order(MediaOrder::Record { take: TakeKey(call as u64), left, right, file, until });
     }
 
-    let began = Instant::now();
-    let stop = Arc::new(AtomicBool::new(false));
-    let listening = {
-        let (phones, stop) = (phones.clone(), stop.clone());
-        std::thread::spawn(move || listen(&phones, began, &stop))
-    };
     let now = || ["relay", "recorder", "recordings"].map(cpu);
     let before = now();
-    let sent = speak(&phones, began);
+    let talks = talk(&phones);
     let after = now();
     let [cpu, decoding, writing] = [0, 1, 2].map(|thread| after[thread] - before[thread]);
-    let elapsed = began.elapsed();
-    stop.store(true, Ordering::Relaxed);
-    let mut delays = listening.join().expect("the listener");
+    let sent = talks.sent;
 
     for call in (0..calls).filter(|_| record) {
         relay.order(MediaOrder::EndRecord { take: TakeKey(call as u64) });
@@ -125,17 +125,7 @@ fn measure(calls: usize, record: bool) {
             }
         }
     }
-    delays.sort_unstable();
-    let at = |share: f64| delays.get((delays.len() as f64 * share) as usize).copied().unwrap_or_default();
-    println!(
-        "{calls:5}  {:9.0}  {:6.2}%  {:13.2}  {:9}  {:4}  {:4}",
-        sent as f64 / elapsed.as_secs_f64(),
-        100.0 * forwarded as f64 / sent as f64,
-        cpu.as_secs_f64() * 1e6 / forwarded as f64,
-        at(0.5),
-        at(0.99),
-        delays.last().copied().unwrap_or_default(),
-    );
+    talks.print("huntline", calls, forwarded, cpu);
     if record {
         let lost: Duration = kept.iter().map(|taken| taken.lost).sum();
         let shortest = kept.iter().map(|taken| taken.length).min().unwrap_or_default();
@@ -150,6 +140,68 @@ fn measure(calls: usize, record: bool) {
         );
         std::fs::remove_dir_all(folder()).expect("our own folder");
     }
+}
+
+/// The same calls through rtpengine.
+fn measure_peer(calls: usize) {
+    let mut engine = Rtpengine::start().expect("Debian's rtpengine-daemon");
+    let sockets: Vec<UdpSocket> = (0..2 * calls).map(|_| phone()).collect();
+    let address = |phone: usize| sockets[phone].local_addr().expect("its address");
+    let relays =
+        (0..calls).map(|call| engine.bridge(call, [address(2 * call), address(2 * call + 1)]).expect("bridged"));
+    let relays: Vec<SocketAddr> = relays.flatten().collect();
+    let phones = sockets.into_iter().zip(relays).map(|(socket, relay)| Phone { socket, relay }).collect();
+    let before = engine.cpu();
+    let talks = talk(&Arc::new(phones));
+    let cpu = engine.cpu() - before;
+    talks.print("rtpengine", calls, talks.delays.len() as u64, cpu);
+}
+
+fn phone() -> UdpSocket {
+    let socket = UdpSocket::bind((Ipv4Addr::new(127, 9, 0, 2), 0)).expect("a phone's port");
+    socket.set_nonblocking(true).expect("non-blocking");
+    socket
+}
+
+/// What became of all talks together.
+struct Talks {
+    sent: u64,
+    elapsed: Duration,
+    /// In µs, the shortest first.
+    delays: Vec<u32>,
+}
+
+impl Talks {
+    fn print(&self, relay: &str, calls: usize, forwarded: u64, cpu: Duration) {
+        let at = |share: f64| self.delays.get((self.delays.len() as f64 * share) as usize).copied().unwrap_or_default();
+        println!(
+            "{relay:9}  {calls:5}  {:9.0}  {:6.2}%  {:13.2}  {:9}  {:4}  {:4}",
+            self.sent as f64 / self.elapsed.as_secs_f64(),
+            100.0 * forwarded as f64 / self.sent as f64,
+            cpu.as_secs_f64() * 1e6 / forwarded as f64,
+            at(0.5),
+            at(0.99),
+            self.delays.last().copied().unwrap_or_default(),
+        );
+    }
+}
+
+/// All phones speak and listen.
+fn talk(phones: &Arc<Vec<Phone>>) -> Talks {
+    let began = Instant::now();
+    let stop = Arc::new(AtomicBool::new(false));
+    let listening = {
+        let (phones, stop) = (phones.clone(), stop.clone());
+        std::thread::spawn(move || listen(&phones, began, &stop))
+    };
+    let sent = speak(phones, began);
+    let elapsed = began.elapsed();
+    // What is under way still arrives.
+    std::thread::sleep(PACKET);
+    stop.store(true, Ordering::Relaxed);
+    let mut delays = listening.join().expect("the listener");
+    delays.sort_unstable();
+    Talks { sent, elapsed, delays }
 }
 
 /// All phones speak, evenly spread over each 20 ms.
@@ -207,6 +259,11 @@ fn cpu(name: &str) -> Duration {
     let number = |task: &PathBuf| task.file_name().and_then(|name| name.to_str()?.parse::<u64>().ok());
     // One that has just been started may not have its name yet, and has not done anything either.
     let Some(newest) = tasks.filter(called).max_by_key(number) else { return Duration::ZERO };
-    let schedstat = std::fs::read_to_string(newest.join("schedstat")).expect("schedstat");
-    Duration::from_nanos(schedstat.split(' ').next().and_then(|nanos| nanos.parse().ok()).expect("nanoseconds"))
+    time_of(&newest).expect("schedstat")
+}
+
+/// CPU time of one thread, which is named by its folder in /proc.
+fn time_of(task: &Path) -> Option<Duration> {
+    let schedstat = std::fs::read_to_string(task.join("schedstat")).ok()?;
+    schedstat.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }
