@@ -26,6 +26,7 @@ pub mod phone;
 pub mod pickup;
 pub mod process;
 pub mod provider;
+pub mod pulse;
 pub mod recording;
 pub mod sipp;
 pub mod tone;

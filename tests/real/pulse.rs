@@ -1,0 +1,34 @@
+//! Whether the machine kept up: a story that counts milliseconds says nothing about the router where the phones themselves
+//! stood still for longer.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+const BEAT: Duration = Duration::from_millis(2);
+/// A beat that comes so late is worth remembering: the tightest limit of a story is 20 ms.
+const LATE: Duration = Duration::from_millis(15);
+
+/// When beats were late, and by how much.
+static LATE_BEATS: Mutex<Vec<(Instant, Duration)>> = Mutex::new(Vec::new());
+
+/// Begins to count, until the program ends.
+pub fn start() {
+    std::thread::spawn(|| {
+        let mut last = Instant::now();
+        loop {
+            std::thread::sleep(BEAT);
+            let now = Instant::now();
+            let late = (now - last).saturating_sub(BEAT);
+            if late >= LATE {
+                LATE_BEATS.lock().unwrap_or_else(PoisonError::into_inner).push((now, late));
+            }
+            last = now;
+        }
+    });
+}
+
+/// For how long the machine stood still at most since then; `None` where it kept up.
+pub fn stood_still_since(then: Instant) -> Option<Duration> {
+    let beats = LATE_BEATS.lock().unwrap_or_else(PoisonError::into_inner);
+    beats.iter().filter(|(at, _)| *at >= then).map(|(_, late)| *late).max()
+}
