@@ -24,6 +24,7 @@ mod paths;
 pub mod problem;
 mod read;
 mod redact;
+mod schema;
 mod recording;
 pub mod schedule;
 pub mod secret;
@@ -31,6 +32,7 @@ pub mod site;
 pub mod sms;
 mod spelling;
 pub mod surroundings;
+mod survey;
 pub mod telegram;
 pub mod template;
 pub mod trunk;
@@ -309,6 +311,18 @@ impl Config {
     /// What is configured but not built yet, each named once, for `serve` to say at start.
     pub fn not_available_yet(&self) -> &[&'static str] {
         &self.not_built
+    }
+
+    /// The config language as a JSON Schema: every key that is read, and as what; made by asking those that read.
+    pub fn schema() -> serde_json::Value {
+        let survey = survey::Survey::default();
+        for round in 0..survey::ROUNDS {
+            survey.begin(round);
+            let reader = Reader::of_survey(&survey, &Nothing);
+            // What is made of nothing is nobody's config.
+            drop(assemble(&reader, &toml_edit::Table::new(), ""));
+        }
+        schema::of(&survey.into_shapes())
     }
 
     /// Reads a config: the only way to one. `file` is how the file is named in problems; relative paths count from its

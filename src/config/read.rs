@@ -3,7 +3,8 @@
 //!
 //! A [`Fields`] is a table; what is asked of it counts as known, and [`Fields::finish`] reports the rest. A [`Spot`] is
 //! one value. Both report through their [`Reader`] and give `None` where a value cannot be used, so that whoever reads
-//! goes on with the default.
+//! goes on with the default. Whoever reads need not know that there are also readings of nothing, which note what is asked
+//! for ([`survey`](super::survey)): the schema is made of that.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -17,6 +18,7 @@ use super::problem::{Lines, Problem, Problems, Severity};
 use super::secret::Secret;
 use super::spelling::{did_you_mean, nearest};
 use super::surroundings::Surroundings;
+use super::survey::{Kind, Survey};
 
 /// One reading of one text.
 pub(super) struct Reader<'a> {
@@ -26,6 +28,8 @@ pub(super) struct Reader<'a> {
     problems: RefCell<Problems>,
     /// Where passwords stand in the text: no problem shows them.
     secrets: RefCell<Vec<Range<usize>>>,
+    /// Where nobody wrote anything, and what is asked for is noted.
+    survey: Option<&'a Survey>,
 }
 
 /// Where something stands, and what it is called: `group "sales".members`.
@@ -43,7 +47,13 @@ impl<'a> Reader<'a> {
             around,
             problems: RefCell::default(),
             secrets: RefCell::default(),
+            survey: None,
         }
+    }
+
+    /// A reading of nothing, in which whatever is asked for is noted.
+    pub(super) fn of_survey(survey: &'a Survey, around: &'a dyn Surroundings) -> Reader<'a> {
+        Reader { survey: Some(survey), ..Reader::new(Path::new(""), "", around) }
     }
 
     /// Keeps an error at a place.
@@ -107,6 +117,8 @@ enum Node<'a> {
     Value(&'a Value),
     Table(&'a dyn TableLike),
     Tables(&'a ArrayOfTables),
+    /// Whatever it is asked for.
+    Asked(&'a Survey),
 }
 
 /// One value with its place.
@@ -153,6 +165,7 @@ impl<'a> Spot<'a> {
             Node::Value(Value::Boolean(_)) => "true or false",
             Node::Value(Value::Datetime(_)) => "a date",
             Node::Value(Value::Array(_)) => "a list",
+            Node::Asked(_) => "whatever it is asked for",
         }
     }
 
@@ -160,8 +173,23 @@ impl<'a> Spot<'a> {
         self.error(format!("this is {}, expected {wanted}", self.kind()), fix);
     }
 
+    /// Notes what this value is asked for, where nobody wrote one.
+    fn asked_for(&self, kind: impl FnOnce() -> Kind) -> Option<&'a Survey> {
+        let Node::Asked(survey) = self.node else { return None };
+        survey.kind(&self.place.field, kind());
+        Some(survey)
+    }
+
+    /// A part of a value that nobody wrote.
+    fn asked_part(&self) -> Place {
+        Place { span: 0..0, field: format!("{}[]", self.place.field) }
+    }
+
     /// The value as text.
     pub(super) fn text(&self) -> Option<&'a str> {
+        if self.asked_for(|| Kind::Text).is_some() {
+            return Some(PLAUSIBLE);
+        }
         match self.node {
             Node::Value(Value::String(text)) => Some(text.value()),
             Node::Value(Value::Integer(_) | Value::Datetime(_)) => {
@@ -178,6 +206,9 @@ impl<'a> Spot<'a> {
 
     /// Text that is a name people read: not empty, one line, at most 100 characters.
     pub(super) fn label(&self) -> Option<Arc<str>> {
+        if self.asked_for(|| Kind::Label).is_some() {
+            return Some(PLAUSIBLE.into());
+        }
         let text = self.text()?;
         if text.trim().is_empty() || text.chars().count() > 100 || text.chars().any(char::is_control) {
             self.error("a name has 1 to 100 characters on one line", "");
@@ -188,6 +219,9 @@ impl<'a> Spot<'a> {
 
     /// The value as a whole number within bounds, both included.
     pub(super) fn number(&self, from: u32, to: u32) -> Option<u32> {
+        if self.asked_for(|| Kind::Number(from, to)).is_some() {
+            return Some(from);
+        }
         let Node::Value(Value::Integer(value)) = self.node else {
             self.wrong_type("a whole number", "write digits, without quotes");
             return None;
@@ -201,6 +235,9 @@ impl<'a> Spot<'a> {
 
     /// The value as true or false.
     pub(super) fn flag(&self) -> Option<bool> {
+        if let Some(survey) = self.asked_for(|| Kind::Flag) {
+            return Some(survey.choose(&self.place.field, 2) == 1);
+        }
         match self.node {
             Node::Value(Value::Boolean(flag)) => Some(*flag.value()),
             _ => {
@@ -212,11 +249,18 @@ impl<'a> Spot<'a> {
 
     /// True where `false` is written, for what can be switched off.
     pub(super) fn is_false(&self) -> bool {
+        if let Some(survey) = self.asked_for(|| Kind::Off) {
+            return survey.choose(&self.place.field, 4) == 0;
+        }
         matches!(self.node, Node::Value(Value::Boolean(flag)) if !*flag.value())
     }
 
     /// The value as a list.
     pub(super) fn list(&self) -> Option<Vec<Spot<'a>>> {
+        if let Some(survey) = self.asked_for(|| Kind::List) {
+            let place = self.asked_part();
+            return Some(vec![Spot { reader: self.reader, node: Node::Asked(survey), place }]);
+        }
         match self.node {
             Node::Value(Value::Array(array)) => Some(
                 array
@@ -249,6 +293,9 @@ impl<'a> Spot<'a> {
     /// A list of at least one.
     pub(super) fn some_of(&self) -> Option<Vec<Spot<'a>>> {
         let list = self.list()?;
+        if let Node::Asked(survey) = self.node {
+            survey.some(&self.place.field);
+        }
         if list.is_empty() {
             self.error("this list is empty", "name at least one, or leave the line out");
             return None;
@@ -260,17 +307,25 @@ impl<'a> Spot<'a> {
     pub(super) fn one_or_more(&self) -> Option<Vec<Spot<'a>>> {
         match self.node {
             Node::Value(Value::Array(_)) => self.some_of(),
+            Node::Asked(survey) if survey.choose(&self.place.field, 2) == 1 => self.some_of(),
             _ => Some(vec![self.clone()]),
         }
     }
 
     /// True where the value is a table, so that it may be read as one.
     pub(super) fn is_table(&self) -> bool {
+        if let Node::Asked(survey) = self.node {
+            return survey.choose(&self.place.field, 3) == 0;
+        }
         matches!(self.node, Node::Table(_) | Node::Value(Value::InlineTable(_)))
     }
 
     /// The value as a table.
     pub(super) fn fields(&self) -> Option<Fields<'a>> {
+        if let Some(survey) = self.asked_for(|| Kind::Table) {
+            let (table, place) = (Contents::Asked(survey), self.place.clone());
+            return Some(Fields { reader: self.reader, table, place, known: RefCell::default() });
+        }
         let table: &dyn TableLike = match self.node {
             Node::Table(table) => table,
             Node::Value(Value::InlineTable(table)) => table,
@@ -282,18 +337,24 @@ impl<'a> Spot<'a> {
                 self.wrong_type("a table", "write { … = … }");
                 return None;
             }
+            Node::Asked(_) => return None,
         };
+        let table = Contents::Written(table);
         Some(Fields { reader: self.reader, table, place: self.place.clone(), known: RefCell::default() })
     }
 
     /// The value as `[[tables]]`, or a list of inline tables; each is named after its first of `name` and `number`.
     pub(super) fn tables(&self, what: &str) -> Vec<Fields<'a>> {
+        if let Some(survey) = self.asked_for(|| Kind::Tables) {
+            let (table, place) = (Contents::Asked(survey), self.asked_part());
+            return vec![Fields { reader: self.reader, table, place, known: RefCell::default() }];
+        }
         let row = |table: &'a dyn TableLike, span: Option<Range<usize>>| {
             let key = |key| table.get(key).and_then(Item::as_str);
             let name = key("number").or(key("name")).or(key("match"));
             let field = name.map_or(what.to_owned(), |name| format!("{what} \"{name}\""));
             let place = Place { span: span.unwrap_or_else(|| self.place.span.clone()), field };
-            Fields { reader: self.reader, table, place, known: RefCell::default() }
+            Fields { reader: self.reader, table: Contents::Written(table), place, known: RefCell::default() }
         };
         match self.node {
             Node::Tables(tables) => tables.iter().map(|table| row(table, table.span())).collect(),
@@ -309,6 +370,10 @@ impl<'a> Spot<'a> {
 
     /// One of a few words.
     pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+        let all = || Kind::Word(words.iter().map(|(word, _)| (*word).to_owned()).collect());
+        if let Some(survey) = self.asked_for(all) {
+            return words.get(survey.choose(&self.place.field, words.len())).map(|(_, meaning)| *meaning);
+        }
         let text = self.text()?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning);
         if found.is_none() {
@@ -340,6 +405,9 @@ impl<'a> Spot<'a> {
 
     /// A length of time within bounds, both included: `500ms`, `20s`, `30m`, `2h`, `180d`.
     pub(super) fn duration(&self, from: Duration, to: Duration) -> Option<Duration> {
+        if self.asked_for(|| Kind::Duration).is_some() {
+            return Some(from);
+        }
         if let Node::Value(Value::Integer(number)) = self.node {
             self.wrong_type("a length of time", format!("write \"{}s\" for seconds", number.value()));
             return None;
@@ -369,6 +437,9 @@ impl<'a> Spot<'a> {
 
     /// A password: `"env:NAME"`, `{ file = "…" }`, or the text itself. `None` where it is not there.
     pub(super) fn secret(&self) -> Option<Secret> {
+        if self.asked_for(|| Kind::Secret).is_some() {
+            return Some(Secret::new(PLAUSIBLE));
+        }
         if self.is_table() {
             let fields = self.fields()?;
             let file = fields.needed("file");
@@ -441,10 +512,22 @@ impl std::fmt::Display for Written {
     }
 }
 
+/// What stands in a place where nobody wrote anything.
+const PLAUSIBLE: &str = "x";
+
+/// What a table holds.
+#[derive(Clone, Copy)]
+enum Contents<'a> {
+    /// What was written.
+    Written(&'a dyn TableLike),
+    /// Whatever it is asked for.
+    Asked(&'a Survey),
+}
+
 /// A table with its place. What is asked for is known; [`Fields::finish`] reports what was never asked for.
 pub(super) struct Fields<'a> {
     reader: &'a Reader<'a>,
-    table: &'a dyn TableLike,
+    table: Contents<'a>,
     pub(super) place: Place,
     known: RefCell<Vec<&'static str>>,
 }
@@ -452,6 +535,7 @@ pub(super) struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// The whole document.
     pub(super) fn of_root(reader: &'a Reader<'a>, table: &'a dyn TableLike) -> Fields<'a> {
+        let table = reader.survey.map_or(Contents::Written(table), Contents::Asked);
         Fields { reader, table, place: Place { span: 0..0, field: String::new() }, known: RefCell::default() }
     }
 
@@ -469,13 +553,31 @@ impl<'a> Fields<'a> {
         if !self.known.borrow().contains(&key) {
             self.known.borrow_mut().push(key);
         }
-        let item = self.table.get(key)?;
-        let span = item.span().or_else(|| self.table.key(key)?.span()).unwrap_or_else(|| self.place.span.clone());
+        let table = match self.table {
+            Contents::Written(table) => table,
+            Contents::Asked(survey) => {
+                survey.key(&self.place.field, key, false);
+                // What excludes each other is never read where both are always there.
+                let is_there = survey.choose(&self.field(key), 4) > 0;
+                return is_there.then(|| self.asked(survey, key));
+            }
+        };
+        let item = table.get(key)?;
+        let span = item.span().or_else(|| table.key(key)?.span()).unwrap_or_else(|| self.place.span.clone());
         Spot::of_item(self.reader, item, Place { span, field: self.field(key) })
+    }
+
+    fn asked(&self, survey: &'a Survey, key: &str) -> Spot<'a> {
+        let place = Place { span: 0..0, field: self.field(key) };
+        Spot { reader: self.reader, node: Node::Asked(survey), place }
     }
 
     /// The value of a key that must be there.
     pub(super) fn needed(&self, key: &'static str) -> Option<Spot<'a>> {
+        if let Contents::Asked(survey) = self.table {
+            survey.key(&self.place.field, key, true);
+            return Some(self.asked(survey, key));
+        }
         let spot = self.get(key);
         if spot.is_none() {
             let place = Place { span: self.place.span.clone(), field: self.field(key) };
@@ -497,21 +599,29 @@ impl<'a> Fields<'a> {
     /// Every key with its value, where the keys are the admin's to choose. A secret may stand there: the key is shown in
     /// problems, the value is whoever reads it's to hide.
     pub(super) fn entries(&self) -> Vec<(&'a str, Spot<'a>)> {
+        let table = match self.table {
+            Contents::Written(table) => table,
+            Contents::Asked(survey) => {
+                survey.open(&self.place.field);
+                return vec![(PLAUSIBLE, self.asked(survey, "*"))];
+            }
+        };
         let spot = |(key, item): (&'a str, &'a Item)| {
             let span = item.span().unwrap_or_else(|| self.place.span.clone());
             Some((key, Spot::of_item(self.reader, item, Place { span, field: self.field(key) })?))
         };
-        self.table.iter().filter_map(spot).collect()
+        table.iter().filter_map(spot).collect()
     }
 
     /// Reports the keys that nobody asked for.
     pub(super) fn finish(&self) {
+        let Contents::Written(table) = self.table else { return };
         let known = self.known.borrow();
-        for (key, item) in self.table.iter() {
+        for (key, item) in table.iter() {
             if known.contains(&key) {
                 continue;
             }
-            let span = self.table.key(key).and_then(|key| key.span()).unwrap_or_else(|| self.place.span.clone());
+            let span = table.key(key).and_then(|key| key.span()).unwrap_or_else(|| self.place.span.clone());
             if matches!(nearest(key, &known), Some("password" | "pin" | "token" | "secret")) {
                 self.reader.secrets.borrow_mut().extend(item.span());
             }

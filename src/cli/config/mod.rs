@@ -3,6 +3,7 @@
 mod diff;
 mod history;
 mod rollback;
+mod schema;
 mod show;
 mod versions;
 
@@ -41,6 +42,7 @@ enum What {
     Show(show::Show),
     Diff(diff::Diff),
     Rollback(rollback::Rollback),
+    Schema(schema::Schema),
 }
 
 impl Config {
@@ -51,6 +53,7 @@ impl Config {
             What::History(command) => command.run(desk, &Kept::of(desk, data)?),
             What::Show(command) => command.run(&Kept::of(desk, data)?),
             What::Diff(command) => command.run(desk, &Kept::of(desk, data)?),
+            What::Schema(command) => command.run(),
             What::Rollback(command) => command.run(desk, &versions::directory(desk, data)?),
         }
     }
