@@ -8,10 +8,10 @@
 //! 4. the address of a device that does not register is that extension, unless it names another one;
 //! 5. everybody else is asked for a password. Asking costs no memory, so a flood of strangers does not either.
 //!
-//! A REGISTER always needs a password. A phone that has proved who it is may not say that it is somebody else. What a later
-//! issue adds (a bucket of tokens for each strange source, bans after repeated failures, never of a trunk or of an address
-//! with a valid binding) stands before step 5 and follows [`Counts`].
+//! A REGISTER always needs a password. A phone that has proved who it is may not say that it is somebody else. How much of
+//! this a stranger may ask for is the [`guard`](crate::guard)'s business, which stands before it.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use smallvec::SmallVec;
@@ -24,7 +24,8 @@ use crate::refusal::Refusal;
 use crate::registrar::Registrar;
 use crate::registration::Trunks;
 use crate::servers::{ServerName, Servers};
-use crate::sip::digest::{Algorithm, Challenger, Doubt, Secret, Verdict};
+pub use crate::sip::digest::Doubt;
+use crate::sip::digest::{Algorithm, Challenger, Secret, Verdict};
 use crate::sip::header::NameAddr;
 use crate::sip::{HeaderName, Message, Method};
 
@@ -35,8 +36,13 @@ pub enum Admission {
     Trunk(TrunkIx),
     /// An employee's phone.
     Extension(ExtensionIx),
-    /// Nobody knows yet: answer 401 with these WWW-Authenticate values, without a transaction's memory where possible.
-    Challenge(SmallVec<[String; 2]>),
+    /// Nobody knows yet.
+    Challenge {
+        /// Answer 401 with these WWW-Authenticate values, without a transaction's memory where possible.
+        values: SmallVec<[String; 2]>,
+        /// For counting failures; never for the wire.
+        because: Doubt,
+    },
     /// An employee's phone that says it is somebody else.
     Impostor(ExtensionIx),
     /// Somebody who may not do this.
@@ -137,6 +143,22 @@ impl Doorkeeper {
         self.challenger.remembered()
     }
 
+    /// True where a device that does not register is at this address.
+    pub fn is_device(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        let from = self.fixed.partition_point(|(address, _)| *address < ip);
+        self.fixed.get(from).is_some_and(|(address, _)| *address == ip)
+    }
+
+    /// The user name that a request shows, whether there is such an account or not.
+    pub fn shown<'m>(&self, message: &'m Message) -> Option<Cow<'m, str>> {
+        let shown = self.challenger.shown(message.headers(HeaderName::Authorization))?;
+        Some(match shown {
+            Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+            Cow::Owned(bytes) => String::from_utf8_lossy(&bytes).into_owned().into(),
+        })
+    }
+
     /// Says who a request without a dialog is from. Not for ACK and CANCEL, which are never asked (RFC 3261 §22.1).
     pub fn admit(&mut self, message: &Message, flow: &Flow, known: Known<'_>, now: Instant) -> Admission {
         if message.method() == Method::Register {
@@ -189,7 +211,7 @@ impl Doorkeeper {
                 self.counts.challenged += 1;
                 self.counts.failed += u64::from(because.is_failure());
                 self.counts.replayed += u64::from(because == Doubt::Replayed);
-                Admission::Challenge(self.challenger.challenges(stale, now))
+                Admission::Challenge { values: self.challenger.challenges(stale, now), because }
             }
             Verdict::BadRequest(why) => Admission::Refused(Refusal::bad_request(why)),
         }

@@ -23,7 +23,7 @@ use crate::config::{Config, Language, Loaded, Problems, Severity};
 use crate::config_file::{self, Change, Versions};
 use crate::control::{Asked, Door, Reply, Request};
 use crate::crm;
-use crate::diary::Diarist;
+use crate::diary::{Diarist, Watch};
 use crate::drive::{Clock, Drive, End, Letter, Post, Witness};
 use crate::fact::{Fact, Hand, SavedReport};
 use crate::journal::{Journal, Pace, Report};
@@ -207,7 +207,8 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     let switch = Switch::new(config, seed().map_err(machine)?, 0, clock.now());
     let renew_customers = Box::new(move || renew(address_book.clone()));
     let sees = board.map(|board| -> Witness { Box::new(move |facts| board.happens(facts)) });
-    let drive = Drive { switch, net, relay, journal, resolver, post, clock, renew_customers, sees };
+    let watch = Watch::start().map_err(machine)?;
+    let drive = Drive { switch, net, relay, journal, resolver, post, clock, renew_customers, sees, watch };
     let (end, journal) = drive.run().map_err(machine)?;
     match end {
         End::Drained => tracing::info!("no call is left"),
@@ -381,6 +382,9 @@ impl Office {
             Request::Away { extension, away, until } => Question::Away { extension: extension.into(), away, until },
             Request::Forward { extension, when, to } => Question::Forward { extension: extension.into(), when, to },
             Request::Block { number, blocked, note } => Question::Block { number, blocked, note },
+            Request::Bans => Question::Bans,
+            Request::Ban { whom, until, why } => Question::Ban { whom, until, why },
+            Request::Unban { whom } => Question::Unban { whom },
             Request::Message { file, now } => Question::Message { file: file.into(), now },
             Request::Record { call, on } => Question::Record { call, on },
             Request::HangUp { call } => Question::HangUp { call },

@@ -105,6 +105,22 @@ pub enum Request {
         /// In the admin's words.
         note: String,
     },
+    /// Who is kept out.
+    Bans,
+    /// Keep a stranger out.
+    Ban {
+        /// An address, or the name of an account.
+        whom: String,
+        /// When it ends by itself; `None`: when it is taken back.
+        until: Option<Timestamp>,
+        /// In the admin's words.
+        why: String,
+    },
+    /// Let somebody in again.
+    Unban {
+        /// An address, or the name of an account.
+        whom: String,
+    },
     /// Say what became of a message.
     Message {
         /// Its file, as `voicemail` prints it.
@@ -455,6 +471,9 @@ mod tests {
             Request::Forward { extension: "12".into(), when: ForwardWhen::NoAnswer, to: Some("14".into()) },
             Request::Block { number: "8 916 123-45-67".into(), blocked: true, note: "rings and hangs up".into() },
             Request::Outbox,
+            Request::Bans,
+            Request::Ban { whom: "203.0.113.9".into(), until, why: "rings the door".into() },
+            Request::Unban { whom: "203.0.113.9".into() },
             Request::Message { file: "voicemail/sales/a.wav".into(), now: MessageState::Heard },
             Request::HangUp { call: CallId::from_bits(7) },
             Request::FollowUp { id: 7, by: Some("12".into()), what: Hand::Claimed },

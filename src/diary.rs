@@ -3,7 +3,11 @@
 //! Every line comes from a [`Fact`], so log, record and page tell the same story. `info` has what was offered, decided and
 //! why, answered, ended, and what became of trunks; `debug` the turns in between; alarms are warnings.
 
-use crate::fact::{Alarm, CallFact, Fact, Noted, Offered, Party};
+use std::io;
+use std::sync::mpsc::{self, SyncSender};
+
+use crate::fact::{Alarm, Ban, CallFact, Fact, Noted, Offered, Party};
+use crate::guard::Suspicion;
 use crate::journal::Ledger;
 use crate::store::StoreError;
 
@@ -49,6 +53,62 @@ pub fn write_if_urgent(noted: &Noted) {
     }
 }
 
+/// Writes what strangers do, at once and on a thread of its own: a firewall should hear of them also while the disk is slow,
+/// and the loop waits for no terminal. Target `guard`, level `warn`; README says how fail2ban reads it.
+#[derive(Clone, Debug)]
+pub struct Watch(SyncSender<Suspicion>);
+
+/// Lines that may wait for a slow terminal; what is more is not written. The guard itself lets four pass in a second.
+const LINES: usize = 256;
+
+impl Watch {
+    /// Begins.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub fn start() -> io::Result<Watch> {
+        let (tell, told) = mpsc::sync_channel::<Suspicion>(LINES);
+        std::thread::Builder::new().name("watch".into()).spawn(move || {
+            for suspicion in told {
+                write_suspicion(&suspicion);
+            }
+        })?;
+        Ok(Watch(tell))
+    }
+
+    /// Writes a line, soon.
+    pub fn tell(&self, suspicion: Suspicion) {
+        // A log that does not keep up loses lines, never the loop its time.
+        _ = self.0.try_send(suspicion);
+    }
+}
+
+/// The words are an interface: README and fail2ban's filter know them. What a stranger has chosen comes last, and is escaped.
+fn write_suspicion(suspicion: &Suspicion) {
+    match suspicion {
+        Suspicion::Failed { from, why, account } => {
+            let account = account.as_deref();
+            tracing::warn!(target: "guard", source = %from, why = %why.word(), account, "a stranger failed");
+        }
+        Suspicion::FailedAtHome { from, why, account, slowed } => {
+            let (why, account) = (why.word(), &**account);
+            tracing::warn!(target: "guard", address = %from, %why, slowed, account, "a phone of ours failed");
+        }
+        Suspicion::Banned { from, why, span, times } => {
+            let (why, seconds) = (why.word(), span.as_secs());
+            tracing::warn!(target: "guard", source = %from, %why, seconds, times, "a stranger is banned");
+        }
+        Suspicion::AccountBanned { account, span } => {
+            let (account, seconds) = (&**account, span.as_secs());
+            tracing::warn!(target: "guard", seconds, account, "an account is closed to strangers");
+        }
+        Suspicion::Flood { from, dropped } => {
+            tracing::warn!(target: "guard", source = %from, dropped, "a stranger floods");
+        }
+        Suspicion::LeftOut { lines } => tracing::warn!(target: "guard", lines, "too many lines, left out"),
+    }
+}
+
 /// Writes what a fact says into the log.
 pub fn write(noted: &Noted) {
     match &noted.fact {
@@ -78,6 +138,13 @@ pub fn write(noted: &Noted) {
             None => tracing::info!(extension = &**extension, when = when.word(), "forwards no longer"),
         },
         Fact::Blocked { number, blocked, note } => tracing::info!(%number, blocked, note, "block list"),
+        // What the guard does by itself is in the log at once ([`Watch`]).
+        Fact::Banned(ban) if ban.by_hand => {
+            let Ban { whom, until, why, .. } = &**ban;
+            tracing::info!(%whom, %until, why = &**why, "banned by hand");
+        }
+        Fact::Banned(ban) => tracing::debug!(whom = %ban.whom, until = %ban.until, times = ban.times, "banned"),
+        Fact::Unbanned { whom } => tracing::info!(%whom, "banned no longer"),
         Fact::Counted(counter) => tracing::debug!(?counter, "counted"),
         Fact::ConfigApplied { version, .. } => tracing::info!(version = &**version, "config applied"),
         Fact::ConfigRejected { errors, first } => tracing::warn!(errors, first, "config refused, the old one stays"),

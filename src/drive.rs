@@ -20,10 +20,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mio::Waker;
 
 use crate::clock::{Duration, Instant, Now, Timestamp};
-use crate::diary;
+use crate::diary::{self, Watch};
 use crate::effect::Effect;
 use crate::fact::{Fact, Noted};
 use crate::journal::Journal;
+use crate::key::Flow;
 use crate::media::relay::Relay;
 use crate::net::resolve::Resolver;
 use crate::net::{Arrived, Net};
@@ -147,6 +148,8 @@ pub struct Drive {
     pub renew_customers: Box<dyn Fn()>,
     /// Whoever sees facts as they happen, before they are on the disk. It must not wait.
     pub sees: Option<Witness>,
+    /// Writes into the log what strangers do.
+    pub watch: Watch,
 }
 
 /// After a drain's patience is over, calls are hung up; their goodbyes have this long.
@@ -209,7 +212,9 @@ impl Drive {
         }
         turn.letters = letters;
         let mut arrived = std::mem::take(&mut turn.arrived);
-        arrived.extend(self.net.receive(self.clock.now().mono));
+        let (now, switch) = (self.clock.now().mono, &mut self.switch);
+        let deaf = |flow: &Flow, bytes: &[u8]| switch.is_deaf_to(flow.remote, bytes, now);
+        arrived.extend(self.net.receive(now, deaf));
         for arrived in arrived.drain(..) {
             let input = match arrived {
                 Arrived::Message(flow, message) => {
@@ -306,6 +311,7 @@ impl Drive {
                 // Freeing a million customers takes a while; calls do not wait for it.
                 Effect::Discard(customers) => drop(std::thread::spawn(move || drop(customers))),
                 Effect::RenewCustomers => (self.renew_customers)(),
+                Effect::Suspect(suspicion) => self.watch.tell(suspicion),
                 Effect::Drained => turn.end = turn.end.or(Some(End::Drained)),
             }
         }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::anchor::MediaOrder;
 use crate::customer::CustomerIndex;
 use crate::fact::Noted;
+use crate::guard::Suspicion;
 use crate::key::Flow;
 use crate::servers::ServerName;
 use crate::transaction::Wire;
@@ -39,6 +40,8 @@ pub enum Effect {
     /// The customers' index has grown old: a fresh one is to be made of the store, off this thread, and handed in as
     /// `Input::Customers`.
     RenewCustomers,
+    /// A line for the log, at once: what strangers do is no fact, and may be more than a disk should hold.
+    Suspect(Suspicion),
     /// Draining is complete: no call is left, the process may end.
     Drained,
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::config::ForwardWhen;
 use crate::customer::Kind;
+pub use crate::guard::{Ban, Outcast};
 use crate::key::CallId;
 use crate::number::PhoneNumber;
 pub use crate::registrar::Bound;
@@ -88,6 +89,13 @@ pub enum Fact {
         blocked: bool,
         /// In the admin's words.
         note: String,
+    },
+    /// A source or an account is kept out from now on.
+    Banned(Box<Ban>),
+    /// … and no longer, or it is not remembered any more that it was.
+    Unbanned {
+        /// Whom.
+        whom: Outcast,
     },
     /// A counter that orders hunt groups or limits calls moved.
     Counted(Counter),
@@ -776,6 +784,8 @@ impl Fact {
             Fact::Call(..)
             | Fact::Bound(_)
             | Fact::Unbound { .. }
+            | Fact::Banned(_)
+            | Fact::Unbanned { .. }
             | Fact::TrunkDown { .. }
             | Fact::TrunkUp { .. }
             | Fact::ConfigApplied { .. }

@@ -28,6 +28,7 @@
 //! | | [`servers`] | what the names of trunks' servers mean |
 //! | | [`registration`] | our registrations and the health of trunks |
 //! | | [`state`] | what happens rather than is configured: away, forwards, overrides, blocks, counters, messages |
+//! | | [`guard`] | what strangers may do, and who is kept out |
 //! | | [`admission`] | who is at the door |
 //! | 6 | [`route`] | the decision, the timetable, the walk through it |
 //! | | [`hypothesis`] | a call that did not happen, for `explain` |
@@ -106,6 +107,9 @@
 //!   event as dialects read it; a **Teller** tells one CRM of one; **Told** (in `crm`) is what it has been told of a call. A
 //!   **Grant** is leave to speak with it that must be renewed.
 //! - **Version**: a config that was in force, or stood in the file until it was replaced. **Rollback**: an older one put back, as the newest.
+//! - **Stranger**: who is no trunk, has no phone registered and is not trusted; a **neighbour** shares the address of a phone of
+//!   ours. **Source**: an IPv4 address or an IPv6 /64. **Offence**: what a stranger did wrong; **Ban**: a source or an account is
+//!   kept out. **Suspicion**: what the log says of strangers.
 //! - **Trace**: a ladder that is a test. **Actor**: one of its scripted peers.
 #![deny(unsafe_code)]
 
@@ -138,6 +142,7 @@ pub mod subscription;
 pub mod servers;
 pub mod registration;
 pub mod state;
+pub mod guard;
 pub mod admission;
 
 // Floor 6, the decision.

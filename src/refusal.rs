@@ -4,9 +4,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
 
 use crate::clock::Duration;
-use crate::sip::{HeaderName, Status};
+use crate::sip::{HeaderName, Message, Status, Writer};
 
 /// A final response that is not a 2xx, before it is written.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,6 +35,15 @@ impl Refusal {
     pub fn with(mut self, name: HeaderName, value: impl Into<Cow<'static, str>>) -> Refusal {
         self.headers.push((name, value.into()));
         self
+    }
+
+    /// As the response to a request: `tag` becomes its To tag where it has none, `source` is where the request came from.
+    pub fn write(&self, writer: &mut Writer, request: &Message, tag: &str, source: SocketAddr) -> Bytes {
+        let mut draft = writer.respond(request, self.status(), self.phrase(), tag, source);
+        for (name, value) in self.headers() {
+            draft.header(name, value);
+        }
+        draft.finish()
     }
 
     /// 400, saying what is wrong.

@@ -301,9 +301,9 @@ impl Registrar {
         self.by_remote.contains_key(&remote)
     }
 
-    /// True where some phone is bound at this address, whatever its port: such a source is never banned.
-    pub fn is_bound_on(&self, ip: IpAddr) -> bool {
-        let (first, last) = (SocketAddr::new(ip, 0), SocketAddr::new(ip, u16::MAX));
+    /// True where some phone is bound between these two addresses, whatever its port: such a source is never banned.
+    pub fn is_bound_between(&self, first: IpAddr, last: IpAddr) -> bool {
+        let (first, last) = (SocketAddr::new(first, 0), SocketAddr::new(last, u16::MAX));
         self.by_remote.range(first..=last).next().is_some()
     }
 

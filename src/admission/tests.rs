@@ -108,7 +108,7 @@ impl Door {
         match self.admit(message, from) {
             Admission::Trunk(trunk) => format!("trunk {}", self.config.trunk(trunk).name),
             Admission::Extension(extension) => format!("extension {}", self.config.extension(extension).number),
-            Admission::Challenge(_) => "challenge".to_owned(),
+            Admission::Challenge { .. } => "challenge".to_owned(),
             Admission::Impostor(_) => "403".to_owned(),
             Admission::Refused(refusal) => refusal.status().code().to_string(),
         }
@@ -118,7 +118,7 @@ impl Door {
     fn proven(&mut self, user: &str, password: &str, method: &str, from_user: &str, headers: &str) -> Message {
         let to = if method == "REGISTER" { from_user } else { "14" };
         let plain = request(method, from_user, to, headers);
-        let Admission::Challenge(challenges) = self.admit(&plain, "192.168.0.99:5060") else {
+        let Admission::Challenge { values: challenges, .. } = self.admit(&plain, "192.168.0.99:5060") else {
             panic!("not challenged")
         };
         let mut answerer = Answerer::new(user, password);

@@ -4,6 +4,7 @@
 //! speak to it through the control socket.
 
 mod away;
+mod bans;
 mod block;
 mod calls;
 mod check;
@@ -97,6 +98,9 @@ enum Command {
     Away(away::Away),
     Forward(forward::Forward),
     Block(block::Block),
+    Bans(bans::Bans),
+    Ban(bans::Ban),
+    Unban(bans::Unban),
     Token(token::Token),
 }
 
@@ -133,6 +137,9 @@ fn run(cli: Cli) -> ExitCode {
         Command::Away(command) => command.run(&desk),
         Command::Forward(command) => command.run(&desk),
         Command::Block(command) => command.run(&desk),
+        Command::Bans(command) => command.run(&desk),
+        Command::Ban(command) => command.run(&desk),
+        Command::Unban(command) => command.run(&desk),
         Command::Token(command) => command.run(&desk),
     };
     let (code, said) = match done {

@@ -74,10 +74,11 @@ fn text(answer: &Value) -> String {
             list(&mut text, what, &by_hand[what], columns);
         }
     }
-    if let Some(census) = answer["census"].as_object() {
-        text.push_str("\ntables\n");
+    for (title, counts) in [("strangers", &answer["strangers"]), ("tables", &answer["census"])] {
+        let Some(counts) = counts.as_object() else { continue };
+        _ = writeln!(text, "\n{title}");
         let lines: Vec<_> =
-            census.iter().map(|(name, count)| vec![format!("  {}", name.replace('_', " ")), plain(count)]).collect();
+            counts.iter().map(|(name, count)| vec![format!("  {}", name.replace('_', " ")), plain(count)]).collect();
         text.push_str(&table(&lines));
     }
     text

@@ -17,6 +17,7 @@ pub mod edit;
 pub mod extension;
 pub mod features;
 pub mod follow_up;
+pub mod guard;
 pub mod hunt_group;
 pub mod mail;
 pub mod outbound;
@@ -58,6 +59,7 @@ pub use did::{Answer, Did, DidNumber, Known, KnownWhen};
 pub use extension::{DeviceRule, Extension, NoAnswer};
 pub use features::{Code, Features, ForwardWhen, TalkCode};
 pub use follow_up::{Assign, DidFollowUp, FollowUpList, FollowUpRules, Pick, SHORTEST_DUE};
+pub use guard::Guard;
 pub use hunt_group::{HuntGroup, Order, Strategy};
 pub use mail::{Mail, MailTls};
 pub use outbound::{OutboundRule, OutboundRules};
@@ -124,6 +126,8 @@ pub struct Config {
     pub follow_up: FollowUpRules,
     /// `[customers]`.
     pub customers: Customers,
+    /// `[guard]`.
+    pub guard: Guard,
     trunks: Vec<Trunk>,
     extensions: Vec<Extension>,
     groups: Vec<HuntGroup>,
@@ -397,6 +401,7 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
     );
     let crms = Crm::read_all(&root.rows("crm"), &directory, web.is_on);
     let customers = Customers::read(root.table("customers"));
+    let guard = Guard::read(root.table("guard"));
     root.finish();
 
     mail::warn_of_unsent_notices(&rows.voicemails, &voicemails, mail.as_ref());
@@ -424,6 +429,7 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
         features,
         follow_up,
         customers,
+        guard,
         crms,
         trunks,
         extensions,

@@ -148,8 +148,13 @@ impl Net {
         }
     }
 
-    /// Gives what has arrived: one batch of each socket, so that none keeps the others waiting.
-    pub fn receive(&mut self, now: Instant) -> impl Iterator<Item = Arrived> + '_ {
+    /// Gives what has arrived: one batch of each socket, so that none keeps the others waiting. A datagram to which somebody is
+    /// `deaf` is not even read.
+    pub fn receive(
+        &mut self,
+        now: Instant,
+        mut deaf: impl FnMut(&Flow, &[u8]) -> bool,
+    ) -> impl Iterator<Item = Arrived> + '_ {
         let first_tcp = FIRST_LISTENER + self.udp.len();
         let first_stream = first_tcp + self.tcp.len();
         for event in self.events.iter() {
@@ -169,7 +174,11 @@ impl Net {
         self.streams.tick(now, &mut self.arrived);
         let (udp, inbox, arrived) = (&self.udp, &mut self.inbox, &mut self.arrived);
         self.unread.retain(|listener| {
-            let each = |flow, bytes: &[u8]| arrived.extend(read_datagram(flow, bytes));
+            let each = |flow, bytes: &[u8]| {
+                if !deaf(&flow, bytes) {
+                    arrived.extend(read_datagram(flow, bytes));
+                }
+            };
             inbox.receive(&udp[*listener], each).unwrap_or_else(|error| {
                 tracing::error!(%error, "a socket cannot be read");
                 false

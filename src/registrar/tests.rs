@@ -149,8 +149,9 @@ fn a_phone_is_the_same_by_its_instance_else_by_its_contact() {
     desk.register(udp(PHONE), here).unwrap();
     assert_eq!(desk.changes(udp("192.168.0.77:5060"), there), ["+ <urn:uuid:1>;reg-id=0 for 3600"]);
     assert_eq!(desk.contacts(), ["sip:12@192.168.0.77"]);
-    assert!(!desk.registrar.is_bound_on("192.168.0.5".parse().unwrap()));
-    assert!(desk.registrar.is_bound_on("192.168.0.77".parse().unwrap()));
+    let ip = |text: &str| text.parse().unwrap();
+    assert!(!desk.registrar.is_bound_between(ip("192.168.0.5"), ip("192.168.0.5")));
+    assert!(desk.registrar.is_bound_between(ip("192.168.0.77"), ip("192.168.0.77")));
 }
 
 #[test]

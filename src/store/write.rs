@@ -453,6 +453,8 @@ fn things(fact: &Fact) -> SmallVec<[(&'static str, String, bool); 2]> {
         Fact::Away { extension, until } => ("away", extension.to_string(), until.is_some()),
         Fact::Forwarded { extension, when, to } => ("forward", format!("{extension} {}", when.word()), to.is_some()),
         Fact::Blocked { number, blocked, .. } => ("blocked", number.to_string(), *blocked),
+        Fact::Banned(ban) => ("ban", ban.whom.to_string(), true),
+        Fact::Unbanned { whom } => ("ban", whom.to_string(), false),
         Fact::Counted(counter) => ("counter", counter_name(counter), true),
         Fact::ConfigApplied { version, .. } => ("config", version.to_string(), true),
         Fact::Started { .. } | Fact::Stopped => ("process", String::new(), true),

@@ -27,7 +27,8 @@ const CARRIED: [HeaderName; 5] =
     [HeaderName::AlertInfo, HeaderName::Priority, HeaderName::Subject, HeaderName::UserToUser, HeaderName::Diversion];
 
 impl Switch {
-    pub(super) fn admit(&mut self, server: ServerKey, flow: Flow, message: Message) {
+    /// A request that begins something; `proven` where the door has looked at its digest already.
+    pub(super) fn admit(&mut self, server: ServerKey, flow: Flow, message: Message, proven: Option<Admission>) {
         // RFC 3261 §8.2 has who it is come first; an INVITE of somebody we know is then refused on record.
         if message.method() != Method::Invite
             && let Err(refusal) = is_for_us(&message)
@@ -37,7 +38,7 @@ impl Switch {
         if message.method() == Method::Options {
             return self.describe(server, &message, &flow);
         }
-        match self.ask(&message, &flow) {
+        match proven.unwrap_or_else(|| self.ask(&message, &flow)) {
             Admission::Impostor(extension) if message.method() == Method::Invite => {
                 self.invite(server, flow, message, Origin::Extension(extension), Err(impostor()));
             }
@@ -52,7 +53,9 @@ impl Switch {
     /// Who a request is from.
     pub(super) fn ask(&mut self, message: &Message, flow: &Flow) -> Admission {
         let known = Known { config: &self.means.config, trunks: &self.means.trunks, registrar: &self.registrar };
-        self.doorkeeper.admit(message, flow, known, self.means.now.mono)
+        let admission = self.doorkeeper.admit(message, flow, known, self.means.now.mono);
+        self.learn_from(&admission, message, flow);
+        admission
     }
 
     /// From which side a request comes; who may not in is answered here.
@@ -64,8 +67,8 @@ impl Switch {
         admission: Admission,
     ) -> Option<Origin> {
         match admission {
-            Admission::Challenge(challenges) => self.reply(server, message, Status::UNAUTHORIZED, |draft| {
-                for challenge in &challenges {
+            Admission::Challenge { values, .. } => self.reply(server, message, Status::UNAUTHORIZED, |draft| {
+                for challenge in &values {
                     draft.header(HeaderName::WwwAuthenticate, challenge);
                 }
             }),
@@ -437,7 +440,7 @@ fn impostor() -> Refusal {
 }
 
 /// RFC 3261 §8.2.1–8.2.3, before anybody is asked who they are.
-fn is_for_us(message: &Message) -> Result<(), Refusal> {
+pub(super) fn is_for_us(message: &Message) -> Result<(), Refusal> {
     if message.method() == Method::Other {
         return Err(Refusal::new(Status::NOT_IMPLEMENTED).with(HeaderName::Allow, ALLOW));
     }

@@ -23,6 +23,7 @@ impl Switch {
             self.means.effects.push(Effect::Resolve(name));
         }
         self.doorkeeper.configure(&config, &self.means.servers);
+        self.guard.configure(&config.guard);
         self.means.with_trunks(|trunks, ground| trunks.configure(&config, ground));
         let registers = |number: &str| {
             config.extension_by_number(number).is_some_and(|extension| config.extension(extension).registers())
@@ -42,6 +43,7 @@ impl Switch {
         match &fact {
             Fact::Bound(bound) => self.registrar.restore(bound, now, deadlines),
             Fact::Unbound { extension, identity } => self.registrar.forget(extension, identity, deadlines),
+            Fact::Banned(ban) => self.guard.restore(ban, now),
             fact => fact.fold(&mut self.state),
         }
     }

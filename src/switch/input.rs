@@ -133,6 +133,22 @@ pub enum Question {
         /// In the admin's words.
         note: String,
     },
+    /// Who is kept out.
+    Bans,
+    /// Keep a stranger out.
+    Ban {
+        /// An address, or the name of an account.
+        whom: String,
+        /// When it ends by itself; `None`: when it is taken back.
+        until: Option<Timestamp>,
+        /// In the admin's words.
+        why: String,
+    },
+    /// Let somebody in again.
+    Unban {
+        /// An address, or the name of an account.
+        whom: String,
+    },
     /// Say what became of a message.
     Message {
         /// Its file, as `voicemail` prints it.

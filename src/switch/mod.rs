@@ -11,6 +11,7 @@
 
 mod admit;
 mod answers;
+mod bans;
 mod diversion;
 mod features;
 mod forwards;
@@ -27,6 +28,7 @@ mod questions;
 mod receive;
 mod refused;
 mod replaces;
+mod strangers;
 mod streams;
 mod tables;
 mod takes;
@@ -182,6 +184,7 @@ impl Switch {
         for news in std::mem::take(&mut self.means.news) {
             self.means.note(Fact::from(news));
         }
+        self.tell_of_strangers();
     }
 
     /// Takes a call out of its line, lets it act, and puts it back.

@@ -1,30 +1,35 @@
 //! Messages come in: each finds its transaction, its leg, or the door.
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
 
+use crate::admission::Admission;
 use crate::call::{ACCEPT, ALLOW, Leg, SUPPORTED, User, contact, dismiss};
 use crate::effect::Effect;
 use crate::entropy::Token;
 use crate::key::{Flow, LegKey};
 use crate::refusal::Refusal;
-use crate::sip::{Fault, HeaderName, Malformed, Message, Method, Status, Writer};
+use crate::sip::{Fault, HeaderName, Malformed, Message, Method, Status};
 use crate::subscription::ALLOW_EVENTS;
 use crate::transaction::{Arrival, Expired, ServerKey, Timer, Why};
 
 use super::refused::Overload;
+use super::strangers::Knock;
 use super::tables::Switch;
 
 impl Switch {
     pub(super) fn receive(&mut self, flow: Flow, message: Message) {
+        let proven = match self.at_the_door(&flow, &message) {
+            Knock::Shut => return,
+            Knock::In => None,
+            Knock::Proven(admission) => Some(admission),
+        };
         self.tape_hears(message.call_id(), message.bytes());
         let arrival = {
             let (transactions, mut hand) = self.means.hand();
             transactions.receive(flow, &message, &mut hand)
         };
         match arrival {
-            Arrival::Request(server) => self.request(server, flow, message),
+            Arrival::Request(server) => self.request(server, flow, message, proven),
             Arrival::Cancel { cancel, invite } => self.cancel(cancel, invite, &message),
             Arrival::Ack { invite } => self.ack(invite, flow, &message),
             // Its call is over, and so is nobody's wish to talk.
@@ -61,13 +66,15 @@ impl Switch {
 
     /// Something that is no message: answered where that is possible, and a stream whose framing is lost is closed.
     pub(super) fn receive_malformed(&mut self, flow: Flow, malformed: &Malformed) {
-        let tag = self.means.entropy.tag();
-        let source = flow.remote;
-        let mut writer = std::mem::take(&mut self.means.writer);
-        if let Some(bytes) = writer.refuse(malformed, tag.as_str(), source) {
-            self.means.effects.push(Effect::Send { flow, bytes });
+        if self.hears_rubbish(&flow) {
+            let tag = self.means.entropy.tag();
+            let source = flow.remote;
+            let mut writer = std::mem::take(&mut self.means.writer);
+            if let Some(bytes) = writer.refuse(malformed, tag.as_str(), source) {
+                self.means.effects.push(Effect::Send { flow, bytes });
+            }
+            self.means.writer = writer;
         }
-        self.means.writer = writer;
         let framing_is_lost = matches!(
             malformed.fault,
             Fault::LengthsDiffer | Fault::LengthMissing | Fault::TooLarge | Fault::Unfinished | Fault::BodyCut
@@ -77,7 +84,7 @@ impl Switch {
         }
     }
 
-    fn request(&mut self, server: ServerKey, flow: Flow, message: Message) {
+    fn request(&mut self, server: ServerKey, flow: Flow, message: Message, proven: Option<Admission>) {
         if let Some(tag) = message.to_tag() {
             if let Some(key) = self.subscription_of(&message) {
                 return self.within_subscription(server, flow, &message, key);
@@ -101,7 +108,7 @@ impl Switch {
             }
             return;
         }
-        self.admit(server, flow, message);
+        self.admit(server, flow, message, proven);
     }
 
     /// RFC 3261 §9.2: the CANCEL itself is answered at once, the INVITE by its call.
@@ -210,13 +217,13 @@ impl Switch {
     pub(super) fn refusal_to(&mut self, server: ServerKey, request: &Message, refusal: &Refusal) -> Option<Bytes> {
         let tag = self.means.entropy.tag();
         let flow = self.means.transactions.flow(server)?;
-        Some(self.means.write(|writer, _| write_refusal(refusal, writer, request, tag.as_str(), flow.remote)))
+        Some(self.means.write(|writer, _| refusal.write(writer, request, tag.as_str(), flow.remote)))
     }
 
     /// Refuses a request for which there is no transaction.
     fn reply_statelessly(&mut self, flow: Flow, request: &Message, refusal: &Refusal) {
         let tag = self.means.entropy.tag();
-        let bytes = self.means.write(|writer, _| write_refusal(refusal, writer, request, tag.as_str(), flow.remote));
+        let bytes = self.means.write(|writer, _| refusal.write(writer, request, tag.as_str(), flow.remote));
         self.means.effects.push(Effect::Send { flow, bytes });
     }
 
@@ -232,12 +239,4 @@ impl Switch {
                 .header(HeaderName::Accept, ACCEPT);
         });
     }
-}
-
-fn write_refusal(refusal: &Refusal, writer: &mut Writer, request: &Message, tag: &str, source: SocketAddr) -> Bytes {
-    let mut draft = writer.respond(request, refusal.status(), refusal.phrase(), tag, source);
-    for (name, value) in refusal.headers() {
-        draft.header(name, value);
-    }
-    draft.finish()
 }

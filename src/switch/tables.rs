@@ -13,6 +13,7 @@ use crate::clock::{Deadline, Instant, Now, Timestamp};
 use crate::config::Config;
 use crate::customer::CustomerIndex;
 use crate::fact::{Party, RecordingOf};
+use crate::guard::Guard;
 use crate::key::{Arena, CallId, CallKey, LegKey, OfCall, OfLeg, OfTape, TapeKey};
 use crate::registrar::Registrar;
 use crate::sip::Status;
@@ -40,6 +41,7 @@ pub struct Switch {
     /// Watched extensions whose legs have moved in this reaction.
     pub(super) marked: Vec<Arc<str>>,
     pub(super) doorkeeper: Doorkeeper,
+    pub(super) guard: Guard,
     pub(super) customers: Box<CustomerIndex>,
     /// They were asked for anew, and have not come yet.
     pub(super) customers_worn: bool,
@@ -189,6 +191,7 @@ impl Switch {
     pub fn new(config: Arc<Config>, seed: [u8; 32], shard: u8, now: Now) -> Switch {
         let mut means = Means::new(config.clone(), seed, shard, now);
         let doorkeeper = Doorkeeper::new(&config, &means.servers, &mut means.entropy);
+        let guard = Guard::new(&config.guard);
         Switch {
             means,
             lines: Default::default(),
@@ -201,6 +204,7 @@ impl Switch {
             mailboxes: BTreeMap::new(),
             marked: Vec::new(),
             doorkeeper,
+            guard,
             customers: Box::default(),
             customers_worn: false,
             state: State::default(),

@@ -41,6 +41,8 @@ impl Diary {
             Fact::Blocked { number, blocked, .. } => {
                 format!("{number} {}", if *blocked { "blocked" } else { "unblocked" })
             }
+            Fact::Banned(ban) => format!("banned {}: {}", ban.whom, ban.why),
+            Fact::Unbanned { whom } => format!("banned no longer: {whom}"),
             Fact::Streamed { call, leg, streamed } => {
                 let story = self.calls.entry(*call).or_default();
                 format!("{} packets came from {}", streamed.packets, story.name(*leg))

@@ -859,6 +859,8 @@ impl Player {
             }
             ["block", number] => Question::Block { number: number.into(), blocked: true, note: String::new() },
             ["block", number, "off"] => Question::Block { number: number.into(), blocked: false, note: String::new() },
+            ["ban", whom] => Question::Ban { whom: whom.into(), until: None, why: "by hand".into() },
+            ["unban", whom] => Question::Unban { whom: whom.into() },
             ["journal", "stalls"] => {
                 self.stalled = Some(0);
                 return Ok(());
@@ -1026,7 +1028,7 @@ impl Player {
                         self.refused = Some(why);
                     }
                     Effect::Answer { answer: Ok(answer), .. } => self.answer = Some(answer),
-                    Effect::Close(_) | Effect::Discard(_) | Effect::RenewCustomers | Effect::Drained => {}
+                    Effect::Close(_) | Effect::Discard(_) | Effect::RenewCustomers | Effect::Suspect(_) | Effect::Drained => {}
                 }
             }
             let Some(input) = answers.pop_front() else { return };

@@ -133,6 +133,18 @@ impl<U: Copy> Transactions<U> {
         self.servers.get(server.row()).map(|row| row.flow)
     }
 
+    /// True where this request is a repetition of one that is under way, or cancels one.
+    pub fn is_under_way(&self, request: &Message) -> bool {
+        let method = if request.method() == Method::Cancel { Method::Invite } else { request.method() };
+        self.by_request.contains_key(&self.matching.request(request, method))
+    }
+
+    /// The To tag of an answer for which no transaction is kept: a repetition of the request gets the same (RFC 3261
+    /// §8.2.7).
+    pub fn tag_of(&self, request: &Message) -> String {
+        self.matching.request(request, request.method()).tag()
+    }
+
     /// True while this request still waits for its final response.
     pub fn is_open(&self, server: ServerKey) -> bool {
         self.servers.get(server.row()).is_some_and(|row| row.is_open())
@@ -379,7 +391,7 @@ impl<U: Copy> Transactions<U> {
 /// Where responses to this request go: back to where it came from, whatever it says about itself. Only a peer on UDP that
 /// did not ask for its source port (RFC 3581) and stands where it says it does gets them at the port that it names
 /// (RFC 3261 §18.2.2); behind a NAT that port would be nobody's.
-fn reply_flow(flow: Flow, message: &Message) -> Flow {
+pub fn reply_flow(flow: Flow, message: &Message) -> Flow {
     let via = message.via();
     if flow.transport.is_reliable() || via.wants_rport() {
         return flow;

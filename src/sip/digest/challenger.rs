@@ -131,6 +131,15 @@ impl Challenger {
         Verdict::Challenge { stale: false, because: Doubt::NoCredentials }
     }
 
+    /// The user name that a request shows for our realm, whether there is such a user or not. Nothing is checked.
+    pub fn shown<'v>(&self, values: impl IntoIterator<Item = &'v [u8]>) -> Option<Cow<'v, [u8]>> {
+        values.into_iter().find_map(|value| {
+            let params = Params::read(value).ok()??;
+            let ours = params.get("realm").is_some_and(|realm| *unquoted(realm) == *self.realm.as_bytes());
+            params.get("username").filter(|_| ours).map(unquoted)
+        })
+    }
+
     fn check<'s, K>(
         &mut self,
         proof: &Proof<'_>,

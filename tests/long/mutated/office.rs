@@ -246,6 +246,7 @@ impl Office {
                 | Effect::Discard(_)
                 | Effect::RenewCustomers
                 | Effect::Answer { .. }
+                | Effect::Suspect(_)
                 | Effect::Drained => {}
             }
         }

@@ -489,6 +489,7 @@ impl Town {
                 | Effect::Discard(_)
                 | Effect::RenewCustomers
                 | Effect::Answer { .. }
+                | Effect::Suspect(_)
                 | Effect::Drained => {}
             }
         }
