@@ -112,7 +112,12 @@ impl Switch {
 
     /// One answer, of which nothing is kept: the same request would get the same (RFC 3261 §8.2.7).
     fn stranger_asks(&mut self, flow: &Flow, message: &Message) -> Knock {
-        if message.to_tag().is_some() || message.method() == Method::Cancel {
+        // These belong to something, and it is not there.
+        let belongs = matches!(
+            message.method(),
+            Method::Cancel | Method::Bye | Method::Info | Method::Update | Method::Prack | Method::Notify
+        );
+        if message.to_tag().is_some() || belongs {
             return self.turn_away(flow, message, &Refusal::call_does_not_exist());
         }
         if message.method() != Method::Invite
