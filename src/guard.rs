@@ -37,7 +37,7 @@ use self::bans::Bans;
 use self::bucket::Bucket;
 use self::rows::{Row, Rows};
 use self::words::short;
-pub use self::words::{Ban, Offence, Source, Suspicion, Outcast};
+pub use self::words::{Ban, Offence, Outcast, Source, Suspicion};
 use crate::clock::{Duration, Instant, Now, Timestamp};
 use crate::config::Guard as Rules;
 

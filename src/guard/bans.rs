@@ -6,7 +6,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::words::{Ban, Source, Outcast};
+use super::words::{Ban, Outcast, Source};
 use crate::clock::{Duration, Instant, Now};
 
 /// How many bans are remembered, those that are over included.

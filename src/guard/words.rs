@@ -198,7 +198,10 @@ mod tests {
         assert_eq!(source("2001:db8:1:2:3:4:5:6"), source("2001:db8:1:2:ffff::1"));
         assert_ne!(source("2001:db8:1:2::"), source("2001:db8:1:3::"));
         let (first, last) = source("2001:db8:1:2::9").range();
-        assert_eq!((first.to_string(), last.to_string()), ("2001:db8:1:2::".into(), "2001:db8:1:2:ffff:ffff:ffff:ffff".into()));
+        assert_eq!(
+            (first.to_string(), last.to_string()),
+            ("2001:db8:1:2::".into(), "2001:db8:1:2:ffff:ffff:ffff:ffff".into())
+        );
         for text in ["203.0.113.9", "2001:db8:1:2::/64", "201"] {
             let whom = Outcast::read(text);
             let json = serde_json::to_string(&whom).unwrap();

@@ -216,7 +216,18 @@ fn begins_something(datagram: &[u8]) -> bool {
         // Within a dialog both sides have a tag.
         return memchr::memmem::find_iter(datagram, b"tag=").take(2).count() < 2;
     }
-    !starts(&[b"SIP/2.0 ", b"ACK ", b"BYE ", b"CANCEL ", b"PRACK ", b"UPDATE ", b"INFO ", b"NOTIFY ", b"REFER ", b"\r\n"])
+    !starts(&[
+        b"SIP/2.0 ",
+        b"ACK ",
+        b"BYE ",
+        b"CANCEL ",
+        b"PRACK ",
+        b"UPDATE ",
+        b"INFO ",
+        b"NOTIFY ",
+        b"REFER ",
+        b"\r\n",
+    ])
 }
 
 #[cfg(test)]

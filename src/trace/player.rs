@@ -1028,7 +1028,11 @@ impl Player {
                         self.refused = Some(why);
                     }
                     Effect::Answer { answer: Ok(answer), .. } => self.answer = Some(answer),
-                    Effect::Close(_) | Effect::Discard(_) | Effect::RenewCustomers | Effect::Suspect(_) | Effect::Drained => {}
+                    Effect::Close(_)
+                    | Effect::Discard(_)
+                    | Effect::RenewCustomers
+                    | Effect::Suspect(_)
+                    | Effect::Drained => {}
                 }
             }
             let Some(input) = answers.pop_front() else { return };

@@ -233,8 +233,15 @@ fn a_flood_of_one_source_is_dropped_and_trunks_and_phones_are_served_meanwhile()
         street.switch.is_deaf_to(from.parse().unwrap(), text, street.now.mono)
     };
     let mut of_whom = |from| {
-        ["OPTIONS sip:a SIP/2.0", "rubbish", "INVITE sip:a SIP/2.0\r\nf: <sip:a>;tag=1\r\nt: <sip:b>", "SIP/2.0 200 OK", "BYE sip:a SIP/2.0", "INVITE sip:a SIP/2.0\r\nf: <sip:a>;tag=1\r\nt: <sip:b>;tag=2"]
-            .map(|text| deaf(&mut street, from, text.as_bytes()))
+        [
+            "OPTIONS sip:a SIP/2.0",
+            "rubbish",
+            "INVITE sip:a SIP/2.0\r\nf: <sip:a>;tag=1\r\nt: <sip:b>",
+            "SIP/2.0 200 OK",
+            "BYE sip:a SIP/2.0",
+            "INVITE sip:a SIP/2.0\r\nf: <sip:a>;tag=1\r\nt: <sip:b>;tag=2",
+        ]
+        .map(|text| deaf(&mut street, from, text.as_bytes()))
     };
     assert_eq!(of_whom(STRANGER), [true, true, true, false, false, false]);
     assert_eq!(of_whom(PROVIDER), [false; 6]);
@@ -334,7 +341,10 @@ fn a_trunk_and_whoever_is_trusted_are_never_banned() {
             _ => None,
         })
     };
-    assert_eq!(order("127.0.0.10"), Some(Err("127.0.0.10 is never banned: the trunk provider calls from there".into())));
+    assert_eq!(
+        order("127.0.0.10"),
+        Some(Err("127.0.0.10 is never banned: the trunk provider calls from there".into()))
+    );
     assert_eq!(order("192.0.2.9"), Some(Err("192.0.2.9 is never banned: guard.trusted names it".into())));
     assert_eq!(order("203.0.113.9"), Some(Ok("\"203.0.113.9\"".into())));
     assert!(street.is_banned(STRANGER));
@@ -394,7 +404,11 @@ fn a_register_with_a_thousand_contacts_is_refused_and_binds_nobody() {
     for (contacts, codes) in [(1_000, [400]), (11, [403])] {
         let many: Vec<String> = (0..contacts).map(|n| format!("<sip:{n}@10.0.0.1>")).collect();
         let request = proven.replace("Contact: <sip:12@10.9.9.9>", &format!("Contact: {}", many.join(",")));
-        assert_eq!(street.ask(STRANGER, request.replace("z9hG4bK", &format!("z9hG4bK{contacts}"))), codes, "{contacts}");
+        assert_eq!(
+            street.ask(STRANGER, request.replace("z9hG4bK", &format!("z9hG4bK{contacts}"))),
+            codes,
+            "{contacts}"
+        );
         assert_eq!(street.switch.census().bindings, 0);
     }
 }
