@@ -25,7 +25,7 @@ use crate::control::{Asked, Door, Reply, Request};
 use crate::crm;
 use crate::diary::{Diarist, Watch};
 use crate::drive::{Clock, Drive, End, Letter, Post, Witness};
-use crate::fact::{Fact, Hand, SavedReport};
+use crate::fact::{Alarm, Fact, Hand, SavedReport};
 use crate::journal::{Journal, Pace, Report};
 use crate::key::{CallId, Transport};
 use crate::media::library::Library;
@@ -264,7 +264,10 @@ fn tell(post: &Post, report: Report) {
     match report {
         Report::Journaled(number) => post.input(Input::Journaled(number)),
         Report::Relieved => post.input(Input::Pressure(false)),
-        Report::Failing(why) => tracing::error!(why, "facts cannot be written; they are kept in memory"),
+        Report::Failing(why) => {
+            tracing::error!(why, "facts cannot be written; they are kept in memory");
+            post.input(Input::Note(Fact::Alarm(Alarm::Unwritable { why })));
+        }
         Report::Writing => tracing::info!("facts are written again"),
     }
 }
@@ -301,10 +304,13 @@ impl Office {
             });
         }
         if unclean {
-            let directory = self.directory.clone();
+            let (directory, post) = (self.directory.clone(), self.post.clone());
             tokio::task::spawn_blocking(move || match quick_check(&directory) {
                 Ok(()) => tracing::info!("the database is whole"),
-                Err(error) => tracing::error!(%error, "the database is damaged"),
+                Err(error) => {
+                    tracing::error!(%error, "the database is damaged");
+                    post.input(Input::Note(Fact::Alarm(Alarm::Damaged { why: error.to_string() })));
+                }
             });
         }
         let door = tokio::spawn(door.serve(asked));

@@ -751,6 +751,16 @@ pub enum Alarm {
         /// From whose phone.
         extension: Arc<str>,
     },
+    /// Facts cannot be written to the disk; they are kept in memory and tried again.
+    Unwritable {
+        /// What the disk, or the database, said.
+        why: String,
+    },
+    /// The database was found to be damaged; what can be written is written all the same.
+    Damaged {
+        /// The first thing that is wrong.
+        why: String,
+    },
     /// A media port could not be bound.
     MediaPort {
         /// Which.

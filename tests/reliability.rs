@@ -22,7 +22,6 @@ const OPEN: &[&str] = &[
     "strangers are to be counted",
     "load is to be measured",
     "an hour of calls is to be run",
-    "its test is being built",
 ];
 
 /// The tables of the project's requirements, and how many of their first columns stand here as they stand there.

@@ -76,6 +76,7 @@ impl Fault {
             Fault::Unreadable(HeaderName::CSeq) => "Unreadable CSeq",
             Fault::Unreadable(_) => "Unreadable Header",
             Fault::RequestUri => "Unreadable Request-URI",
+            Fault::TooManyRoutes => "Too Many Routes Or Contacts",
             Fault::OtherMethod => "CSeq Names Another Method",
             Fault::BodyCut => "Body Shorter Than Content-Length",
             Fault::LengthsDiffer => "Content-Lengths Differ",

@@ -10,6 +10,7 @@
 //! | `schema` | the tables, as migrations |
 //! | `write` | [`Writer`]: facts into the tables |
 //! | `recover` | what a restart finds and puts right |
+//! | `broken` | a database that cannot be used, in words |
 //! | `unfinished` | recordings that ran when the process died |
 //! | `answered` | orders of programs that came with a key, and their answers |
 //! | `calls` | the call list, and one call in full |
@@ -29,6 +30,7 @@
 //! | `reports` | what the calls of a time add up to |
 
 mod answered;
+mod broken;
 mod calls;
 mod crm_notes;
 mod customers;
@@ -143,7 +145,7 @@ impl Reader {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&path, flags)
             .and_then(|connection| connection.busy_timeout(PATIENCE).map(|()| connection))
-            .map_err(|error| StoreError::new(&path, "open the database", error))?;
+            .map_err(|error| StoreError::new(&path, "open the database", broken::words(&error)))?;
         schema::check(&connection).map_err(|why| StoreError::new(&path, "open the database", why))?;
         Ok(Reader { connection, path })
     }
@@ -157,7 +159,7 @@ impl Reader {
     }
 
     fn failed<'a>(&'a self, doing: &'a str) -> impl Fn(rusqlite::Error) -> StoreError + 'a {
-        move |error| StoreError::new(&self.path, doing, error)
+        move |error| StoreError::new(&self.path, doing, broken::words(&error))
     }
 }
 

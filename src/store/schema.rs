@@ -3,6 +3,8 @@
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 
+use super::broken;
+
 const STEPS: &[M<'_>] = &[
     M::up(include_str!("schema_1.sql")),
     M::up(include_str!("schema_2.sql")),
@@ -16,6 +18,7 @@ const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), String> {
     MIGRATIONS.to_latest(connection).map_err(|error| match error {
         rusqlite_migration::Error::MigrationDefinition(_) => too_new(),
+        rusqlite_migration::Error::RusqliteError { err, .. } => broken::words(&err),
         error => error.to_string(),
     })
 }
@@ -23,7 +26,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), String> {
 /// Sees to it that a database has the tables this program reads.
 pub(super) fn check(connection: &Connection) -> Result<(), String> {
     let version: i64 =
-        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| error.to_string())?;
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| broken::words(&error))?;
     match version.cmp(&(STEPS.len() as i64)) {
         std::cmp::Ordering::Less => Err("its tables are older than this program; `huntline serve` renews them".into()),
         std::cmp::Ordering::Equal => Ok(()),

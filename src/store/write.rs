@@ -8,7 +8,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::outbox::{self, Outgoing};
 use super::word::Word;
-use super::{FILE, PATIENCE, StoreError, schema, to_column, to_micros};
+use super::{FILE, PATIENCE, StoreError, broken, schema, to_column, to_micros};
 use super::{customers_live, events, follow_ups, left_behind, notes, recordings};
 use crate::clock::Timestamp;
 use crate::desk::follow_up::Outsider;
@@ -60,16 +60,26 @@ impl Writer {
     /// up to date.
     ///
     /// # Errors
-    /// The directory cannot be written, the file is no database, or it was made by a newer program.
+    /// The directory cannot be written, the file is no database, is damaged, empty or without its log, or it was made by a
+    /// newer program. Nothing was changed then.
     pub fn open(directory: &Path) -> Result<Writer, StoreError> {
         let path = directory.join(FILE);
         let failed = |doing: &'static str| {
             let path = path.clone();
-            move |error: rusqlite::Error| StoreError::new(&path, doing, error)
+            move |error: rusqlite::Error| StoreError::new(&path, doing, broken::words(&error))
         };
         std::fs::create_dir_all(directory)
             .map_err(|error| StoreError::new(directory, "make the data directory", error))?;
+        broken::look(&path).map_err(|why| StoreError::new(&path, "open the database", why))?;
+        if !path.exists() {
+            make(&path)?;
+        }
         let mut connection = Connection::open(&path).map_err(failed("open the database"))?;
+        // SQLite is content with reading where it may not write; then nothing would ever be on record.
+        if connection.is_readonly(rusqlite::MAIN_DB).map_err(failed("open the database"))? {
+            let why = format!("it may only be read; {}", broken::THEIRS);
+            return Err(StoreError::new(&path, "open the database", why));
+        }
         configure(&connection).map_err(failed("set the database up"))?;
         schema::migrate(&mut connection).map_err(|why| StoreError::new(&path, "bring the tables up to date", why))?;
         let base = last_seq(&connection).map_err(failed("read the last fact"))?;
@@ -244,6 +254,31 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// Makes a new database: under another name, so that whoever is killed meanwhile leaves nothing that could be taken for
+/// one, and never in the place of one that somebody else has made meanwhile.
+fn make(path: &Path) -> Result<(), StoreError> {
+    let fresh = path.with_extension(format!("new-{}", std::process::id()));
+    let made = || -> Result<(), String> {
+        let mut connection = Connection::open(&fresh).map_err(|error| broken::words(&error))?;
+        configure(&connection).map_err(|error| broken::words(&error))?;
+        schema::migrate(&mut connection)?;
+        connection.close().map_err(|(_, error)| broken::words(&error))?;
+        match std::fs::hard_link(&fresh, path) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            // Not every file system knows a second name of a file.
+            Err(_) => std::fs::rename(&fresh, path),
+            Ok(()) => Ok(()),
+        }
+        .map_err(|error| error.to_string())?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| error.to_string())
+    };
+    let made = made().map_err(|why| StoreError::new(path, "make the database", why));
+    // Gone already where it was renamed.
+    let _ = std::fs::remove_file(&fresh);
+    made
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {

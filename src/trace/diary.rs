@@ -145,6 +145,8 @@ fn tell_alarm(alarm: &Alarm) -> String {
         Alarm::Undelivered { to, why, .. } => format!("a letter to {to} was given up: {why}"),
         Alarm::OneWay { for_seconds, .. } => format!("nothing heard from one side for {for_seconds} s"),
         Alarm::PinGuessed { extension } => format!("the pins of mailboxes were wrong too often from {extension}"),
+        Alarm::Unwritable { why } => format!("facts cannot be written: {why}"),
+        Alarm::Damaged { why } => format!("the database is damaged: {why}"),
         Alarm::MediaPort { port, why } => format!("media port {port}: {why}"),
     }
 }

@@ -141,7 +141,8 @@ pub enum Step {
     Fact(String),
     /// An admin does something: the words of the command. Beside them `chance N`, with which the next call is decided, and
     /// `counter JSON`, as the next call finds it; `message BOX FILE 3s`, a message in which somebody speaks for so long lies
-    /// in a box now; `clock 2027-01-01T00:00:00Z`: so the machine's clock was set, and nothing else has happened.
+    /// in a box now; `dns provider provider/2`: the name of its
+    /// server leads to its second one alone (to nowhere, where none is named); `clock 2027-01-01T00:00:00Z`: so the machine's clock was set, and nothing else has happened.
     Admin(Vec<String>),
     /// The order before it was refused with words that hold these.
     Refused(String),

@@ -871,6 +871,15 @@ impl Player {
                 }
                 return Ok(());
             }
+            ["dns", trunk, ref at @ ..] => {
+                let home = self.network.home(&Peer::read(trunk));
+                let named = self.config.trunks().find(|(_, named)| self.network.addresses_of(named).contains(&home));
+                let name = named.map(|(_, named)| ServerName::from(&named.server));
+                let name = name.ok_or_else(|| format!("there is no trunk {trunk}"))?;
+                let addresses = at.iter().map(|peer| (name.transport, self.network.home(&Peer::read(peer)))).collect();
+                self.input(Input::Resolved { name, addresses }, overheard);
+                return Ok(());
+            }
             ["clock", moment] => {
                 self.now.wall = moment.parse().map_err(|_| format!("{moment:?} is no moment"))?;
                 return Ok(());

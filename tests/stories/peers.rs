@@ -13,7 +13,7 @@ const SOON: Duration = Duration::from_secs(15);
 
 /// Somebody with a UDP port who speaks SIP.
 pub struct Peer {
-    socket: UdpSocket,
+    pub socket: UdpSocket,
     pub address: SocketAddr,
     router: SocketAddr,
     count: Cell<u32>,
@@ -37,7 +37,7 @@ impl Peer {
         Peer { socket, address, router, count, heard, later }
     }
 
-    fn send(&self, start: &str, headers: &[(&str, &str)], body: &str) {
+    pub fn send(&self, start: &str, headers: &[(&str, &str)], body: &str) {
         let mut text = format!("{start}\r\n");
         for (name, value) in headers {
             text.push_str(&format!("{name}: {value}\r\n"));
@@ -52,7 +52,7 @@ impl Peer {
     }
 
     /// Answers a request of the router's.
-    fn respond(&self, request: &str, status: &str, body: &str) {
+    pub fn respond(&self, request: &str, status: &str, body: &str) {
         let to = header(request, "To");
         let to = if to.contains(";tag=") { to.to_owned() } else { format!("{to};tag=phone") };
         let headers: Vec<_> = ["Via", "From", "Call-ID", "CSeq"].map(|name| (name, header(request, name))).into();
@@ -65,9 +65,10 @@ impl Peer {
         self.hear_until(begins, has, SOON).unwrap_or_else(|| panic!("no {begins} {has}; there was {:?}", self.later))
     }
 
-    fn hear_until(&self, begins: &str, has: &str, patience: Duration) -> Option<String> {
+    pub fn hear_until(&self, begins: &str, has: &str, patience: Duration) -> Option<String> {
         let fits = |text: &String| text.starts_with(begins) && text.contains(has);
-        if let Some(place) = self.later.borrow().iter().position(fits) {
+        let place = self.later.borrow().iter().position(fits);
+        if let Some(place) = place {
             return Some(self.later.borrow_mut().remove(place));
         }
         let until = Instant::now() + patience;
@@ -95,13 +96,13 @@ impl Peer {
         self.hear_until(begins, "", Duration::from_millis(300)).is_none()
     }
 
-    fn next(&self) -> u32 {
+    pub fn next(&self) -> u32 {
         self.count.set(self.count.get() + 1);
         self.count.get()
     }
 
     /// A proof that this phone knows its password (RFC 7616, MD5).
-    fn proof(challenge: &str, user: &str, password: &str, method: &str, uri: &str) -> (&'static str, String) {
+    pub fn proof(challenge: &str, user: &str, password: &str, method: &str, uri: &str) -> (&'static str, String) {
         let proxy = challenge.contains("\r\nProxy-Authenticate: ");
         let (asked, answer) =
             if proxy { ("Proxy-Authenticate", "Proxy-Authorization") } else { ("WWW-Authenticate", "Authorization") };
@@ -233,14 +234,14 @@ pub struct Outgoing {
     pub sound: UdpSocket,
     uri: String,
     from: String,
-    to: String,
+    pub to: String,
     id: String,
     cseq: u32,
     branch: String,
 }
 
 impl Outgoing {
-    fn begin(peer: Peer, from: &str, to: &str, employee: Option<&str>) -> Outgoing {
+    pub fn begin(peer: Peer, from: &str, to: &str, employee: Option<&str>) -> Outgoing {
         let (router, address) = (peer.router, peer.address);
         let sound = UdpSocket::bind((address.ip(), 0)).unwrap();
         let mut call = Outgoing {
@@ -269,18 +270,18 @@ impl Outgoing {
         call
     }
 
-    fn request(&mut self, method: &str, more: &[(&str, &str)], body: &str) {
+    pub fn request(&mut self, method: &str, more: &[(&str, &str)], body: &str) {
         self.branch = format!("z9hG4bK{}-{}", self.peer.address.port(), self.peer.next());
         let to = self.to.clone();
         self.say(method, &to, more, body);
     }
 
     /// A request of the transaction of the one before.
-    fn again(&self, method: &str, to: &str) {
+    pub fn again(&self, method: &str, to: &str) {
         self.say(method, to, &[], "");
     }
 
-    fn say(&self, method: &str, to: &str, more: &[(&str, &str)], body: &str) {
+    pub fn say(&self, method: &str, to: &str, more: &[(&str, &str)], body: &str) {
         let via = format!("SIP/2.0/UDP {};branch={};rport", self.peer.address, self.branch);
         let cseq = format!("{} {method}", self.cseq);
         let own = [

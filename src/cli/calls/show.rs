@@ -263,9 +263,10 @@ impl CallDetail {
         vec![format!("  {}", self.after(row.began)), of, length(row), row.file.to_string(), standing(row)]
     }
 
-    /// A moment of the call, counted from its beginning: `+4.000 s`.
+    /// A moment of the call, counted from its beginning: `+4.000 s`; before it only where the clock was set meanwhile.
     fn after(&self, at: Timestamp) -> String {
         let millis = at.duration_since(self.row.began).as_millis();
-        format!("+{}.{:03} s", millis / 1000, millis.rem_euclid(1000))
+        let sign = if millis < 0 { '-' } else { '+' };
+        format!("{sign}{}.{:03} s", millis.abs() / 1000, millis.abs() % 1000)
     }
 }
