@@ -37,9 +37,11 @@ pub(super) fn look(path: &Path) -> Result<(), String> {
              to begin with an empty database",
             log.display()
         )),
-        Some(0) => Err("it is empty (0 bytes), and no database of ours ever is; restore a backup, or remove the file to \
+        Some(0) => {
+            Err("it is empty (0 bytes), and no database of ours ever is; restore a backup, or remove the file to \
              begin with an empty database"
-            .into()),
+                .into())
+        }
         _ if !begins_well(&log) => Err(format!(
             "its log {} is damaged, and what was written last may be nowhere else; restore a backup, or move the log away \
              to go on without it",
@@ -72,7 +74,8 @@ fn begins_well(log: &Path) -> bool {
 }
 
 /// What to do where the system does not let us.
-pub(super) const THEIRS: &str = "the file and its directory must belong to the user that runs huntline, and be writable";
+pub(super) const THEIRS: &str =
+    "the file and its directory must belong to the user that runs huntline, and be writable";
 
 /// What SQLite says, and what to do about it.
 pub(super) fn words(error: &rusqlite::Error) -> String {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use rusqlite::params;
 
 use super::unfinished::{Mend, Unfinished, unfinished};
-use super::{FILE, Reader, broken, StoreError, Writer, from_column, from_micros, to_column};
+use super::{FILE, Reader, StoreError, Writer, broken, from_column, from_micros, to_column};
 use crate::clock::Timestamp;
 use crate::fact::{CallFact, Ended, EndedBy, Fact, MissedCause, Noted, Offered, Recorded, RecordingOf};
 use crate::key::CallId;
@@ -42,8 +42,9 @@ impl Writer {
     /// # Errors
     /// The database cannot be read or written.
     pub fn recover(&mut self, at: Timestamp, mend: Mend<'_>) -> Result<Recovered, StoreError> {
-        let found =
-            self.find(at, mend).map_err(|error| StoreError::new(&self.path, "read what the last run left", broken::words(&error)))?;
+        let found = self
+            .find(at, mend)
+            .map_err(|error| StoreError::new(&self.path, "read what the last run left", broken::words(&error)))?;
         let Found { unclean, facts, unfinished } = found;
         if unclean && self.tells_events() {
             self.leave_room();

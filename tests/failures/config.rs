@@ -8,7 +8,8 @@ fn a_broken_config_is_refused_in_the_same_words_at_reload_and_at_start() {
     let phone = router.phone("12");
     let file = router.folder.join("office.toml");
     let good = std::fs::read_to_string(&file).unwrap();
-    let broken = good.replace("[\"extension:12\", ", "[\"extension:13\", ").replace("patience = \"20s\"", "patience = 20");
+    let broken =
+        good.replace("[\"extension:12\", ", "[\"extension:13\", ").replace("patience = \"20s\"", "patience = 20");
     std::fs::write(&file, &broken).unwrap();
     let line = |needle: &str| format!("{}:", broken.lines().position(|line| line.contains(needle)).unwrap() + 1);
 

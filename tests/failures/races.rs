@@ -85,9 +85,7 @@ fn two_answer_at_once(router: &Router, one: &Phone, two: &Phone) {
     };
     until("one of them is hung up", || hung_up(0, Duration::from_millis(5)) || hung_up(1, Duration::from_millis(5)));
     call.hangs_up();
-    until("and the other one later", || {
-        hung_up(0, Duration::from_millis(5)) || hung_up(1, Duration::from_millis(5))
-    });
+    until("and the other one later", || hung_up(0, Duration::from_millis(5)) || hung_up(1, Duration::from_millis(5)));
     let twice = phones.iter().filter(|(peer, _)| peer.hear_until("BYE ", "", Duration::ZERO).is_some()).count();
     assert_eq!(twice, 0, "nobody is hung up twice");
     // A CANCEL that crossed an answer is answered as well.
