@@ -32,6 +32,7 @@ use crate::media::library::Library;
 use crate::media::prompts;
 use crate::media::record;
 use crate::media::relay::Relay;
+use crate::meter::{Meter, Metered};
 use crate::net::resolve::Resolver;
 use crate::net::{Limits, Net, OwnAddresses, own_addresses};
 use crate::outbox::{self, Bell, Current, Postman, Secretary};
@@ -122,7 +123,10 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     let library = Library::open(&directory, config.site.language, shipped).map_err(machine)?;
     let relay = Relay::start(library.clone(), move |event| media.input(Input::Media(event))).map_err(machine)?;
     let reports = post.clone();
-    let journal = Journal::start(Diarist::new(writer), Pace::default(), move |report| tell(&reports, report));
+    let meter = Arc::new(Meter::default());
+    meter.missed_at_the_start(recovered.missed);
+    let metered = Metered::new(writer, meter.clone(), Box::new(move || clock.now()));
+    let journal = Journal::start(Diarist::new(metered), Pace::default(), move |report| tell(&reports, report));
     let journal = journal.map_err(machine)?;
     let answers = post.clone();
     let resolver = Resolver::new(
@@ -184,6 +188,7 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
             answered,
             board,
             orders: asked.clone(),
+            watched: web::Watched::new(meter.clone()),
         };
         web.serve(office).map_err(machine)?;
     }
@@ -208,7 +213,7 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     let renew_customers = Box::new(move || renew(address_book.clone()));
     let sees = board.map(|board| -> Witness { Box::new(move |facts| board.happens(facts)) });
     let watch = Watch::start().map_err(machine)?;
-    let drive = Drive { switch, net, relay, journal, resolver, post, clock, renew_customers, sees, watch };
+    let drive = Drive { switch, net, relay, journal, resolver, post, clock, renew_customers, sees, watch, meter };
     let (end, journal) = drive.run().map_err(machine)?;
     match end {
         End::Drained => tracing::info!("no call is left"),

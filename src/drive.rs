@@ -22,10 +22,11 @@ use mio::Waker;
 use crate::clock::{Duration, Instant, Now, Timestamp};
 use crate::diary::{self, Watch};
 use crate::effect::Effect;
-use crate::fact::{Fact, Noted};
+use crate::fact::{CallFact, Fact, Noted};
 use crate::journal::Journal;
-use crate::key::Flow;
+use crate::key::{CallId, Flow};
 use crate::media::relay::Relay;
+use crate::meter::Meter;
 use crate::net::resolve::Resolver;
 use crate::net::{Arrived, Net};
 use crate::switch::{Input, Question, Switch};
@@ -150,6 +151,8 @@ pub struct Drive {
     pub sees: Option<Witness>,
     /// Writes into the log what strangers do.
     pub watch: Watch,
+    /// Counts what only the loop sees.
+    pub meter: Arc<Meter>,
 }
 
 /// After a drain's patience is over, calls are hung up; their goodbyes have this long.
@@ -170,11 +173,34 @@ struct Turn {
     noted_before: u64,
     /// The number of the last fact of the core.
     noted: u64,
+    passing: Passing,
     /// When patience with a drain is over.
     hang_up: Option<Instant>,
     /// When it is over with the goodbyes too.
     leave: Option<Instant>,
     end: Option<End>,
+}
+
+/// Calls that come in, for how long they are in our hands.
+#[derive(Default)]
+struct Passing {
+    /// When what arrived in this turn was read.
+    read: Instant,
+    /// Calls that came in this turn.
+    offered: Vec<CallId>,
+    /// For how many of them phones are asked in it as well.
+    rung: u32,
+}
+
+impl Passing {
+    /// Remembers which calls came in this turn, and for which of them phones are asked in it as well.
+    fn see(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Call(id, CallFact::Offered(_)) => self.offered.push(*id),
+            Fact::Call(id, CallFact::Rung(_)) if self.offered.contains(id) => self.rung += 1,
+            _ => {}
+        }
+    }
 }
 
 impl Drive {
@@ -194,6 +220,7 @@ impl Drive {
             // The disk begins before the wire: callers wait for both.
             self.record(&mut turn);
             self.net.flush(self.clock.now().mono);
+            self.count(&mut turn);
             if let Some(end) = turn.end {
                 let last = Noted { number: turn.noted + 1, at: self.clock.now().wall, fact: Fact::Stopped };
                 // Nobody is left to be refused.
@@ -214,6 +241,7 @@ impl Drive {
         let mut arrived = std::mem::take(&mut turn.arrived);
         let (now, switch) = (self.clock.now().mono, &mut self.switch);
         let deaf = |flow: &Flow, bytes: &[u8]| switch.is_deaf_to(flow.remote, bytes, now);
+        turn.passing.read = now;
         arrived.extend(self.net.receive(now, deaf));
         for arrived in arrived.drain(..) {
             let input = match arrived {
@@ -250,6 +278,8 @@ impl Drive {
                 turn.last_question += 1;
                 turn.questions.insert(turn.last_question, answer);
                 turn.noted_before = turn.noted;
+                let sockets = self.net.counts();
+                self.meter.sockets([sockets.connections as u64, sockets.turned_away, sockets.lost]);
                 self.handle(Input::Question { number: turn.last_question, question }, turn);
             }
             Letter::Drain(patience) => {
@@ -293,6 +323,7 @@ impl Drive {
                 }
                 Effect::Fact(noted) => {
                     turn.noted = noted.number;
+                    turn.passing.see(&noted.fact);
                     diary::write_if_urgent(&noted);
                     turn.facts.push(*noted);
                 }
@@ -314,6 +345,16 @@ impl Drive {
                 Effect::Suspect(suspicion) => self.watch.tell(suspicion),
                 Effect::Drained => turn.end = turn.end.or(Some(End::Drained)),
             }
+        }
+    }
+
+    /// How long calls that came in this turn were in our hands.
+    fn count(&mut self, turn: &mut Turn) {
+        if !turn.passing.offered.is_empty() {
+            let span = self.clock.now().mono.since(turn.passing.read);
+            (0..turn.passing.rung).for_each(|_| self.meter.forwarding.observe(span));
+            turn.passing.offered.clear();
+            turn.passing.rung = 0;
         }
     }
 

@@ -644,7 +644,7 @@ pub enum EndedBy {
 }
 
 /// Why an inbound customer call ended without a human talk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MissedCause {
     /// The caller gave up while it rang.
@@ -667,6 +667,22 @@ pub enum MissedCause {
     Capacity,
     /// The process died.
     SystemFailure,
+}
+
+impl MissedCause {
+    /// Every cause.
+    pub const ALL: [MissedCause; 10] = [
+        MissedCause::Abandoned,
+        MissedCause::NoAnswer,
+        MissedCause::AllBusy,
+        MissedCause::NoneReachable,
+        MissedCause::Rejected,
+        MissedCause::AfterHours,
+        MissedCause::VoicemailLeft,
+        MissedCause::AnnouncementOnly,
+        MissedCause::Capacity,
+        MissedCause::SystemFailure,
+    ];
 }
 
 /// How a call ended.

@@ -52,6 +52,7 @@
 //! | | [`store`] | SQLite: facts, calls, customers |
 //! | | [`import`] | customers as other programs export them |
 //! | 11 | [`journal`] | facts to the disk in batches, off the loop |
+//! | | [`meter`] | what happens, counted for programs that watch |
 //! | | [`diary`] | the log, as a diary of calls |
 //! | | [`drive`] | the only loop |
 //! | | [`address_book`] | the core's customers stay those of the store |
@@ -110,6 +111,8 @@
 //! - **Stranger**: who is no trunk, has no phone registered and is not trusted; a **neighbour** shares the address of a phone of
 //!   ours. **Source**: an IPv4 address or an IPv6 /64. **Offence**: what a stranger did wrong; **Ban**: a source or an account is
 //!   kept out. **Suspicion**: what the log says of strangers.
+//! - **Meter**: counts what happens, for programs that watch; **Figures**: how much there is at this moment. **Backup**: everything that
+//!   must not be lost, in one file.
 //! - **Trace**: a ladder that is a test. **Actor**: one of its scripted peers.
 #![deny(unsafe_code)]
 
@@ -178,6 +181,7 @@ pub mod import;
 
 // Floor 11, loop and record.
 pub mod journal;
+pub mod meter;
 pub mod diary;
 pub mod drive;
 pub mod address_book;

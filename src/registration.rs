@@ -18,7 +18,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use self::ways::Failed;
-use crate::clock::{Deadline, Duration, Now};
+use crate::clock::{Deadline, Duration, Now, Timestamp};
 use crate::config::{Config, Network, Register, TrunkIx};
 use crate::entropy::{BRANCH_COOKIE, Entropy, Token};
 use crate::host::Host;
@@ -146,6 +146,8 @@ struct Line {
     /// Seconds that we ask for; a 423 raises it.
     expires: u32,
     registered: bool,
+    /// When it last answered our OPTIONS, whatever it said.
+    pinged: Option<Timestamp>,
     /// Refusals and silences in a row.
     failures: u32,
     /// What was seen last of one that is down.
@@ -313,6 +315,11 @@ impl Trunks {
         self.lines.get(trunk.index()).and_then(|line| line.why.as_deref()).unwrap_or_default()
     }
 
+    /// When a trunk last answered our OPTIONS, whatever it said.
+    pub fn pinged_at(&self, trunk: TrunkIx) -> Option<Timestamp> {
+        self.lines.get(trunk.index()).and_then(|line| line.pinged)
+    }
+
     /// Our account with a trunk, to answer the challenge to a call.
     pub fn answerer(&mut self, trunk: TrunkIx) -> Option<&mut Answerer> {
         self.lines.get_mut(trunk.index())?.answerer.as_mut()
@@ -376,6 +383,7 @@ impl Line {
             contact: None,
             expires: ASKED,
             registered: false,
+            pinged: None,
             failures: 0,
             why: None,
         }
@@ -440,6 +448,10 @@ impl Trunks {
         U: Copy + From<Purpose>,
         K: From<Due> + From<Timer>,
     {
+        let at = ground.hand.now.wall;
+        if let Some(line) = self.line(asked) {
+            line.pinged = Some(at);
+        }
         if matches!(status, Status::SERVICE_UNAVAILABLE | Status::REQUEST_TIMEOUT) {
             return self.failed(asked, format!("it answers {}", status.code()), ground);
         }

@@ -68,7 +68,7 @@ pub use recording::Talk;
 pub use redact::redact;
 pub use schedule::{Hours, HoursRule, Schedule};
 pub use secret::Secret;
-pub use site::{DigestAlgorithm, Language, Media, MediaMode, Record, Sip, Site, Storage, Web};
+pub use site::{DigestAlgorithm, Language, Media, MediaMode, MetricsFor, Record, Sip, Site, Storage, Web};
 pub use sms::{Sms, SmsBody, SmsMethod, SmsOk};
 pub use surroundings::{Nothing, Surroundings};
 pub use telegram::Telegram;

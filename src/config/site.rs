@@ -205,6 +205,18 @@ pub struct Web {
     /// Where a customer's card is opened, with holes: `{customer}` (the CRM's id), `{number}` (+79161234567), `{call}`,
     /// `{follow_up}`; what fills them is escaped as a part of an address. Default: links are left out.
     pub card: Option<Template>,
+    /// Who may read the figures at `/metrics` without a token. Default: nobody.
+    pub metrics: MetricsFor,
+}
+
+/// Who may read the figures at `/metrics`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MetricsFor {
+    /// `token`: whoever shows a token with the scope `metrics:read`.
+    #[default]
+    Token,
+    /// `loopback`: and every program of this machine, without one; what a proxy passes on counts as outside.
+    Loopback,
 }
 
 /// What the holes of [`Web::card`] may be called.
@@ -217,6 +229,7 @@ impl Default for Web {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080),
             public_url: None,
             card: None,
+            metrics: MetricsFor::Token,
         }
     }
 }
@@ -477,6 +490,8 @@ impl Web {
         let public_url = fields.get("public_url").and_then(|spot| web_address(&spot));
         web.public_url = public_url.map(|url| url.trim_end_matches('/').into());
         web.card = fields.get("card").and_then(|spot| web_template(&spot, &CARD));
+        let readers = [("token", MetricsFor::Token), ("loopback", MetricsFor::Loopback)];
+        web.metrics = fields.get("metrics").and_then(|spot| spot.word(&readers)).unwrap_or_default();
         fields.finish();
         web
     }

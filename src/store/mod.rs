@@ -27,6 +27,7 @@
 //! | `customers` | the customers, as they are known |
 //! | `customers_live` | … as they change while the router runs |
 //! | `customers_import` | … and as many at once |
+//! | `figures` | how much waits for somebody |
 //! | `reports` | what the calls of a time add up to |
 
 mod answered;
@@ -37,6 +38,7 @@ mod customers;
 mod customers_import;
 mod customers_live;
 mod events;
+mod figures;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod follow_ups;
@@ -75,6 +77,7 @@ pub use customers::CustomerRow;
 pub use customers_import::Imported;
 pub use customers_live::{CustomerChange, CustomerState, CustomersWanted};
 pub use events::{EventRow, forget_events};
+pub use figures::Waiting;
 pub use follow_ups::{FollowUpComment, FollowUpFilter, FollowUpRow, FollowUpsWanted};
 pub use notes::CallNoteRow;
 pub use outbox::{Closed, Outbox, OutboxFilter, OutboxRow, Outgoing, Settled};

@@ -95,6 +95,8 @@ pub enum Input {
 pub enum Question {
     /// How it stands: calls, bindings, trunks, tables, timers.
     Status,
+    /// How much there is of everything, for programs that watch.
+    Figures,
     /// What would happen to a call, with everybody as they are now.
     Explain(Box<Hypothesis>),
     /// Override a schedule, or take an override back.

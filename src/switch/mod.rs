@@ -14,6 +14,7 @@ mod answers;
 mod bans;
 mod diversion;
 mod features;
+mod figures;
 mod forwards;
 mod handover;
 mod house;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
+pub use self::figures::{Figures, TrunkFigures};
 use self::house::House;
 pub use self::input::{Input, Question};
 pub use self::questions::{Census, LiveCall, TrunkStatus};

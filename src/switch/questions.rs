@@ -120,6 +120,7 @@ impl Switch {
     fn respond_to(&mut self, question: Question) -> Result<Value, String> {
         match question {
             Question::Status => Ok(self.status()),
+            Question::Figures => serde_json::to_value(self.figures()).map_err(|error| error.to_string()),
             Question::Explain(hypothesis) => {
                 let present = Present { switch: self, without: None };
                 let customers = |number: PhoneNumber| self.customers.find(number).map(|found| found.to_customer());

@@ -30,6 +30,8 @@
 //! | `blocked` | the block list |
 //! | `explain` | what would happen to a call |
 //! | `configured`, `versions` | the config, as it is and as it was |
+//! | `metrics` | the figures, for programs that watch |
+//! | `exposition`, `process` | how they are written; what the machine says of this process |
 
 mod answered;
 mod blocked;
@@ -40,6 +42,7 @@ mod door;
 mod events;
 mod explain;
 mod extensions;
+mod exposition;
 mod extract;
 mod follow_ups;
 mod hours;
@@ -49,11 +52,13 @@ mod lines;
 mod letters;
 mod live;
 mod manners;
+mod metrics;
 mod office;
 mod once;
 mod originate;
 mod page;
 mod problem;
+mod process;
 mod provision;
 mod recordings;
 mod reports;
@@ -75,6 +80,7 @@ use utoipa_axum::router::OpenApiRouter;
 pub use self::answered::Answered;
 pub use self::door::Door;
 pub use self::known::Tokens;
+pub use self::metrics::Watched;
 pub use self::office::Office;
 pub use self::token::{SCOPES, chance, check_scopes, hash_of, mint};
 
@@ -171,7 +177,12 @@ pub fn router(office: Office) -> Router {
 /// The API, and beside it the addresses at which CRMs look for their telephone system.
 fn with_crms(office: Office) -> Router {
     let Office { clerk, current, clock, .. } = office.clone();
-    router(office).merge(crate::crm::inbox::router(crate::crm::inbox::Reception { clerk, current, clock }))
+    let figures = metrics::router(office.clone());
+    router(office).merge(figures).merge(crate::crm::inbox::router(crate::crm::inbox::Reception {
+        clerk,
+        current,
+        clock,
+    }))
 }
 
 async fn nowhere(uri: axum::http::Uri) -> Problem {

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::answered::Answered;
 use super::known::Tokens;
+use super::metrics::Watched;
 use super::problem::Problem;
 use crate::board::Board;
 use crate::clerk::Clerk;
@@ -36,6 +37,8 @@ pub struct Office {
     pub orders: mpsc::Sender<Asked>,
     /// The calls in progress, and what happens.
     pub board: Board,
+    /// The figures.
+    pub watched: Watched,
 }
 
 impl Office {

@@ -27,6 +27,7 @@ pub const SCOPES: &[&str] = &[
     "reports:read",
     "config:read",
     "config:write",
+    "metrics:read",
     "admin",
 ];
 

@@ -4,6 +4,8 @@
 #![allow(clippy::disallowed_methods)] // how long a real program takes is measured on a real clock
 
 mod crowd;
+mod exposition;
+mod figures;
 mod office;
 mod peers;
 mod world;

@@ -72,6 +72,7 @@ directory = "data"
 [web]
 listen = "{web}"
 card = "https://crm.example/card?number={{number}}"
+metrics = "loopback"
 
 [[trunk]]
 name = "mango"
@@ -238,6 +239,19 @@ token = "crm-token"
     /// A token of the API.
     pub fn token(&self, arguments: &[&str]) -> String {
         self.says(&[&["token", "add"], arguments].concat()).trim().to_owned()
+    }
+
+    /// What stands at `path` of the web, asked with these header lines: status and head in small letters, and body.
+    pub fn fetch(&self, path: &str, headers: &[&str]) -> (String, String) {
+        let mut stream = TcpStream::connect(self.web).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+        let ask = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n", self.web);
+        stream.write_all(ask.as_bytes()).unwrap();
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut stream, &mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.to_lowercase(), body.to_owned())
     }
 
     /// What happens from now on, as a window on a screen hears it.

@@ -358,6 +358,11 @@ impl Incoming<'_> {
         header(&self.invite, "From")
     }
 
+    /// It rings here.
+    pub fn rings(&self) {
+        self.peer.respond(&self.invite, "180 Ringing", "");
+    }
+
     pub fn answers(&self) {
         self.peer.respond(&self.invite, "200 OK", &sdp(self.peer.address));
     }

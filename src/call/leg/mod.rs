@@ -416,6 +416,11 @@ impl Leg {
         matches!(self.state, State::Offered { .. })
     }
 
+    /// True for one that is being rung.
+    pub fn is_rung(&self) -> bool {
+        matches!(self.state, State::Inviting(_))
+    }
+
     /// True once nothing is left to say; the leg can be forgotten.
     pub fn is_gone(&self) -> bool {
         matches!(self.state, State::Gone)
