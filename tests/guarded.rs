@@ -145,10 +145,14 @@ fn what_the_log_says_of_strangers_is_read_by_the_filter_of_the_readme() {
 
     // The words are those of README.
     let documented = readme("WARN guard: a stranger failed");
-    let shape = |line: &str| line.split_once(" WARN guard: ").map(|(_, rest)| rest.split(['=', ' ']).next().map(|_| {
-        let words: Vec<&str> = rest.split(' ').map(|word| word.split('=').next().unwrap_or_default()).collect();
-        words.join(" ")
-    }));
+    let shape = |line: &str| {
+        line.split_once(" WARN guard: ").map(|(_, rest)| {
+            rest.split(['=', ' ']).next().map(|_| {
+                let words: Vec<&str> = rest.split(' ').map(|word| word.split('=').next().unwrap_or_default()).collect();
+                words.join(" ")
+            })
+        })
+    };
     let failed = |line: &&str| line.contains(" a stranger failed ") && line.contains("account=\"201\"");
     let banned = |line: &&str| line.contains(" a stranger is banned source=127");
     for wanted in [&failed as &dyn Fn(&&str) -> bool, &banned] {

@@ -17,11 +17,7 @@ use std::path::PathBuf;
 const TABLE: &str = include_str!("reliability.md");
 
 /// Why claims are open. Once no claim is open for a reason, that reason must be taken away here.
-const OPEN: &[&str] = &[
-    "TLS has an issue of its own",
-    "load is to be measured",
-    "an hour of calls is to be run",
-];
+const OPEN: &[&str] = &["TLS has an issue of its own", "load is to be measured", "an hour of calls is to be run"];
 
 /// The tables of the project's requirements, and how many of their first columns stand here as they stand there.
 const HEADINGS: &[(&str, usize)] =
