@@ -167,13 +167,13 @@ fn offices() -> Vec<(String, String)> {
 fn what_can_be_followed_fits_the_schema() {
     let schema = Config::schema();
     for (name, text) in offices() {
-        assert_eq!(refused(&schema, &plain(&text).unwrap(), ""), [String::new(); 0], "{name}");
+        assert_eq!(refused(&schema, &plain(&text).unwrap(), ""), Vec::<String>::new(), "{name}");
     }
     // An example that is refused only for what no schema can say fits too: where nothing is wrong but warnings.
     let mut fitted = 0;
     for (name, text) in examples() {
         let Ok(loaded) = Config::read(Path::new(&name), &text, &Nothing) else { continue };
-        assert_eq!(refused(&schema, &plain(&text).unwrap(), ""), [String::new(); 0], "{name}: {}", loaded.warnings);
+        assert_eq!(refused(&schema, &plain(&text).unwrap(), ""), Vec::<String>::new(), "{name}: {}", loaded.warnings);
         fitted += 1;
     }
     assert!(fitted >= 10, "{fitted}");
@@ -223,7 +223,7 @@ fn what_is_wrong_in_kind_is_refused_by_the_schema_too() {
         "record-unknown",
     ] {
         let text = std::fs::read_to_string(tests().join(format!("config/{name}.toml"))).unwrap();
-        assert_ne!(refused(&schema, &plain(&text).unwrap(), ""), [String::new(); 0], "{name}");
+        assert_ne!(refused(&schema, &plain(&text).unwrap(), ""), Vec::<String>::new(), "{name}");
     }
 }
 
@@ -276,5 +276,5 @@ fn no_key_is_left_without_saying_what_it_takes() {
     }
     let mut found = Vec::new();
     empty(&Config::schema(), "", &mut found);
-    assert_eq!(found, [String::new(); 0]);
+    assert_eq!(found, Vec::<String>::new());
 }

@@ -69,9 +69,15 @@ impl Office {
         versions.map(|one| (one["number"].as_u64().unwrap(), one["by"].as_str().unwrap().to_owned())).collect()
     }
 
-    /// Starts the router and waits until it serves.
     fn start(&mut self) {
-        let mut serving = self.command(&["serve"]).env("HUNTLINE_LOG", "error").stdout(Stdio::piped()).spawn().unwrap();
+        self.start_to_die_at("nowhere");
+    }
+
+    /// Starts the router and waits until it serves.
+    fn start_to_die_at(&mut self, point: &str) {
+        let mut command = self.command(&["serve"]);
+        command.env("HUNTLINE_LOG", "error").env("HUNTLINE_DIE_AT", point).stdout(Stdio::piped());
+        let mut serving = command.spawn().unwrap();
         let mut hello = BufReader::new(serving.stdout.take().unwrap());
         let mut line = String::new();
         hello.read_line(&mut line).unwrap();
@@ -267,6 +273,31 @@ fn killed_at_a_chosen_point_of_a_rollback_the_file_is_the_old_one_or_the_new_one
         let is_new = ["after_exchange", "before_version:2", "after_version:2"].contains(&at);
         assert_eq!(office.file() == new, is_new, "{at}");
         whole(&office, &old, &new, at);
+    }
+}
+
+#[test]
+fn a_router_that_dies_over_a_change_begins_again_with_the_old_config_or_the_new_one() {
+    for (place, at) in ["before_exchange", "after_exchange"].into_iter().enumerate() {
+        let mut office = Office::new(&format!("dies-{place}"));
+        let new = config("secret-1", "\"201\"");
+        office.edit(&new);
+        office.start();
+        office.stop();
+        let old = new.replace("secret-1", "secret-2");
+        office.edit(&old);
+        office.start_to_die_at(at);
+        assert_eq!(office.history(), [(2, "start".into()), (1, "start".into())]);
+        let (_, err, code) = office.run(&["config", "rollback", "1"]);
+        assert_eq!(code, 1, "{err}");
+        let died = office.router.take().unwrap().wait().unwrap();
+        assert_eq!(died.signal(), Some(9), "{at}");
+        let is_new = at == "after_exchange";
+        assert_eq!(office.file(), if is_new { new } else { old }, "{at}");
+        office.start();
+        let history = office.json(&["config", "history"]);
+        assert_eq!(history["in_force"], if is_new { 3 } else { 2 }, "{at}");
+        assert_eq!(office.json(&["status"])["config"], history["file"]["version"], "{at}");
     }
 }
 

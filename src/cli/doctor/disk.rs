@@ -34,7 +34,7 @@ pub(super) fn look(patient: &Patient) -> Vec<Finding> {
     match statvfs(directory) {
         Ok(disk) => {
             let block = disk.fragment_size();
-            let share = |free: u64, all: u64| if all == 0 { 100 } else { free * 100 / all };
+            let share = |free: u64, all: u64| (free * 100).checked_div(all).unwrap_or(100);
             let megabytes = (disk.blocks_available() * block) >> 20;
             findings.push(room(share(disk.blocks_available(), disk.blocks()), megabytes));
             let inodes = share(disk.files_available(), disk.files());
@@ -94,8 +94,14 @@ fn speed(shown: &str, took: io::Result<Duration>) -> Finding {
         Ok(took) => {
             let finding = finding(format!("4 kB are on the disk after {:.1} ms", took.as_secs_f64() * 1e3));
             match () {
-                () if took > GUARANTEE => finding.fail("callers hear ringing before they are on record: this disk is too slow, or something else keeps it busy (`iostat -x 1`)"),
-                () if took > SLOW => finding.warn("every caller waits so long for the first ringing: look who keeps it busy (`iostat -x 1`)"),
+                () if took > GUARANTEE => finding.fail(
+                    "callers hear ringing before they are on record: this disk is too slow, or \
+                    something else keeps it busy (`iostat -x 1`)",
+                ),
+                () if took > SLOW => finding.warn(
+                    "every caller waits so long for the first ringing: look who keeps it busy \
+                    (`iostat -x 1`)",
+                ),
                 () => finding,
             }
         }

@@ -1,11 +1,12 @@
 //! What DNS says of every name in the config.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
 
 use super::finding::Finding;
 use super::pace::{SHORT, timed};
 use super::patient::{Names, Patient};
 use crate::config::Config;
+use crate::key::Transport;
 use crate::net::resolve;
 use crate::servers::ServerName;
 
@@ -34,26 +35,31 @@ pub(super) fn ask(config: &Config) -> Names {
 }
 
 pub(super) fn look(patient: &Patient) -> Vec<Finding> {
+    let rung = ServerName::all(&patient.config);
     let names = patient.names.iter().filter(|(name, _)| name.literal().is_none());
-    let mut findings: Vec<Finding> = names.map(|(name, (took, answer))| {
-        let ms = took.as_millis();
-        let what = Arc::clone(&name.host);
-        match answer {
-            Ok(addresses) => {
-                let mut shown: Vec<String> = addresses.iter().map(|(_, address)| address.to_string()).collect();
-                shown.dedup();
-                let finding = Finding::ok(SUBJECT, &*what, format!("{} after {ms} ms", shown.join(", ")));
-                match ms > SLOW_MS {
-                    true => finding.warn("calls do not wait for it, and a restart does: look at the first server in /etc/resolv.conf"),
-                    false => finding,
-                }
-            }
-            Err(why) => Finding::ok(SUBJECT, &*what, format!("{why} ({ms} ms)"))
-                .fail("spelt right? does `getent hosts` find it? else look at the servers in /etc/resolv.conf"),
-        }
-    }).collect();
+    let mut findings: Vec<Finding> =
+        names.map(|(name, (took, answer))| one(name, took.as_millis(), answer, rung.contains(name))).collect();
     if findings.is_empty() {
         findings.push(Finding::ok(SUBJECT, "DNS", "nothing in this config needs it: only addresses are written"));
     }
     findings
+}
+
+/// `is_rung`: a provider or a phone, without whom it does not ring.
+fn one(name: &ServerName, ms: u128, answer: &Result<Vec<(Transport, SocketAddr)>, String>, is_rung: bool) -> Finding {
+    let finding = |found: String| Finding::ok(SUBJECT, &*name.host, found);
+    match answer {
+        Ok(addresses) => {
+            let mut shown: Vec<String> = addresses.iter().map(|(_, address)| address.to_string()).collect();
+            shown.dedup();
+            let finding = finding(format!("{} after {ms} ms", shown.join(", ")));
+            let advice = "calls do not wait for it, and a start does: look at the first server in /etc/resolv.conf";
+            if ms > SLOW_MS { finding.warn(advice) } else { finding }
+        }
+        Err(why) => {
+            let finding = finding(format!("{why} ({ms} ms)"));
+            let advice = "spelt right? does `getent hosts` find it? else look at the servers in /etc/resolv.conf";
+            if is_rung { finding.fail(advice) } else { finding.warn(advice) }
+        }
+    }
 }

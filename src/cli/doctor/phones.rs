@@ -75,7 +75,8 @@ pub(super) fn look(patient: &Patient) -> Vec<Finding> {
         Finding::ok(SUBJECT, "registered", format!("{there} of {} extensions have a phone{when}", wanted.len()));
     let mut findings = vec![match (there, wanted.len()) {
         (0, 1..) if patient.status.is_some() => total.fail(
-            "nobody can be rung: does a phone reach sip.listen (firewall)? are user, password and realm those of the config?",
+            "nobody can be rung: does a phone reach sip.listen (firewall)? are user, password \
+                and realm those of the config?",
         ),
         _ => total,
     }];
@@ -131,14 +132,16 @@ fn asleep(phone: &Phone, is_local: &dyn Fn(IpAddr) -> bool) -> Option<(String, &
     if is_mobile && !has_push {
         return Some((
             "may sleep: a mobile's program without push (RFC 8599), which its system stops".into(),
-            "let it run in the background without battery saving, or add the mobile's number as { gsm = … } to its devices",
+            "let it run in the background without battery saving, or add the mobile's number \
+                as { gsm = … } to its devices",
         ));
     }
     // A phone behind a NAT that we see is reminded every 25 s; one whose NAT writes its own address into Contact is not.
     if phone.transport == "udp" && is_outside && !phone.behind_nat && phone.granted_s > FORGOTTEN_S {
         return Some((
             format!("may be forgotten by a NAT: over UDP from outside, and silent for up to {} s", phone.granted_s),
-            "switch on its keep-alive (25 s), or TCP, or let it register every 120 s; switch off SIP ALG in its router",
+            "switch on its keep-alive (25 s), or TCP, or let it register every 120 s; switch \
+                off SIP ALG in its router",
         ));
     }
     None

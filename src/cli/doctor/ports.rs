@@ -70,10 +70,14 @@ fn media(patient: &Patient) -> Vec<Finding> {
         ips
     };
     let ours = patient.status.as_ref().and_then(|status| status["census"]["ports"].as_u64()).unwrap_or(0) as usize;
+    // Looked up and not tried: a call may want one at this moment.
+    let held: Vec<Held> = tables(Transport::Udp).into_iter().flat_map(held).collect();
     let taken = |ip: &IpAddr| {
-        let is_taken =
-            |port: &u16| matches!(UdpSocket::bind((*ip, *port)), Err(error) if error.kind() == ErrorKind::AddrInUse);
-        (first..=last).filter(is_taken).count()
+        let mut taken: Vec<u16> = held.iter().filter(|held| held.is_in_the_way(*ip)).map(|held| held.port).collect();
+        taken.retain(|port| (first..=last).contains(port));
+        taken.sort_unstable();
+        taken.dedup();
+        taken.len()
     };
     // Each port of ours has its neighbour for RTCP.
     let foreign = ips.iter().map(taken).max().unwrap_or(0).saturating_sub(ours * 2);
@@ -95,8 +99,10 @@ fn media(patient: &Patient) -> Vec<Finding> {
         && first <= to
     {
         let found = format!("the system takes ports {from}-{to} for other programs' connections");
-        findings.push(Finding::ok(SUBJECT, "media.ports", found)
-            .warn("write a range outside: one of them may be taken when a call wants it (sysctl net.ipv4.ip_local_port_range)"));
+        findings.push(Finding::ok(SUBJECT, "media.ports", found).warn(
+            "write a range outside: one of them may be taken when a call wants it (sysctl \
+                net.ipv4.ip_local_port_range)",
+        ));
     }
     findings
 }
@@ -110,11 +116,12 @@ fn outgoing() -> io::Result<(u16, u16)> {
 
 /// The process that has a port, and its name, as far as the system lets us see.
 fn holder(transport: Transport, address: SocketAddr) -> Option<(u32, String)> {
-    let tables = match transport {
-        Transport::Udp => ["/proc/net/udp", "/proc/net/udp6"],
-        Transport::Tcp => ["/proc/net/tcp", "/proc/net/tcp6"],
-    };
-    let inodes: Vec<String> = tables.iter().flat_map(|table| sockets(table, transport, address)).collect();
+    let held = tables(transport).into_iter().flat_map(held);
+    let in_the_way = held.filter(|held| {
+        let counts = transport == Transport::Udp || held.listens;
+        held.port == address.port() && counts && held.is_in_the_way(address.ip())
+    });
+    let inodes: Vec<String> = in_the_way.map(|held| held.inode).collect();
     let processes = std::fs::read_dir("/proc").ok()?.flatten();
     let numbered = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let has_it = |process: &u32| {
@@ -129,19 +136,39 @@ fn holder(transport: Transport, address: SocketAddr) -> Option<(u32, String)> {
     Some((process, name.trim().to_owned()))
 }
 
-/// The inodes of the sockets of a table of the kernel's that are in the way of an address.
-fn sockets(table: &str, transport: Transport, address: SocketAddr) -> Vec<String> {
+/// The kernel's tables of sockets.
+fn tables(transport: Transport) -> [&'static str; 2] {
+    match transport {
+        Transport::Udp => ["/proc/net/udp", "/proc/net/udp6"],
+        Transport::Tcp => ["/proc/net/tcp", "/proc/net/tcp6"],
+    }
+}
+
+/// A socket that somebody has.
+struct Held {
+    ip: IpAddr,
+    port: u16,
+    listens: bool,
+    inode: String,
+}
+
+impl Held {
+    /// True where it keeps others from its port at this address.
+    fn is_in_the_way(&self, ip: IpAddr) -> bool {
+        self.ip == ip || self.ip.is_unspecified() || ip.is_unspecified()
+    }
+}
+
+/// What a table of the kernel's says.
+fn held(table: &str) -> Vec<Held> {
     const LISTENS: &str = "0A";
     let text = std::fs::read_to_string(table).unwrap_or_default();
     let line = |line: &str| {
         let columns: Vec<&str> = line.split_whitespace().collect();
-        let [_, local, _, state, .., _] = columns[..] else { return None };
-        let (ip, port) = local.split_once(':')?;
-        let port = u16::from_str_radix(port, 16).ok()?;
-        let ip = read_ip(ip)?;
-        let same = ip == address.ip() || ip.is_unspecified() || address.ip().is_unspecified();
-        let counts = transport == Transport::Udp || state == LISTENS;
-        (port == address.port() && same && counts).then(|| columns.get(9).map(|inode| (*inode).to_owned()))?
+        let (ip, port) = columns.get(1)?.split_once(':')?;
+        let inode = columns.get(9)?.to_string();
+        let listens = *columns.get(3)? == LISTENS;
+        Some(Held { ip: read_ip(ip)?, port: u16::from_str_radix(port, 16).ok()?, listens, inode })
     };
     text.lines().skip(1).filter_map(line).collect()
 }

@@ -17,6 +17,9 @@ use crate::servers::ServerName;
 
 const SUBJECT: &str = "trunks";
 
+/// More addresses of one provider would take more than the time there is.
+const MOST_ASKED: usize = 2;
+
 pub(super) fn look(patient: &Patient, dates: &Dates) -> Vec<Finding> {
     let config = &patient.config;
     if config.trunks().len() == 0 {
@@ -30,29 +33,50 @@ pub(super) fn look(patient: &Patient, dates: &Dates) -> Vec<Finding> {
 
 fn one(patient: &Patient, trunk: &Trunk, dates: &Dates) -> Vec<Finding> {
     // Whose name means nothing is told of under `names`.
-    let Some((transport, address)) = patient.addresses(&ServerName::from(&trunk.server)).first().copied() else {
-        return Vec::new();
-    };
+    let Some(mut asked) = ask(trunk, patient.addresses(&ServerName::from(&trunk.server))) else { return Vec::new() };
     let router = patient.list("trunks").iter().find(|status| status["name"] == *trunk.name);
     let said = router.map(says).unwrap_or_default();
-    let mut peer = Peer::reach(transport, address);
-    let answer =
-        peer.as_mut().map_err(|error| io::Error::from(error.kind())).and_then(|peer| peer.options(&trunk.server));
-    if let Ok(answer) = &answer
+    if let Ok(answer) = &asked.answer
         && let Some(date) = answer.date
     {
         let dated = Dated::now(format!("trunk {}", trunk.name), date);
         dates.lock().unwrap_or_else(PoisonError::into_inner).push(dated);
     }
-    let mut findings = vec![is_there(trunk, transport, address, &answer, router, &said)];
+    let mut findings = vec![is_there(trunk, &asked, router, &said)];
     let Some(account) = &trunk.register else { return findings };
-    match (router, answer, &mut peer) {
+    match (router, asked.answer, &mut asked.peer) {
         (Some(router), ..) => findings.push(registered(trunk, account, router)),
         (None, Ok(_), Ok(peer)) => findings.push(welcome(trunk, account, peer)),
         // Who does not answer at all has been told of.
         (None, ..) => {}
     }
     findings
+}
+
+/// Who was asked, and what came of it.
+struct Asked {
+    transport: Transport,
+    address: SocketAddr,
+    peer: io::Result<Peer>,
+    answer: io::Result<Answer>,
+}
+
+/// Asks a provider at its first address, and at the next one where that is dead (RFC 3263 §4.3). `None`: it has none.
+fn ask(trunk: &Trunk, addresses: &[(Transport, SocketAddr)]) -> Option<Asked> {
+    let mut first = None;
+    for (transport, address) in addresses.iter().copied().take(MOST_ASKED) {
+        let mut peer = Peer::reach(transport, address);
+        let answer = match &mut peer {
+            Ok(peer) => peer.options(&trunk.server),
+            Err(error) => Err(error.kind().into()),
+        };
+        let asked = Asked { transport, address, peer, answer };
+        if asked.answer.is_ok() {
+            return Some(asked);
+        }
+        first.get_or_insert(asked);
+    }
+    first
 }
 
 /// The running router's own words.
@@ -64,14 +88,8 @@ fn says(router: &Value) -> String {
     }
 }
 
-fn is_there(
-    trunk: &Trunk,
-    transport: Transport,
-    address: SocketAddr,
-    answer: &io::Result<Answer>,
-    router: Option<&Value>,
-    said: &str,
-) -> Finding {
+fn is_there(trunk: &Trunk, asked: &Asked, router: Option<&Value>, said: &str) -> Finding {
+    let Asked { transport, address, answer, .. } = asked;
     let place = format!("{address} over {}", transport.as_str());
     let is_up = router.is_some_and(|router| router["standing"] == "up");
     let finding = |found: String| Finding::ok(SUBJECT, &*trunk.name, format!("{found}{said}"));
@@ -80,9 +98,17 @@ fn is_there(
             .fail("calls take the next trunk of their outbound rule; ask the provider"),
         Ok(Answer { code, took, .. }) => {
             let finding = finding(format!("{place} answers {code} after {} ms", took.as_millis()));
-            match router.map(|router| router["standing"].as_str()) {
-                Some(Some("down")) => finding.fail("it answers us here and not the router: look at what the router says, at firewall and NAT for the ports of sip.listen"),
-                _ => finding,
+            // Down for want of a registration is told of with that.
+            let is_deaf = |router: &Value| {
+                router["standing"] == "down"
+                    && !router["why"].as_str().is_some_and(|why| why.starts_with("registration"))
+            };
+            match router.is_some_and(is_deaf) {
+                true => finding.fail(
+                    "it answers us here and not the router: look at what the router says, at firewall \
+                        and NAT for the ports of sip.listen",
+                ),
+                false => finding,
             }
         }
         // Some talk only with the port that has registered.
@@ -94,7 +120,8 @@ fn is_there(
                 _ => error.to_string(),
             };
             finding(format!("{place}: {why}")).fail(
-                "is the line up (ping it), is server and port what the provider says, does a firewall let UDP and TCP through? some answer only known addresses",
+                "is the line up (ping it), is server and port what the provider says, does a \
+                    firewall let UDP and TCP through? some answer only known addresses",
             )
         }
     }
@@ -108,8 +135,14 @@ fn registered(trunk: &Trunk, account: &Register, router: &Value) -> Finding {
     }
     let finding = Finding::ok(SUBJECT, what, format!("not registered{}", says(router)));
     match &account.password {
-        None => finding.fail("its password is not there: set the variable, or write the file, that register.password names, and restart"),
-        Some(_) => finding.fail("no calls come in: are user and password what the provider says? is another device registered in our place?"),
+        None => finding.fail(
+            "its password is not there: set the variable, or write the file, that \
+            register.password names, and restart",
+        ),
+        Some(_) => finding.fail(
+            "no calls come in: are user and password what the provider says? is another \
+            device registered in our place?",
+        ),
     }
 }
 
