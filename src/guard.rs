@@ -12,7 +12,8 @@
 //! ```
 //!
 //! - A trunk is never banned, nor is an address at which a phone is registered: one phone with an old password must not
-//!   silence the office around it. There the account at that address is slowed down: one try in five seconds.
+//!   silence the office around it. There the account at that address is slowed down: one try in five seconds. The same
+//!   holds for a day after the last of its phones has gone.
 //! - An account on which strangers have failed three times as often as one source may is closed to strangers, however many
 //!   addresses they have; phones that are registered go on. That ban does not grow, or anybody could keep an employee out.
 //! - Names that do not exist are counted and banned like those that do, so that nothing tells them apart.
@@ -45,6 +46,8 @@ use crate::config::Guard as Rules;
 pub const MOST_SOURCES: usize = 65_536;
 /// Behind the NAT of a phone of ours there may be a house full of others that have not registered yet.
 const NEIGHBOURS: u32 = 10;
+/// How long an address is at home after its last phone has gone.
+const HOME: Duration = Duration::from_secs(24 * 3_600);
 /// How often a slowed account may try.
 const SLOW: Duration = Duration::from_secs(5);
 /// How many times as many failures close an account as ban a source.
@@ -140,6 +143,8 @@ struct Stranger {
     failures: Failures,
     dropped: u32,
     named_at: u32,
+    /// When somebody has proved there who it is.
+    proved: Option<Instant>,
 }
 
 /// Failures within a while.
@@ -160,7 +165,7 @@ struct Tries {
 
 impl Row for Stranger {
     fn weight(&self) -> (bool, Instant) {
-        (self.failures.count > 0, self.bucket.used())
+        (self.failures.count > 0 || self.proved.is_some(), self.bucket.used())
     }
 }
 
@@ -287,8 +292,8 @@ impl Guard {
     /// that does not exist is treated like one that does.
     pub fn may_try(&mut self, from: IpAddr, standing: Standing, account: &str, now: Instant) -> bool {
         let may = match standing {
-            Standing::Stranger => !self.bans.is_account_banned(&short(account), now),
-            Standing::Known | Standing::Neighbour => {
+            Standing::Stranger if self.bans.is_account_banned(&short(account), now) => false,
+            _ => {
                 let key = self.name(Some(Source::of(from)), account);
                 self.tries.get_mut(&key).is_none_or(|tries| {
                     let may = now >= tries.slowed_until || now.since(tries.last) >= SLOW;
@@ -309,6 +314,7 @@ impl Guard {
             failures: Failures::none(now),
             dropped: 0,
             named_at: FLOOD,
+            proved: None,
         })
     }
 
@@ -331,8 +337,9 @@ impl Guard {
 impl Guard {
     /// Somebody did something wrong. `account` is the user name that was shown, existing or not.
     pub fn failed(&mut self, from: IpAddr, standing: Standing, account: Option<&str>, why: Offence, now: Now) {
-        match (standing, account) {
-            (Standing::Stranger, account) => self.stranger_failed(from, account, why, now),
+        let at_home = standing != Standing::Stranger || self.was_at_home(from, now.mono);
+        match (at_home, account) {
+            (false, account) => self.stranger_failed(from, account, why, now),
             (_, Some(account)) => self.failed_at_home(from, account, why, now.mono),
             // Beside a phone of ours others call before they are asked for their password, as phones do.
             (_, None) => return,
@@ -341,15 +348,23 @@ impl Guard {
     }
 
     /// Somebody has proved to be this account: what went wrong there before is forgiven.
-    pub fn proved(&mut self, from: IpAddr, account: &str) {
+    pub fn proved(&mut self, from: IpAddr, account: &str, now: Instant) {
         let source = Source::of(from);
         if let Some(stranger) = self.sources.get_mut(&source) {
             stranger.failures.count = 0;
+            stranger.proved = Some(now);
         }
         if !self.tries.is_empty() {
             let key = self.name(Some(source), account);
             self.tries.remove(&key);
         }
+    }
+
+    /// True where somebody of ours has been within a day: an office whose phones sleep at night is none of strangers in the
+    /// morning, whatever one of them has tried meanwhile.
+    fn was_at_home(&mut self, from: IpAddr, now: Instant) -> bool {
+        let proved = self.sources.get_mut(&Source::of(from)).and_then(|stranger| stranger.proved);
+        proved.is_some_and(|proved| now.since(proved) < HOME)
     }
 
     fn stranger_failed(&mut self, from: IpAddr, account: Option<&str>, why: Offence, now: Now) {

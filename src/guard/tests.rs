@@ -132,8 +132,23 @@ fn proving_who_it_is_takes_failures_back() {
     let mut night = Night::new();
     for _ in 0..10 {
         assert_eq!(bans(&night.fails(STRANGER, "201", 2)), []);
-        night.guard.proved(ip(STRANGER), "201");
+        night.guard.proved(ip(STRANGER), "201", night.now.mono);
     }
+}
+
+#[test]
+fn an_office_whose_phones_sleep_at_night_is_not_banned_for_the_one_that_does_not() {
+    let mut night = Night::new();
+    night.heard(STRANGER, Standing::Stranger, 1);
+    night.guard.proved(ip(STRANGER), "201", night.now.mono);
+    night.pass(12 * HOUR);
+    assert_eq!(bans(&night.fails(STRANGER, "202", 100)), []);
+    assert!(!night.is_banned(STRANGER));
+    let may = |night: &mut Night, account| night.guard.may_try(ip(STRANGER), Standing::Stranger, account, night.now.mono);
+    assert_eq!((may(&mut night, "201"), may(&mut night, "202")), (true, false));
+    // A day after the last of them it is anybody's.
+    night.pass(12 * HOUR);
+    assert_eq!(bans(&night.fails(STRANGER, "202", 10)), [(STRANGER.into(), 600, 1)]);
 }
 
 #[test]
@@ -153,7 +168,7 @@ fn at_an_address_of_ours_the_account_is_slowed_and_nobody_is_banned() {
         // From elsewhere it is as welcome as ever.
         assert!(night.guard.may_try(ip("203.0.113.10"), standing, "201", now));
         // With the right password all is forgiven.
-        night.guard.proved(ip(STRANGER), "201");
+        night.guard.proved(ip(STRANGER), "201", night.now.mono);
         assert!(night.guard.may_try(ip(STRANGER), standing, "201", now));
     }
 }

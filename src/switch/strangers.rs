@@ -149,7 +149,7 @@ impl Switch {
             Admission::Trunk(_) => return,
             Admission::Extension(extension) | Admission::Impostor(extension) => {
                 let number = &self.means.config.extension(*extension).number;
-                return self.guard.proved(flow.remote.ip(), number);
+                return self.guard.proved(flow.remote.ip(), number, self.means.now.mono);
             }
             Admission::Challenge { because: Doubt::WrongPassword, .. } => Offence::WrongPassword,
             Admission::Challenge { because: Doubt::UnknownUser, .. } => Offence::UnknownUser,
