@@ -144,7 +144,8 @@ fn an_office_whose_phones_sleep_at_night_is_not_banned_for_the_one_that_does_not
     night.pass(12 * HOUR);
     assert_eq!(bans(&night.fails(STRANGER, "202", 100)), []);
     assert!(!night.is_banned(STRANGER));
-    let may = |night: &mut Night, account| night.guard.may_try(ip(STRANGER), Standing::Stranger, account, night.now.mono);
+    let may =
+        |night: &mut Night, account| night.guard.may_try(ip(STRANGER), Standing::Stranger, account, night.now.mono);
     assert_eq!((may(&mut night, "201"), may(&mut night, "202")), (true, false));
     // A day after the last of them it is anybody's.
     night.pass(12 * HOUR);
