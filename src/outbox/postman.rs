@@ -183,7 +183,8 @@ impl Round {
         if self.postman.bell.is_afresh() {
             self.lanes.values_mut().for_each(Lane::arrived);
         }
-        if now >= self.tidies {
+        // Where the clock was set back, what was put off by the old time is found there.
+        if now >= self.tidies || now.checked_add(TIDYING).is_ok_and(|latest| latest < self.tidies) {
             let more = outbox.forget(now)?;
             self.tidies = now.checked_add(if more { Duration::from_secs(1) } else { TIDYING }).unwrap_or(now);
         }

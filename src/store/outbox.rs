@@ -345,6 +345,11 @@ impl Outbox {
                  WHERE due IS NOT NULL AND made < ?1 AND lane IN (SELECT lane FROM outbox_closed)",
                 [before(LONGEST_WAIT)],
             )?;
+            // Nobody is ever told to come back so late: the clock has been set back since.
+            outbox.execute(
+                "UPDATE outbox SET due = ?1 WHERE due > ?2 AND NOT taken",
+                [to_micros(now), to_micros(now.checked_add(LONGEST_WAIT).unwrap_or(Timestamp::MAX))],
+            )?;
             let dead = outbox.execute(
                 "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE due IS NULL AND sent IS NULL AND made < ?1
                      LIMIT ?2)",
@@ -640,6 +645,19 @@ mod tests {
         let failed = told(&fact("sms", Some("no money"))).unwrap();
         assert_eq!((failed.kind, &failed.data["why"]), (EventKind::SmsFailed, &json!("no money")));
         assert_eq!(told(&fact("mail", None)), None);
+    }
+
+    #[test]
+    fn what_was_put_off_by_a_clock_that_was_years_ahead_is_due_once_it_is_set_back() {
+        let folder = Folder::new();
+        let year = 365 * 86_400;
+        let mut outbox = posted(&folder, &[letter("crm", "1-0", None), letter("crm", "2-0", None)]);
+        let taken = outbox.take("webhook crm", at(year), at(year + 70), 8).unwrap();
+        let later = |seconds: i64| Settled::Later(at(seconds), "nobody there".into());
+        outbox.settle(&[(taken[0].id, later(3 * year)), (taken[1].id, later(3 * 86_400))], at(year)).unwrap();
+        outbox.forget(at(60)).unwrap();
+        let due = outbox.take("webhook crm", at(60), at(130), 8).unwrap();
+        assert_eq!(abouts(&due), ["1-0"], "the other one may well have been told to come back in three days");
     }
 
     #[test]

@@ -139,6 +139,8 @@ open = {{ to = ["group:both", "refuse:unavailable"] }}
         std::thread::spawn(move || {
             lines.map_while(Result::ok).for_each(|line| said.lock().unwrap().push(line));
         });
+        // Once it answers questions it hears signals, too.
+        self.shows(&["status"]);
     }
 
     /// What it has said so far.
