@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
 use crate::address_book::AddressBook;
+use crate::backup;
 use crate::board::Board;
 use crate::clerk::Clerk;
 use crate::clock::Duration;
@@ -35,13 +36,14 @@ use crate::media::relay::Relay;
 use crate::meter::{Meter, Metered};
 use crate::net::resolve::Resolver;
 use crate::net::{Limits, Net, OwnAddresses, own_addresses};
+use crate::notify::Notify;
 use crate::outbox::{self, Bell, Current, Postman, Secretary};
 use crate::reminder::Reminder;
 use crate::report::Ask;
 use crate::retention::Keeper;
 use crate::servers::ServerName;
 use crate::store::{Reader, Unfinished, Writer, quick_check};
-use crate::switch::{Input, Question, Switch};
+use crate::switch::{Figures, Input, Question, Switch};
 use crate::web;
 
 /// How long running calls may go on after SIGTERM.
@@ -80,6 +82,10 @@ fn machine(error: impl fmt::Display) -> CannotServe {
 /// # Errors
 /// The config has errors, a port is taken, the database cannot be opened.
 pub fn serve(file: &Path) -> Result<(), CannotServe> {
+    let notify = Notify::of_environment();
+    if backup::finish(file).map_err(machine)? {
+        tracing::warn!("a restore had been cut off; it is done now");
+    }
     let (Loaded { config, warnings }, text) = config_file::read(file).map_err(CannotServe::Config)?;
     if !warnings.is_empty() {
         eprintln!("{warnings}");
@@ -157,6 +163,7 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
         bell: bell.clone(),
         library,
         address_book: address_book.clone(),
+        notify: notify.clone(),
     };
     if recovered.unclean {
         tracing::warn!(
@@ -214,6 +221,7 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
     let sees = board.map(|board| -> Witness { Box::new(move |facts| board.happens(facts)) });
     let watch = Watch::start().map_err(machine)?;
     let drive = Drive { switch, net, relay, journal, resolver, post, clock, renew_customers, sees, watch, meter };
+    notify.ready("calls are taken");
     let (end, journal) = drive.run().map_err(machine)?;
     match end {
         End::Drained => tracing::info!("no call is left"),
@@ -297,6 +305,8 @@ struct Office {
     /// Wakes whoever carries letters.
     bell: Bell,
     address_book: AddressBook,
+    /// Tells the system's manager how we are.
+    notify: Notify,
 }
 
 impl Office {
@@ -328,12 +338,17 @@ impl Office {
         };
         let mut around = tokio::time::interval(LOOK_AROUND);
         let mut last = own_addresses();
+        let (alive, mut lives) = mpsc::channel(1);
+        let every = self.notify.every();
+        let mut look = tokio::time::interval(every.unwrap_or(LOOK_AROUND));
         loop {
             tokio::select! {
                 () = self.post.closed() => break,
                 Some(question) = questions.recv() => drop(tokio::spawn(self.clone().answer(question))),
                 signal = signals.next() => self.obey(signal),
                 _ = around.tick() => self.look_around(&mut last),
+                _ = look.tick(), if every.is_some() => self.look_whether_alive(alive.clone()),
+                Some(status) = lives.recv() => self.notify.alive(&status),
             }
         }
         door.abort();
@@ -341,14 +356,28 @@ impl Office {
         let _aborted = door.await;
     }
 
+    /// The loop itself has to answer: one that hangs gives no sign of life.
+    fn look_whether_alive(&self, alive: mpsc::Sender<String>) {
+        let told = move |answer: Result<serde_json::Value, String>| {
+            let figures = answer.ok().and_then(|figures| serde_json::from_value(figures).ok());
+            // One sign that was not given on yet is enough.
+            _ = alive.try_send(figures.as_ref().map(standing).unwrap_or_default());
+        };
+        self.post.put(Letter::Ask(Question::Figures, Box::new(told)));
+    }
+
     fn obey(&self, signal: Signal) {
         match signal {
             Signal::Reload => drop(tokio::spawn(self.clone().reload())),
             Signal::End => {
+                self.notify.stopping("no new calls; those in progress may go on for a while");
                 tracing::info!(patience = ?PATIENCE, "no new calls; a second signal ends those in progress too");
                 self.post.put(Letter::Drain(PATIENCE));
             }
-            Signal::EndNow => self.post.put(Letter::Stop),
+            Signal::EndNow => {
+                self.notify.stopping("calls in progress are ended");
+                self.post.put(Letter::Stop);
+            }
         }
     }
 
@@ -460,6 +489,17 @@ impl Office {
 
     /// Reads the config file again; a sound one takes effect at once, a broken one changes nothing.
     async fn reload(self) -> Reply {
+        let notify = self.notify.clone();
+        notify.reloading();
+        let reply = self.read_again().await;
+        match &reply {
+            Ok(_) => notify.ready("a new config is in force"),
+            Err(_) => notify.ready("a new config was refused, the old one is in force"),
+        }
+        reply
+    }
+
+    async fn read_again(self) -> Reply {
         let (file, versions, clock) = (self.file.clone(), self.versions.clone(), self.clock);
         let loaded = tokio::task::spawn_blocking(move || {
             let (loaded, text) = config_file::read(&file)?;
@@ -556,6 +596,14 @@ impl Office {
         let customers = read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
         Ok(serde_json::json!({ "customers": customers }))
     }
+}
+
+/// How it stands, in a line.
+fn standing(figures: &Figures) -> String {
+    let up = figures.trunks.iter().filter(|trunk| trunk.up).count();
+    let (calls, trunks, phones) = (figures.census.calls, figures.trunks.len(), figures.census.bindings);
+    let ending = if figures.draining { "; no new calls are taken" } else { "" };
+    format!("{calls} calls, {up} of {trunks} trunks up, {phones} phones{ending}")
 }
 
 /// What the system asks of us.

@@ -60,7 +60,9 @@
 //! | | [`outbox`] | letters to the world outside, until they have arrived |
 //! | | [`retention`] | when recordings are erased |
 //! | | [`reminder`] | whose promise is late |
+//! | | [`notify`] | what the system's manager is told of us |
 //! | 12 | [`control`] | the local socket |
+//! | | [`backup`] | everything that must not be lost, out and back |
 //! | | [`board`] | every call as it stands, and whoever watches |
 //! | | [`crm`] | CRMs, each in its own dialect |
 //! | | [`web`] | the API, for people's programs |
@@ -189,9 +191,11 @@ pub mod clerk;
 pub mod outbox;
 pub mod retention;
 pub mod reminder;
+pub mod notify;
 
 // Floor 12, faces.
 pub mod control;
+pub mod backup;
 pub mod board;
 pub mod crm;
 pub mod web;

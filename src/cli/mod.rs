@@ -4,6 +4,7 @@
 //! speak to it through the control socket.
 
 mod away;
+mod backup;
 mod bans;
 mod block;
 mod calls;
@@ -24,6 +25,7 @@ mod recordings;
 mod reload;
 mod replay;
 mod report;
+mod restore;
 mod serve;
 mod status;
 mod table;
@@ -102,6 +104,8 @@ enum Command {
     Ban(bans::Ban),
     Unban(bans::Unban),
     Token(token::Token),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
 }
 
 /// Runs the program: reads the command line, does what it says, gives the exit code.
@@ -141,6 +145,8 @@ fn run(cli: Cli) -> ExitCode {
         Command::Ban(command) => command.run(&desk),
         Command::Unban(command) => command.run(&desk),
         Command::Token(command) => command.run(&desk),
+        Command::Backup(command) => command.run(&desk),
+        Command::Restore(command) => command.run(&desk),
     };
     let (code, said) = match done {
         Ok(()) | Err(Trouble::Closed) => (0, None),

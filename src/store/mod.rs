@@ -28,6 +28,7 @@
 //! | `customers_live` | … as they change while the router runs |
 //! | `customers_import` | … and as many at once |
 //! | `figures` | how much waits for somebody |
+//! | `snapshot` | a copy of it, beside who writes |
 //! | `reports` | what the calls of a time add up to |
 
 mod answered;
@@ -55,6 +56,7 @@ mod recordings;
 mod recover;
 mod reports;
 mod schema;
+mod snapshot;
 mod standing;
 mod taped;
 mod timeline;
@@ -83,6 +85,7 @@ pub use notes::CallNoteRow;
 pub use outbox::{Closed, Outbox, OutboxFilter, OutboxRow, Outgoing, Settled};
 pub use recordings::{RecordingFilter, RecordingRow};
 pub use recover::{Recovered, quick_check};
+pub use snapshot::{SCHEMA, take_snapshot};
 pub use taped::OnTape;
 pub use timeline::{Happened, Mark, TimelineEntry};
 pub use unfinished::{Mend, Unfinished};

@@ -12,6 +12,9 @@ const STEPS: &[M<'_>] = &[
     M::up(include_str!("schema_4.sql")),
 ];
 
+/// The version of the newest tables.
+pub(super) const NEWEST: i64 = STEPS.len() as i64;
+
 const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
 
 /// Brings a database to the newest tables.
@@ -34,7 +37,7 @@ pub(super) fn check(connection: &Connection) -> Result<(), String> {
     }
 }
 
-fn too_new() -> String {
+pub(super) fn too_new() -> String {
     "it was written by a newer huntline; run that one, or restore a backup".into()
 }
 

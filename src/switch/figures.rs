@@ -33,6 +33,8 @@ pub struct Figures {
     pub trunks: Vec<TrunkFigures>,
     /// What happened at the door, by a word for each; of people without a password of ours.
     pub strangers: BTreeMap<String, u64>,
+    /// Addresses and accounts that are kept out now.
+    pub banned: u64,
     /// What became of requests beside the usual, by a word for each.
     pub requests: BTreeMap<String, u64>,
     /// Callers hear ringing before their call is on record: the disk is too slow.
@@ -70,11 +72,17 @@ impl Switch {
             pinged: self.means.trunks.pinged_at(ix),
         });
         let door = self.doorkeeper.counts();
+        let night = self.guard.counts(self.means.now.mono);
         let strangers = [
             ("challenged", door.challenged),
             ("failed", door.failed),
             ("replayed", door.replayed),
             ("impostor", door.impostors),
+            ("dropped_source", night.over_limit),
+            ("dropped_all", night.over_all),
+            ("dropped_banned", night.banned),
+            ("dropped_account", night.slowed),
+            ("ban", night.bans),
         ];
         let transactions = self.means.transactions.counts();
         let requests = [
@@ -83,8 +91,7 @@ impl Switch {
             ("stray_response", transactions.stray),
             ("no_room", transactions.refused),
         ];
-        let named =
-            |counts: [(&str, u64); 4]| counts.into_iter().map(|(word, count)| (word.to_owned(), count)).collect();
+        let named = |counts: &[(&str, u64)]| counts.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect();
         Figures {
             config: self.means.config.version.clone(),
             census: self.census(),
@@ -94,8 +101,9 @@ impl Switch {
             ringing: self.legs.iter().filter(|(_, leg)| leg.is_rung()).count(),
             reachable: self.registrar.iter().filter(|binding| binding.reachable).count(),
             trunks: trunks.collect(),
-            strangers: named(strangers),
-            requests: named(requests),
+            strangers: named(&strangers),
+            banned: night.bans_now,
+            requests: named(&requests),
             guarantee_suspended: self.guarantee_suspended,
             pressure: self.pressure,
             draining: self.draining,

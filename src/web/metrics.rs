@@ -15,7 +15,6 @@ use axum::http::{HeaderMap, header};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use tokio::sync::Mutex;
 
 use super::exposition::{Format, Label, Page};
 use super::manners;
@@ -23,46 +22,16 @@ use super::office::Office;
 use super::problem::Problem;
 use super::process::Process;
 use super::token::{Asker, Peer};
+use super::watched::Seen;
 use crate::clock::{Duration, Instant, Timestamp};
 use crate::config::MetricsFor;
 use crate::fact::MissedCause;
-use crate::meter::{Counted, Meter, Outcome};
+use crate::meter::{Meter, Outcome};
 use crate::route::Direction;
-use crate::store::Waiting;
-use crate::switch::{Figures, Question, TrunkFigures};
+use crate::switch::{Question, TrunkFigures};
 
 /// For how long what was gathered is shown again.
 const FRESH: Duration = Duration::from_secs(1);
-
-/// What was gathered last, and when.
-type Gathered = Option<(Instant, Arc<Seen>)>;
-
-/// What there is to see. Clones share it.
-#[derive(Clone, Debug)]
-pub struct Watched {
-    meter: Arc<Meter>,
-    gathered: Arc<Mutex<Gathered>>,
-}
-
-impl Watched {
-    /// What this meter counts, and what there is beside it.
-    pub fn new(meter: Arc<Meter>) -> Watched {
-        Watched { meter, gathered: Arc::default() }
-    }
-}
-
-/// What was seen at one moment.
-#[derive(Debug)]
-struct Seen {
-    figures: Figures,
-    counted: Counted,
-    /// `None`: the database cannot be read.
-    waiting: Option<Waiting>,
-    process: Process,
-    /// Since when the process runs.
-    started: Timestamp,
-    uptime: Duration,
-}
 
 pub(super) fn router(office: Office) -> axum::Router {
     let router = axum::Router::new().route("/metrics", axum::routing::get(metrics)).with_state(office);
@@ -239,6 +208,7 @@ fn peers(page: &mut Page, Seen { figures, .. }: &Seen, meter: &Meter) {
         "Requests without a right password at the door, by what became of them; a phone's usual first request is challenged too.",
         by(&one("event", &counted(&figures.strangers))),
     );
+    page.gauge("huntline_bans", "Addresses and accounts that are kept out now.", figures.banned as f64);
     page.counters(
         "huntline_sip_messages",
         "SIP messages beside the usual: repeated and merged requests, stray responses, requests without room.",

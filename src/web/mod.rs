@@ -30,7 +30,7 @@
 //! | `blocked` | the block list |
 //! | `explain` | what would happen to a call |
 //! | `configured`, `versions` | the config, as it is and as it was |
-//! | `metrics` | the figures, for programs that watch |
+//! | `metrics`, `watched` | the figures, for programs that watch |
 //! | `exposition`, `process` | how they are written; what the machine says of this process |
 
 mod answered;
@@ -66,6 +66,7 @@ mod status;
 mod token;
 mod versions;
 mod voicemail;
+mod watched;
 mod words;
 
 use std::sync::Arc;
@@ -80,9 +81,9 @@ use utoipa_axum::router::OpenApiRouter;
 pub use self::answered::Answered;
 pub use self::door::Door;
 pub use self::known::Tokens;
-pub use self::metrics::Watched;
 pub use self::office::Office;
 pub use self::token::{SCOPES, chance, check_scopes, hash_of, mint};
+pub use self::watched::Watched;
 
 use self::problem::Problem;
 

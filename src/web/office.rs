@@ -8,8 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::answered::Answered;
 use super::known::Tokens;
-use super::metrics::Watched;
 use super::problem::Problem;
+use super::watched::Watched;
 use crate::board::Board;
 use crate::clerk::Clerk;
 use crate::config::Config;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods)] // how long a real program takes is measured on a real clock
 
+mod backup;
 mod office;
 mod own;
 mod rooms;
