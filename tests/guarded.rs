@@ -146,12 +146,9 @@ fn what_the_log_says_of_strangers_is_read_by_the_filter_of_the_readme() {
     // The words are those of README.
     let documented = readme("WARN guard: a stranger failed");
     let shape = |line: &str| {
-        line.split_once(" WARN guard: ").map(|(_, rest)| {
-            rest.split(['=', ' ']).next().map(|_| {
-                let words: Vec<&str> = rest.split(' ').map(|word| word.split('=').next().unwrap_or_default()).collect();
-                words.join(" ")
-            })
-        })
+        let (_, rest) = line.split_once(" WARN guard: ")?;
+        let name = |word: &str| word.split('=').next().unwrap_or_default().to_owned();
+        Some(rest.split(' ').map(name).collect::<Vec<_>>())
     };
     let failed = |line: &&str| line.contains(" a stranger failed ") && line.contains("account=\"201\"");
     let banned = |line: &&str| line.contains(" a stranger is banned source=127");
@@ -203,7 +200,8 @@ fn a_ban_outlives_a_kill_and_ends_by_hand() {
     router.process = serve(&router.folder);
     let mut expected = vec![from.clone(), "203.0.113.9".to_owned()];
     let mut found = banned(&router);
-    (expected.sort(), found.sort());
+    expected.sort();
+    found.sort();
     assert_eq!(found, expected);
     assert!(router.says(&["bans"]).contains("rings the door (by hand)"));
 
