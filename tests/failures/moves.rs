@@ -34,6 +34,12 @@ fn a_phone_that_moves_in_a_talk_is_heard_and_hung_up_where_it_is() {
     // Another address, and a Contact that says so, under the Call-ID of before: it is the same phone.
     let after = Peer::new(ip, router.address);
     registers_again(&after, &router, &format!("register-{}", before.peer.address));
+    // What the other side says finds it there, before it has said anything in the talk itself.
+    call.cseq += 1;
+    call.request("INFO", &[], "");
+    let info = after.hear("INFO ", header(&invite, "Call-ID"));
+    after.respond(&info, "200 OK", "");
+    call.peer.hear("SIP/2.0 200", "INFO");
     let new_sound = UdpSocket::bind((ip, 0)).unwrap();
     within(&after, &invite, "INVITE", 1, &sdp(new_sound.local_addr().unwrap()));
     let passed_on = call.peer.hear("INVITE ", "");
@@ -78,10 +84,10 @@ fn registers_again(peer: &Peer, router: &Router, call: &str) {
         headers.extend(proof.map(|proof| ("Authorization", proof)));
         peer.send(&format!("REGISTER {uri} SIP/2.0"), &headers, "");
     };
-    register(10, None);
+    register(1_000_000, None);
     let challenge = peer.hear("SIP/2.0 401", "REGISTER");
     let (_, proof) = Peer::proof(&challenge, "12", "secret-12", "REGISTER", &uri);
-    register(11, Some(&proof));
+    register(1_000_001, Some(&proof));
     peer.hear("SIP/2.0 200", "REGISTER");
 }
 

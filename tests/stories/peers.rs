@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use md5::{Digest, Md5};
@@ -33,7 +34,10 @@ impl Peer {
     pub fn new(ip: IpAddr, router: SocketAddr) -> Peer {
         let socket = UdpSocket::bind((ip, 0)).unwrap();
         let address = socket.local_addr().unwrap();
-        let (count, heard, later) = (Cell::default(), RefCell::default(), RefCell::default());
+        // A port is soon given to somebody else, and what that one says must not be taken for a repetition.
+        static PEERS: AtomicU32 = AtomicU32::new(0);
+        let count = Cell::new(PEERS.fetch_add(1, Ordering::Relaxed) * 1_000);
+        let (heard, later) = (RefCell::default(), RefCell::default());
         Peer { socket, address, router, count, heard, later }
     }
 
@@ -236,7 +240,7 @@ pub struct Outgoing {
     from: String,
     pub to: String,
     id: String,
-    cseq: u32,
+    pub cseq: u32,
     branch: String,
 }
 
@@ -248,7 +252,7 @@ impl Outgoing {
             uri: format!("sip:{to}@{router}"),
             from: format!("<sip:{from}@{address}>;tag=mine"),
             to: format!("<sip:{to}@{router}>"),
-            id: format!("call-{address}"),
+            id: format!("call-{}-{address}", peer.next()),
             cseq: 1,
             branch: String::new(),
             sound,
