@@ -12,7 +12,7 @@ use crate::clock::Duration;
 const PAGES: i32 = 256;
 /// So many of those are brought to the disk together. A disk that had to take all of a large copy at once would let the
 /// journal wait behind it.
-const BROUGHT: u32 = 4;
+const BROUGHT: u32 = 2;
 /// The pause. Whoever writes beside us is served in it.
 const PAUSE: Duration = Duration::from_millis(2);
 
