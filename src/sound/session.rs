@@ -16,8 +16,8 @@ const HEAD: &str = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1
 /// One line of a session as far as codecs go.
 struct Line<'b> {
     media: Media<'b>,
-    /// The lines from its `m=` to the next.
-    section: &'b [u8],
+    /// Its payload types that mean something to us, in its writer's order; none of a line that is not ours.
+    meanings: SmallVec<[(u8, Meaning); 6]>,
 }
 
 /// What a payload type stands for.
@@ -40,51 +40,16 @@ impl<'b> Line<'b> {
         }
         let ends = starts.iter().skip(1).copied().chain([body.len()]);
         let sections = starts.iter().zip(ends).map(|(from, to)| &body[*from..to]);
-        Some(sdp.media.iter().cloned().zip(sections).map(|(media, section)| Line { media, section }).collect())
-    }
-
-    /// A line on which we can speak, as far as its kind goes.
-    fn is_ours(&self) -> bool {
-        let kind = self.media.kind == b"audio" && matches!(self.media.proto, b"RTP/AVP" | b"RTP/AVPF");
-        kind && !self.media.is_rejected()
-    }
-
-    /// Its payload types that mean something to us, in its writer's order.
-    fn meanings(&self) -> SmallVec<[(u8, Meaning); 6]> {
-        let formats = self.media.formats().filter_map(|format| std::str::from_utf8(format).ok()?.parse().ok());
-        formats.filter(|payload| *payload < 128).filter_map(|payload| Some((payload, self.meaning(payload)?))).collect()
-    }
-
-    fn meaning(&self, payload: u8) -> Option<Meaning> {
-        let mapped = self.section.split(|byte| *byte == b'\n').find_map(|line| {
-            let line = std::str::from_utf8(line.trim_ascii_end()).ok()?;
-            let (number, rest) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
-            (number.parse() == Ok(payload)).then_some(rest.trim())
-        });
-        let Some(mapped) = mapped else {
-            // RFC 3551 §6: these need no map.
-            return match payload {
-                0 => Some(Meaning::Codec(Codec::Pcmu)),
-                8 => Some(Meaning::Codec(Codec::Pcma)),
-                9 => Some(Meaning::Codec(Codec::G722)),
-                _ => None,
-            };
+        let line = |(media, section): (Media<'b>, &[u8])| {
+            let meanings = if is_ours(&media) { meanings(&media, section) } else { SmallVec::new() };
+            Line { media, meanings }
         };
-        let mut words = mapped.split('/');
-        let (name, clock) = (words.next()?, words.next()?.trim().parse::<u32>().ok()?);
-        if name.eq_ignore_ascii_case("telephone-event") {
-            return Some(Meaning::Events(clock));
-        }
-        let codec = [Codec::Pcma, Codec::Pcmu, Codec::G722, Codec::Opus].into_iter();
-        codec
-            .filter(|codec| codec.name().eq_ignore_ascii_case(name) && codec.clock() == clock)
-            .map(Meaning::Codec)
-            .next()
+        Some(sdp.media.iter().cloned().zip(sections).map(line).collect())
     }
 
     fn codecs(&self) -> impl Iterator<Item = Format> {
-        self.meanings().into_iter().filter_map(|(payload, meaning)| match meaning {
-            Meaning::Codec(codec) => Some(Format { payload, codec }),
+        self.meanings.iter().filter_map(|(payload, meaning)| match *meaning {
+            Meaning::Codec(codec) => Some(Format { payload: *payload, codec }),
             Meaning::Events(_) => None,
         })
     }
@@ -92,8 +57,8 @@ impl<'b> Line<'b> {
     /// Digits under the clock of this codec, else under any.
     fn events(&self, clock: u32) -> Option<Events> {
         let events = || {
-            self.meanings().into_iter().filter_map(|(payload, meaning)| match meaning {
-                Meaning::Events(clock) => Some(Events { payload, clock }),
+            self.meanings.iter().filter_map(|(payload, meaning)| match *meaning {
+                Meaning::Events(clock) => Some(Events { payload: *payload, clock }),
                 Meaning::Codec(_) => None,
             })
         };
@@ -101,10 +66,55 @@ impl<'b> Line<'b> {
     }
 }
 
+/// A line on which we can speak, as far as its kind goes.
+fn is_ours(media: &Media<'_>) -> bool {
+    let kind = media.kind == b"audio" && matches!(media.proto, b"RTP/AVP" | b"RTP/AVPF");
+    kind && !media.is_rejected()
+}
+
+/// What the payload types of a line stand for; `section` are its lines from `m=` to the next.
+fn meanings(media: &Media<'_>, section: &[u8]) -> SmallVec<[(u8, Meaning); 6]> {
+    let maps: SmallVec<[(u8, &str); 8]> = section.split(|byte| *byte == b'\n').filter_map(map_of).collect();
+    let formats = media.formats().filter_map(|format| std::str::from_utf8(format).ok()?.parse().ok());
+    let meaning = |payload| {
+        let mapped = maps.iter().find(|(number, _)| *number == payload).map(|(_, text)| *text);
+        Some((payload, meaning(payload, mapped)?))
+    };
+    formats.filter(|payload| *payload < 128).filter_map(meaning).collect()
+}
+
+/// A payload type and its map, of an `a=rtpmap` line.
+fn map_of(line: &[u8]) -> Option<(u8, &str)> {
+    let text = std::str::from_utf8(line.trim_ascii_end().strip_prefix(b"a=rtpmap:")?).ok()?;
+    let (number, rest) = text.split_once(' ')?;
+    Some((number.parse().ok()?, rest.trim()))
+}
+
+/// What one payload type stands for, by its `a=rtpmap`.
+fn meaning(payload: u8, mapped: Option<&str>) -> Option<Meaning> {
+    let Some(mapped) = mapped else {
+        // RFC 3551 §6: these need no map.
+        return match payload {
+            0 => Some(Meaning::Codec(Codec::Pcmu)),
+            8 => Some(Meaning::Codec(Codec::Pcma)),
+            9 => Some(Meaning::Codec(Codec::G722)),
+            _ => None,
+        };
+    };
+    let mut words = mapped.split('/');
+    let (name, clock) = (words.next()?, words.next()?.trim().parse::<u32>().ok()?);
+    if name.eq_ignore_ascii_case("telephone-event") {
+        return Some(Meaning::Events(clock));
+    }
+    let mut codecs = [Codec::Pcma, Codec::Pcmu, Codec::G722, Codec::Opus].into_iter();
+    let codec = codecs.find(|codec| codec.name().eq_ignore_ascii_case(name) && codec.clock() == clock);
+    codec.map(Meaning::Codec)
+}
+
 /// Our answer to an offer: every codec of ours in it, in its own order; `None` where there is none.
 pub fn answer(offer: &[u8]) -> Option<Bytes> {
     let lines = Line::all(offer)?;
-    let spoken = lines.iter().position(|line| line.is_ours() && line.codecs().next().is_some())?;
+    let spoken = lines.iter().position(|line| line.codecs().next().is_some())?;
     let mut out = HEAD.as_bytes().to_vec();
     for (at, line) in lines.iter().enumerate() {
         if at == spoken {
@@ -180,7 +190,7 @@ fn write_line(out: &mut Vec<u8>, proto: &[u8], formats: &[(u8, Meaning)], direct
 /// what it has said of itself. Packets from it carry the payload types that it was told, packets to it those that it said.
 pub fn agreed(told: &[u8], heard: &[u8]) -> Option<(usize, Formats)> {
     let (told, heard) = (Line::all(told)?, Line::all(heard)?);
-    let both = || told.iter().zip(&heard).map(|(told, heard)| told.is_ours() && heard.is_ours());
+    let both = || told.iter().zip(&heard).map(|(told, heard)| is_ours(&told.media) && is_ours(&heard.media));
     let at = both().position(|both| both)?;
     let (told, heard) = (told.get(at)?, heard.get(at)?);
     let knows = |line: &Line<'_>, codec| line.codecs().any(|format| format.codec == codec);

@@ -25,40 +25,39 @@ pub(super) enum Way {
     Outward,
 }
 
-/// A message, taken apart as far as a tape looks into it.
+/// A message, taken apart once, as far as a tape looks into it.
 pub(super) struct Stripped<'a> {
     start: &'a [u8],
-    head: &'a [u8],
+    /// Of a response.
+    status: Option<u16>,
+    /// Of the request, or of the one that the response answers.
+    method: &'a [u8],
+    lines: SmallVec<[HeaderLine<'a>; 24]>,
     pub(super) body: &'a [u8],
 }
 
 impl<'a> Stripped<'a> {
     pub(super) fn of(bytes: &'a [u8]) -> Stripped<'a> {
         let end = memchr::memmem::find(bytes, b"\r\n\r\n").map_or(bytes.len(), |end| end + 2);
-        let start = memchr::memchr(b'\n', &bytes[..end]).map_or(end, |at| at + 1);
-        let body = bytes.get(end + 2..).unwrap_or_default();
-        Stripped { start: bytes[..start].trim_ascii(), head: &bytes[start..end], body }
-    }
-
-    /// The status, of a response.
-    fn status(&self) -> Option<u16> {
-        let text = self.start.strip_prefix(b"SIP/2.0 ")?.get(..3)?;
-        std::str::from_utf8(text).ok()?.parse().ok()
-    }
-
-    /// The method, of the request or that the response answers.
-    fn method(&self) -> &'a [u8] {
-        if self.status().is_none() {
-            return self.start.split(|byte| *byte == b' ').next().unwrap_or_default();
-        }
-        let cseq = self.lines().find(|line| line.name == HeaderName::CSeq).map(|line| line.value);
-        cseq.and_then(|value| value.rsplit(|byte| *byte == b' ').next()).unwrap_or_default()
+        let head = memchr::memchr(b'\n', &bytes[..end]).map_or(end, |at| at + 1);
+        let (start, body) = (bytes[..head].trim_ascii(), bytes.get(end + 2..).unwrap_or_default());
+        let lines: SmallVec<[HeaderLine<'a>; 24]> = HeaderLine::all(&bytes[head..end]).collect();
+        let status = start.strip_prefix(b"SIP/2.0 ").and_then(|rest| rest.get(..3));
+        let status = status.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+        let method = match status {
+            None => start.split(|byte| *byte == b' ').next(),
+            Some(_) => {
+                let cseq = lines.iter().find(|line| line.name == HeaderName::CSeq).map(|line| line.value);
+                cseq.and_then(|value| value.rsplit(|byte| *byte == b' ').next())
+            }
+        };
+        Stripped { start, status, method: method.unwrap_or_default(), lines, body }
     }
 
     /// As a line of a ladder names it: `INVITE`, `200 INVITE`.
     pub(super) fn name(&self) -> String {
-        let method = String::from_utf8_lossy(self.method()).into_owned();
-        self.status().map_or(method.clone(), |status| format!("{status} {method}"))
+        let method = String::from_utf8_lossy(self.method).into_owned();
+        self.status.map_or(method.clone(), |status| format!("{status} {method}"))
     }
 
     /// True for an ACK.
@@ -74,14 +73,14 @@ impl<'a> Stripped<'a> {
         theirs: &mut Option<Instant>,
         ours: &mut Option<Instant>,
     ) {
-        let is_invite = || self.method() == b"INVITE";
-        match (way, self.status()) {
+        let is_invite = self.method == b"INVITE";
+        match (way, self.status) {
             (Way::Inward, None) if self.start.starts_with(b"INVITE ") => *theirs = Some(now),
             (Way::Inward, None) if self.is_ack() => *theirs = None,
             (Way::Outward, None) if self.start.starts_with(b"INVITE ") => *ours = Some(now),
-            (Way::Outward, Some(200..300)) if is_invite() => *theirs = None,
-            (Way::Outward, Some(300..)) if is_invite() => *theirs = Some(now),
-            (Way::Inward, Some(200..)) if is_invite() => *ours = None,
+            (Way::Outward, Some(200..300)) if is_invite => *theirs = None,
+            (Way::Outward, Some(300..)) if is_invite => *theirs = Some(now),
+            (Way::Inward, Some(200..)) if is_invite => *ours = None,
             _ => {}
         }
     }
@@ -89,8 +88,8 @@ impl<'a> Stripped<'a> {
     /// The tags of the dialog: the first of each side. Further ones of theirs belong to other phones behind a trunk.
     pub(super) fn follow_tags(&self, way: Way, names: &mut [Box<str>; 3]) {
         // What a refusal is tagged with names no dialog.
-        let refuses = self.status().is_some_and(|status| status >= 300);
-        if names[1..].iter().all(|name| !name.is_empty()) || refuses || self.method() == b"CANCEL" {
+        let refuses = self.status.is_some_and(|status| status >= 300);
+        if names[1..].iter().all(|name| !name.is_empty()) || refuses || self.method == b"CANCEL" {
             return;
         }
         let (theirs, ours) = self.tags(way);
@@ -103,49 +102,28 @@ impl<'a> Stripped<'a> {
 
     /// Their tag and ours.
     fn tags(&self, way: Way) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
-        let tag = |name| self.lines().find(|line| line.name == name).and_then(|line| tag_of(line.value));
+        let tag = |name| self.lines.iter().find(|line| line.name == name).and_then(|line| tag_of(line.value));
         let (from, to) = (tag(HeaderName::From), tag(HeaderName::To));
-        if (way == Way::Inward) == self.status().is_none() { (from, to) } else { (to, from) }
-    }
-
-    fn lines(&self) -> impl Iterator<Item = HeaderLine<'a>> {
-        let mut rest = self.head;
-        std::iter::from_fn(move || {
-            let mut end = 0;
-            // A line goes on where the next one begins with a blank (RFC 3261 §7.3.1).
-            loop {
-                end += memchr::memchr(b'\n', rest.get(end..)?)? + 1;
-                if !matches!(rest.get(end), Some(b' ' | b'\t')) {
-                    break;
-                }
-            }
-            let (line, after) = rest.split_at(end);
-            rest = after;
-            let colon = memchr::memchr(b':', line).unwrap_or(line.len());
-            let spelling = line[..colon].trim_ascii();
-            let value = line.get(colon + 1..).unwrap_or_default().trim_ascii();
-            Some(HeaderLine { name: HeaderName::read(spelling), spelling, value })
-        })
+        if (way == Way::Inward) == self.status.is_none() { (from, to) } else { (to, from) }
     }
 
     /// Writes what is kept: the first line, then the headers.
     pub(super) fn write(&self, way: Way, names: &[Box<str>; 3], refused: &mut SmallVec<[u64; 2]>, out: &mut Vec<u8>) {
-        let (status, method) = (self.status(), self.method());
         let authorised =
-            |line: HeaderLine<'_>| matches!(line.name, HeaderName::Authorization | HeaderName::ProxyAuthorization);
-        if self.lines().any(authorised) {
+            |line: &HeaderLine<'_>| matches!(line.name, HeaderName::Authorization | HeaderName::ProxyAuthorization);
+        if self.lines.iter().any(authorised) {
             out.extend_from_slice(b" authorised");
         }
         out.push(b'\n');
-        match status {
+        match self.status {
             Some(status) => {
                 let _ = write!(out, "{status} ");
-                put(out, method);
+                put(out, self.method);
             }
             None => put(out, self.start.strip_suffix(b" SIP/2.0").unwrap_or(self.start)),
         }
         let addressed = self.is_addressed(way, names, refused);
-        for line in self.lines() {
+        for line in &self.lines {
             let kept = match keeps(line.name, way) {
                 Kept::Never => false,
                 Kept::Always => true,
@@ -165,7 +143,7 @@ impl<'a> Stripped<'a> {
     fn is_addressed(&self, way: Way, names: &[Box<str>; 3], refused: &mut SmallVec<[u64; 2]>) -> bool {
         let (theirs, ours) = self.tags(way);
         let is = |tag: Option<&[u8]>, place: usize| tag.is_none_or(|tag| tag == names[place].as_bytes());
-        match (way, self.status(), self.method()) {
+        match (way, self.status, self.method) {
             (_, None, b"CANCEL") => false,
             (Way::Inward, None, method) => {
                 let refusal = || method == b"ACK" && ours.is_some_and(|tag| refused.contains(&mark(tag)));
@@ -190,7 +168,28 @@ struct HeaderLine<'a> {
     value: &'a [u8],
 }
 
-impl HeaderLine<'_> {
+impl<'a> HeaderLine<'a> {
+    /// The lines of the headers of a message.
+    fn all(head: &'a [u8]) -> impl Iterator<Item = HeaderLine<'a>> {
+        let mut rest = head;
+        std::iter::from_fn(move || {
+            let mut end = 0;
+            // A line goes on where the next one begins with a blank (RFC 3261 §7.3.1).
+            loop {
+                end += memchr::memchr(b'\n', rest.get(end..)?)? + 1;
+                if !matches!(rest.get(end), Some(b' ' | b'\t')) {
+                    break;
+                }
+            }
+            let (line, after) = rest.split_at(end);
+            rest = after;
+            let colon = memchr::memchr(b':', line).unwrap_or(line.len());
+            let spelling = line[..colon].trim_ascii();
+            let value = line.get(colon + 1..).unwrap_or_default().trim_ascii();
+            Some(HeaderLine { name: HeaderName::read(spelling), spelling, value })
+        })
+    }
+
     fn write(&self, value: &[u8], out: &mut Vec<u8>) {
         out.push(b'\n');
         match self.name {
