@@ -3,7 +3,8 @@
 //! Every line comes from a [`Fact`], so log, record and page tell the same story. `info` has what was offered, decided and
 //! why, answered, ended, and what became of trunks; `debug` the turns in between; alarms are warnings.
 
-use std::io;
+use std::cell::RefCell;
+use std::io::{self, Write};
 use std::sync::mpsc::{self, SyncSender};
 
 use crate::fact::{Alarm, Ban, CallFact, Fact, Noted, Offered, Party};
@@ -29,11 +30,44 @@ impl<L: Ledger> Ledger for Diarist<L> {
     fn write(&mut self, facts: &[Noted]) -> Result<(), StoreError> {
         let result = self.ledger.write(facts);
         // A batch that failed comes again; the diary has it once.
-        for noted in facts.iter().filter(|noted| noted.number > self.last && !is_urgent(&noted.fact)) {
-            write(noted);
-        }
+        let news = facts.iter().filter(|noted| noted.number > self.last && !is_urgent(&noted.fact));
+        together(|| news.for_each(write));
         self.last = facts.last().map_or(self.last, |noted| self.last.max(noted.number));
         result
+    }
+}
+
+/// Where the log goes: to stderr, line by line, and what a thread says [`together`] at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Page;
+
+thread_local! {
+    static TOGETHER: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+/// Lines that this thread writes into the log meanwhile leave in one piece: a system call for each would cost more than
+/// the line.
+fn together(write: impl FnOnce()) {
+    TOGETHER.set(Some(Vec::new()));
+    write();
+    if let Some(lines) = TOGETHER.take() {
+        // A log that cannot be written holds up nothing.
+        let _ = io::stderr().write_all(&lines);
+    }
+}
+
+impl Write for Page {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let waits =
+            TOGETHER.with_borrow_mut(|lines| lines.as_mut().map(|lines| lines.extend_from_slice(line)).is_some());
+        if !waits {
+            io::stderr().write_all(line)?;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app;
 use crate::cli::desk::{Desk, Trouble};
+use crate::diary::Page;
 
 /// Take calls, until told to end.
 #[derive(Debug, Args)]
@@ -25,7 +26,7 @@ impl Serve {
     pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
         let filter = EnvFilter::try_from_env("HUNTLINE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
         let colours = std::io::stderr().is_terminal();
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(Page::default).init();
         app::serve(&desk.file).map_err(|why| Trouble::Wrong(why.to_string()))
     }
 }
