@@ -156,7 +156,7 @@ impl Switch {
 
     /// A phone is reached in another way: what is to be said in its talks goes there.
     fn follow(&mut self, extension: &Arc<str>, moved: &Moved) {
-        for leg in self.by_peer.get(&Peer::Extension(extension.clone())).cloned().unwrap_or_default() {
+        for leg in self.by_extension.get(extension).cloned().unwrap_or_default() {
             self.with_leg(leg, |leg, means| {
                 leg.follow(moved, means);
                 None

@@ -499,7 +499,7 @@ impl Load for Present<'_> {
 impl Switch {
     /// Busy is derived from live legs: an answered one, or one that the employee is dialling.
     pub(super) fn availability(&self, extension: &crate::config::Extension) -> Availability {
-        let legs = self.by_peer.get(&Peer::Extension(extension.number.clone()));
+        let legs = self.by_extension.get(&extension.number);
         let busy = || legs.is_some_and(|legs| legs.iter().any(|leg| self.legs.get(*leg).is_some_and(Leg::is_busy)));
         if !extension.call_waiting && busy() {
             return Availability::Busy;
@@ -544,7 +544,7 @@ impl Switch {
     /// Calls on a trunk, both directions. What we have given up on takes no line any more, though its last word may be still
     /// to come: whoever is called next is called as `explain` says.
     pub(super) fn calls_on(&self, trunk: &Arc<str>) -> u32 {
-        let legs = self.by_peer.get(&Peer::Trunk(trunk.clone())).into_iter().flatten();
+        let legs = self.by_trunk.get(trunk).into_iter().flatten();
         let takes_a_line = |leg: &&Leg| leg.dialog_state() != DialogState::Terminated;
         legs.filter_map(|leg| self.legs.get(*leg)).filter(takes_a_line).count() as u32
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::handover::identity;
 use super::tables::Switch;
-use crate::call::{Identity, Leg, Means, Peer, User, contact};
+use crate::call::{Identity, Leg, Means, User, contact};
 use crate::clock::Duration;
 use crate::config::ExtensionIx;
 use crate::dialog::Dialog;
@@ -228,7 +228,7 @@ impl Switch {
 
     /// The calls of an extension, as its lamps show them.
     fn sights(&self, extension: &Arc<str>) -> Arc<[Sight]> {
-        let legs = self.by_peer.get(&Peer::Extension(extension.clone())).into_iter().flatten();
+        let legs = self.by_extension.get(extension).into_iter().flatten();
         legs.filter_map(|key| self.sight(*key)).collect()
     }
 

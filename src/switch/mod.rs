@@ -295,14 +295,24 @@ impl Switch {
     /// Lists a leg under who is at its other end: a mobile under its employee and under its trunk.
     pub(super) fn index(&mut self, key: LegKey, leg: &Leg) {
         for peer in mobile::indexed(leg) {
-            self.by_peer.entry(peer).or_default().push(key);
+            match peer {
+                Peer::Extension(extension) => self.by_extension.entry(extension).or_default().push(key),
+                Peer::Trunk(trunk) => drop(self.by_trunk.entry(trunk).or_default().insert(key)),
+            }
         }
     }
 
     /// The opposite.
     pub(super) fn unindex(&mut self, key: LegKey, leg: &Leg) {
         for peer in mobile::indexed(leg) {
-            remove_from(&mut self.by_peer, &peer, &key);
+            match peer {
+                Peer::Extension(extension) => remove_from(&mut self.by_extension, &extension, &key),
+                Peer::Trunk(trunk) => {
+                    if let Some(legs) = self.by_trunk.get_mut(&trunk) {
+                        legs.remove(&key);
+                    }
+                }
+            }
         }
     }
 
@@ -323,7 +333,7 @@ impl Switch {
 
     /// Calls with a leg to one of this extension's phones, those that began first before the others.
     fn lines_that_ring(&self, extension: &Arc<str>) -> Vec<CallKey> {
-        let legs = self.by_peer.get(&Peer::Extension(extension.clone()));
+        let legs = self.by_extension.get(extension);
         let mut lines: Vec<CallKey> =
             legs.into_iter().flatten().filter_map(|leg| self.legs.get(*leg)).map(Leg::call).collect();
         self.first_come_first(&mut lines);

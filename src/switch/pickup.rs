@@ -75,7 +75,7 @@ impl Switch {
 
     /// The call that rings longest at this extension.
     fn ringing_at(&self, extension: &str) -> Option<CallKey> {
-        let legs = self.by_peer.get(&Peer::Extension(extension.into())).into_iter().flatten();
+        let legs = self.by_extension.get(extension).into_iter().flatten();
         let ringing = |leg: &&Leg| is_rung(leg) && leg.dialog_state() != DialogState::Terminated;
         let lines: Vec<CallKey> = legs.filter_map(|leg| self.legs.get(*leg)).filter(ringing).map(Leg::call).collect();
         lines.into_iter().filter(|line| self.is_ringing(*line)).min_by_key(|line| self.age(*line))
@@ -110,10 +110,10 @@ impl Switch {
         if line.call.as_ref().is_some_and(|call| call.is_up()) && !crossing.is_complete() {
             return Err(Refusal::not_acceptable_here());
         }
-        let (number, peer, anchored) = (line.legs, Peer::Extension(by.clone()), line.anchored);
+        let (number, anchored) = (line.legs, line.anchored);
         let (leg, opened) = (self.legs.reserve(), self.means.opened.len());
         let place = Place { key: leg, call: key, number, anchored };
-        let made = Leg::offered(place, peer.clone(), flow, server, invite.clone(), &mut self.means);
+        let made = Leg::offered(place, Peer::Extension(by.clone()), flow, server, invite.clone(), &mut self.means);
         let made = made.and_then(|mut made| {
             let expected = offer.map_or(Ok(()), |offer| made.expect(&offer, &mut self.means));
             // A leg that cannot be gives back what it holds already.
@@ -133,7 +133,7 @@ impl Switch {
             line.open += 1;
             line.ladder.add_leg(by.clone());
         }
-        self.by_peer.entry(peer).or_default().push(leg);
+        self.by_extension.entry(by.clone()).or_default().push(leg);
         self.mark(leg);
         let rung = Rung { leg: number, whom: Whom::Extension(by), device: device(invite) };
         self.hand_over(key, leg, picker, rung, crossing);

@@ -1,6 +1,6 @@
 //! What the switch owns: tables, and nothing that acts.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 
 use crate::admission::Doorkeeper;
 use crate::anchor::TakeKey;
-use crate::call::{Leg, LegEvent, LegOrder, Line, Means, Peer};
+use crate::call::{Leg, LegEvent, LegOrder, Line, Means};
 use crate::clock::{Deadline, Instant, Now, Timestamp};
 use crate::config::Config;
 use crate::customer::CustomerIndex;
@@ -28,8 +28,10 @@ pub struct Switch {
     pub(super) means: Means,
     pub(super) lines: Arena<Line, OfCall>,
     pub(super) legs: Arena<Leg, OfLeg>,
-    /// Live legs by who is at their other end: from these, and nothing else, follows who is busy.
-    pub(super) by_peer: HashMap<Peer, Vec<LegKey>, foldhash::fast::FixedState>,
+    /// Live legs by the employee at their other end, the oldest first: from these, and nothing else, follows who is busy.
+    pub(super) by_extension: HashMap<Arc<str>, Vec<LegKey>, foldhash::fast::FixedState>,
+    /// Live legs by the trunk that carries them. A set, because a trunk may carry thousands, of which each comes and goes.
+    pub(super) by_trunk: HashMap<Arc<str>, BTreeSet<LegKey>, foldhash::fast::FixedState>,
     /// Calls in progress by DID.
     pub(super) by_did: HashMap<Arc<str>, u32, foldhash::fast::FixedState>,
     /// Calls in which a member waits to become free or to register.
@@ -196,7 +198,8 @@ impl Switch {
             means,
             lines: Default::default(),
             legs: Default::default(),
-            by_peer: HashMap::default(),
+            by_extension: HashMap::default(),
+            by_trunk: HashMap::default(),
             by_did: HashMap::default(),
             watchers: HashMap::default(),
             registrar: Registrar::default(),

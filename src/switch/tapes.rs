@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use super::tables::{Switch, Tapes};
-use crate::call::{Leg, Opened, Peer, Timer};
+use crate::call::{Leg, Opened, Timer};
 use crate::clock::{Duration, Instant};
 use crate::config::{Destination, DeviceRule, Extension, Order, TrunkIx};
 use crate::effect::Effect;
@@ -368,7 +368,7 @@ impl Switch {
         let Some(tape) = self.lines.get(line).and_then(|line| self.tapes.all.get(line.tape)) else { return };
         let name = &extension.number;
         let elsewhere = |leg: &Leg| leg.call() != line && leg.is_busy();
-        let legs = self.by_peer.get(&Peer::Extension(name.clone()));
+        let legs = self.by_extension.get(name);
         let mut legs = legs.into_iter().flatten().filter_map(|leg| self.legs.get(*leg));
         let busy = !extension.call_waiting && legs.any(elsewhere);
         let registers = extension.devices.iter().any(|device| matches!(device, DeviceRule::Sip));
