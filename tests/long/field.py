@@ -187,6 +187,7 @@ class Seen:
         self.began = None        # when the INVITE left
         self.statuses = []       # (time, code) of every response to the INVITE
         self.bye = None          # (time, "caller" or "callee")
+        self.gone = None         # when the caller's BYE was answered
         self.cancelled = False
 
     @property
@@ -202,6 +203,8 @@ class Seen:
 def seen(path):
     """SIPp's short message log, by Call-ID; a last line cut short by a kill is left out."""
     out = collections.defaultdict(Seen)
+    if not os.path.exists(path):  # killed before it said anything
+        return out
     with open(path, errors="replace") as f:
         for line in f:
             p = line.rstrip("\n").split("\t")
@@ -213,6 +216,8 @@ def seen(path):
                 s.began = s.began or t
             elif way == "R" and first.startswith("SIP/2.0") and cseq.endswith("INVITE"):
                 s.statuses.append((t, int(first.split()[1])))
+            elif way == "R" and first.startswith("SIP/2.0 200") and cseq.endswith("BYE"):
+                s.gone = t
             elif first.startswith("BYE ") and not s.bye:
                 s.bye = (t, "caller" if way == "S" else "callee")
             elif first.startswith("CANCEL "):
