@@ -71,8 +71,7 @@ impl House<'_> {
             Peer::Trunk(trunk) => config.trunk_by_name(trunk),
             Peer::Extension(_) => None,
         });
-        let did = line.did.as_ref().and_then(|did| config.dids().find(|(_, of)| of.number.to_string() == **did));
-        let did = did.map(|(ix, _)| ix);
+        let did = line.did.as_ref().and_then(|did| config.did_written(did));
         config.records(&Talk { outside: trunk.is_some(), extensions, group, did, trunk })
     }
 

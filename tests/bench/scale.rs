@@ -41,6 +41,8 @@ const SDP: &[u8] = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.
 const CALLS: usize = 2_000;
 const WARMING: usize = 300;
 const SMALL: usize = 10;
+/// A customer index names at most 65,535 employees.
+const RESPONSIBLES: usize = 60_000;
 
 /// How many there are of each.
 #[derive(Clone, Copy)]
@@ -179,7 +181,7 @@ impl House {
         let restore = millis(begun);
         let mut customers = CustomerIndex::with_capacity(size.customers, size.customers);
         for nth in 0..size.customers {
-            let (id, responsible) = (nth.to_string(), extension(nth % size.bindings));
+            let (id, responsible) = (nth.to_string(), extension(nth % size.bindings.min(RESPONSIBLES)));
             let entry = Entry {
                 id: &id,
                 kind: Kind::Contact,
