@@ -35,7 +35,8 @@ use huntline::switch::{Input, Switch};
 const US: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
 const PROVIDER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 0, 0, 10)), 5060);
 const PHONE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 0, 0, 20)), 5060);
-const SDP: &[u8] = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 101\r\n\
+const SDP: &[u8] =
+    b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 101\r\n\
     a=rtpmap:101 telephone-event/8000\r\n";
 /// Calls of which the median is taken, and those that only warm up.
 const CALLS: usize = 2_000;
@@ -106,7 +107,9 @@ fn table(large: usize) {
         ("ten of each, again", SMALLEST),
     ];
     println!("a call at {SMALL} and at {large}; each number a median of {CALLS} calls");
-    println!("| {large} of | µs a call known | ratio | µs by a group | ratio | µs dialled by a rule | ratio | read config, ms | configure, ms | again, ms | restore, ms |");
+    println!(
+        "| {large} of | µs a call known | ratio | µs by a group | ratio | µs dialled by a rule | ratio | read config, ms | configure, ms | again, ms | restore, ms |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|---|---|");
     let mut first = None;
     for (name, size) in rows {
@@ -116,7 +119,10 @@ fn table(large: usize) {
         let again = house.reload();
         let each = costs.iter().zip(first).map(|(cost, first)| format!("{cost:.1} | {:.2}", cost / first));
         let each = each.collect::<Vec<_>>().join(" | ");
-        println!("| {name} | {each} | {:.0} | {:.0} | {again:.0} | {:.0} |", began.read, began.configure, began.restore);
+        println!(
+            "| {name} | {each} | {:.0} | {:.0} | {again:.0} | {:.0} |",
+            began.read, began.configure, began.restore
+        );
     }
 }
 
@@ -418,7 +424,8 @@ fn text(size: Size, data: &Path) -> String {
         );
     }
     for nth in 0..size.dids {
-        let known = ["busy", "no_answer", "unreachable", "away", "outside_hours", "left"].map(|why| format!(", {why} = \"plan\""));
+        let known = ["busy", "no_answer", "unreachable", "away", "outside_hours", "left"]
+            .map(|why| format!(", {why} = \"plan\""));
         let _ = write!(
             text,
             "[[did]]\nnumber = \"{}\"\nknown = {{ to = \"responsible\", ring = \"20s\"{} }}\nopen = {{ to = \"group:g{}\" }}\n",
@@ -432,7 +439,11 @@ fn text(size: Size, data: &Path) -> String {
     }
     for nth in 0..SMALL {
         let outside = nth * 7_919 % size.rules;
-        let _ = write!(text, "[[did]]\nnumber = \"{}\"\nopen = {{ to = [\"number:+39{outside:06}1234\", \"refuse:unavailable\"] }}\n", did(true, nth));
+        let _ = write!(
+            text,
+            "[[did]]\nnumber = \"{}\"\nopen = {{ to = [\"number:+39{outside:06}1234\", \"refuse:unavailable\"] }}\n",
+            did(true, nth)
+        );
     }
     text
 }
