@@ -201,7 +201,7 @@ fn why_not_run(text: &str, test: &str) -> Option<&'static str> {
         let rest = line.strip_prefix("fn ").and_then(|line| line.strip_prefix(test));
         rest.is_some_and(|rest| rest.starts_with('('))
     };
-    let Some(at) = lines.iter().position(|line| is_it(line)) else { return Some("there is no such function") };
+    let Some(at) = lines.iter().position(is_it) else { return Some("there is no such function") };
     let above = lines[..at].iter().rev().take_while(|line| line.starts_with("#[") || line.starts_with("///"));
     let above: Vec<&&str> = above.collect();
     if above.iter().any(|line| line.starts_with("#[ignore")) {
