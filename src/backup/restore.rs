@@ -39,6 +39,8 @@ pub fn restore(archive: &Path, config: &Path, force: bool, at: Timestamp) -> Res
         let path = path.display().to_string();
         move |error: io::Error| format!("{path}: {error}")
     };
+    // Whoever ends what was decided here may stand in another folder.
+    let config = &*std::path::absolute(config).map_err(said(config))?;
     exchange::finish(config).map_err(said(config))?;
     let (_, text) = read::read(archive, None)?;
     let basics = Basics::of_broken(config, &text, &Machine)

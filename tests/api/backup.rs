@@ -166,6 +166,7 @@ fn a_restore_that_is_killed_leaves_the_old_or_the_new() {
     let (mut office, _, _, _, backed_up) = Office::with_backup("backup-killed");
     office.kill();
     let database = office.data().join("huntline.db");
+    let mut seen_new = false;
     for (place, is_new) in [
         ("restore_unpacked:1", false),
         ("restore_decided:1", true),
@@ -187,6 +188,11 @@ fn a_restore_that_is_killed_leaves_the_old_or_the_new() {
         // Whoever comes next goes on where it was cut off.
         assert_eq!(huntline::backup::finish(&office.file()).unwrap(), is_new, "{place}");
         assert_eq!(dump(&database), if is_new { backed_up.clone() } else { old }, "{place}");
+        let beside =
+            |one: &std::fs::DirEntry| one.file_name().to_string_lossy().starts_with("office.toml.before-restore-");
+        let asides = std::fs::read_dir(&office.folder).unwrap().filter(|one| beside(one.as_ref().unwrap())).count();
+        assert_eq!(asides > 0, seen_new | is_new, "{place}: the old config is beside the new one");
+        seen_new |= is_new;
         assert!(office.file().exists() && office.data().join(MESSAGE).exists(), "{place}");
         // Names of what was put aside have a second each.
         for entry in std::fs::read_dir(office.data()).unwrap().map(Result::unwrap) {
