@@ -326,6 +326,12 @@ impl Ports {
         }
     }
 
+    /// True where the voices of one more call, two sides, would find no port.
+    pub fn are_exhausted(&self, now: Instant) -> bool {
+        let rested = self.quarantined.iter().take(2).filter(|(until, _)| *until <= now).count();
+        self.free.len() + rested < 2
+    }
+
     /// How many can be lent.
     pub fn free(&self) -> usize {
         self.free.len()

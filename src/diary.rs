@@ -262,6 +262,8 @@ fn write_alarm(alarm: &Alarm) {
             tracing::warn!("the disk is too slow: guarantee suspended, callers hear us before they are on record");
         }
         Alarm::Pressure { on: false } => tracing::info!("new calls are taken again"),
+        Alarm::Overloaded { late_ms } => tracing::warn!(late_ms, "overloaded: new calls that come late hear 503"),
+        Alarm::OverloadOver { refused, seconds } => tracing::warn!(refused, seconds, "the overload is over"),
         alarm => tracing::warn!(?alarm, "alarm"),
     }
 }

@@ -158,6 +158,9 @@ pub struct Drive {
 /// After a drain's patience is over, calls are hung up; their goodbyes have this long.
 const GOODBYE: Duration = Duration::from_secs(2);
 
+/// How late the core hears of it: less is the usual way of things.
+const WORTH_SAYING: Duration = Duration::from_millis(10);
+
 /// What happens between two looks at the world; buffers are used again.
 #[derive(Default)]
 struct Turn {
@@ -179,6 +182,10 @@ struct Turn {
     /// When it is over with the goodbyes too.
     leave: Option<Instant>,
     end: Option<End>,
+    /// How long the last turn took, from hearing to sending: what came meanwhile on streams has waited so long.
+    took: Duration,
+    /// The core was told that we are late.
+    said_late: bool,
 }
 
 /// Calls that come in, for how long they are in our hands.
@@ -215,11 +222,14 @@ impl Drive {
             let wakes = [self.switch.deadline(), self.net.deadline(), turn.hang_up, turn.leave];
             let next = wakes.into_iter().flatten().min();
             self.net.wait(next.map(|next| next - now))?;
-            self.hear(&mut turn);
+            let began = self.clock.now();
+            self.hear(&mut turn, began);
             self.keep_time(&mut turn);
             // The disk begins before the wire: callers wait for both.
             self.record(&mut turn);
-            self.net.flush(self.clock.now().mono);
+            let flushed = self.clock.now().mono;
+            self.net.flush(flushed);
+            turn.took = flushed.since(began.mono);
             self.count(&mut turn);
             if let Some(end) = turn.end {
                 let last = Noted { number: turn.noted + 1, at: self.clock.now().wall, fact: Fact::Stopped };
@@ -231,7 +241,7 @@ impl Drive {
     }
 
     /// What arrived, and what others said.
-    fn hear(&mut self, turn: &mut Turn) {
+    fn hear(&mut self, turn: &mut Turn, now: Now) {
         self.post.take(&mut turn.letters);
         let mut letters = std::mem::take(&mut turn.letters);
         for letter in letters.drain(..) {
@@ -239,10 +249,15 @@ impl Drive {
         }
         turn.letters = letters;
         let mut arrived = std::mem::take(&mut turn.arrived);
-        let (now, switch) = (self.clock.now().mono, &mut self.switch);
-        let deaf = |flow: &Flow, bytes: &[u8]| switch.is_deaf_to(flow.remote, bytes, now);
-        turn.passing.read = now;
+        let switch = &mut self.switch;
+        let deaf = |flow: &Flow, bytes: &[u8]| switch.is_deaf_to(flow.remote, bytes, now.mono);
+        turn.passing.read = now.mono;
         arrived.extend(self.net.receive(now, deaf));
+        let late = self.net.late().max(turn.took);
+        if late >= WORTH_SAYING || turn.said_late {
+            turn.said_late = late >= WORTH_SAYING;
+            self.handle(Input::Late(late), turn);
+        }
         for arrived in arrived.drain(..) {
             let input = match arrived {
                 Arrived::Message(flow, message) => {

@@ -712,6 +712,18 @@ pub enum Alarm {
         /// True: it began; false: it is over.
         on: bool,
     },
+    /// There is more to do than can be done: new calls that come late get 503, those in progress go on.
+    Overloaded {
+        /// How late messages were read when that was found, in milliseconds.
+        late_ms: u64,
+    },
+    /// Nothing has come late for a while: the overload is over.
+    OverloadOver {
+        /// How many new calls it was that got 503 for it.
+        refused: u64,
+        /// How long it lasted, in seconds.
+        seconds: u64,
+    },
     /// So many calls were refused for overload without a record of their own, because writing them down would have added
     /// to it.
     Unrecorded {

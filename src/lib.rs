@@ -30,6 +30,7 @@
 //! | | [`state`] | what happens rather than is configured: away, forwards, overrides, blocks, counters, messages |
 //! | | [`guard`] | what strangers may do, and who is kept out |
 //! | | [`admission`] | who is at the door |
+//! | | [`overload`] | whether there is time for them |
 //! | 6 | [`route`] | the decision, the timetable, the walk through it |
 //! | | [`hypothesis`] | a call that did not happen, for `explain` |
 //! | 7 | [`sound`] | what we say ourselves, and in which codec |
@@ -115,6 +116,8 @@
 //!   kept out. **Suspicion**: what the log says of strangers.
 //! - **Meter**: counts what happens, for programs that watch; **Figures**: how much there is at this moment. **Backup**: everything that
 //!   must not be lost, in one file.
+//! - **Overload**: more comes than can be done, so some who call are **turned away**: refused before anything is kept of them. To
+//!   **shed** a call is to refuse it because there is no time for it, for whatever cause.
 //! - **Trace**: a ladder that is a test. **Actor**: one of its scripted peers.
 #![deny(unsafe_code)]
 
@@ -149,6 +152,7 @@ pub mod registration;
 pub mod state;
 pub mod guard;
 pub mod admission;
+pub mod overload;
 
 // Floor 6, the decision.
 pub mod route;

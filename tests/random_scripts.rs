@@ -42,6 +42,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (PHONES..WHO - 1, any::<u8>()).prop_map(|(who, to)| Step::Originate { who, to }),
         1 => any::<(u8, u8, u8)>().prop_map(|(at, by, to)| Step::HandOn { at, by, to }),
         1 => any::<bool>().prop_map(|stalls| Step::Journal { stalls }),
+        1 => prop::sample::select(vec![0, 20, 80, 80]).prop_map(|ms| Step::Late { ms }),
         1 => Just(Step::Configure),
         1 => Just(Step::PortFails),
         8 => prop::sample::select(vec![0, 2, 20, 100, 300, 600, 2000, 8000, 21_000, 40_000]).prop_map(|ms| Step::Pass { ms }),

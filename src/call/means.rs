@@ -56,6 +56,8 @@ pub enum Timer {
     Gate,
     /// Calls that were shed without a record of their own are counted.
     Shed,
+    /// Whether an overload is over.
+    Overload,
     /// Whoever owes a tape its last ACK will not say it any more.
     Tape(TapeKey),
 }

@@ -42,6 +42,10 @@ fn text(answer: &Value) -> String {
             _ = write!(text, "\n{words}");
         }
     }
+    if let Some(overload) = answer["overload"].as_object() {
+        let (since, refused) = (plain(&overload["since"]), plain(&overload["refused"]));
+        _ = write!(text, "\noverloaded since {since}: new calls that come late are refused, so far {refused}");
+    }
     text.push('\n');
     list(
         &mut text,
@@ -119,6 +123,7 @@ mod tests {
     fn a_status_is_shown_in_columns_and_what_is_wrong_first() {
         let answer = serde_json::json!({
             "config": "0123456789ab", "draining": false, "pressure": true, "guarantee_suspended": false,
+            "overload": { "since": "2026-11-24T10:00:00Z", "seconds": 3, "refused": 40 },
             "trunks": [{ "name": "mango", "standing": "up", "registered": true, "calls": 2 }],
             "bindings": [],
             "calls": [{ "id": "0d5t3gh7k2m9p", "state": "talking", "from": "+79161234567", "did": null, "with": ["201", "202"] }],
@@ -133,6 +138,7 @@ mod tests {
             text(&answer),
             "config 0123456789ab
 refuses new calls: the disk does not keep up, and memory is half full
+overloaded since 2026-11-24T10:00:00Z: new calls that come late are refused, so far 40
 
 trunks
   NAME   IS  REGISTERED  CALLS

@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use crate::clock::Instant;
+use crate::clock::{Instant, Now};
 use crate::config::Listen;
 use crate::key::{Flow, Transport};
 use crate::sip::{Fault, Message};
@@ -75,6 +75,8 @@ pub struct Net {
     /// Streams too.
     more: bool,
     arrived: Vec<Arrived>,
+    /// How long the oldest datagram of the last batches had waited.
+    late: Duration,
 }
 
 impl Net {
@@ -114,6 +116,7 @@ impl Net {
             outbox: Outbox::default(),
             more: false,
             arrived: Vec::new(),
+            late: Duration::ZERO,
         })
     }
 
@@ -152,9 +155,10 @@ impl Net {
     /// `deaf` is not even read.
     pub fn receive(
         &mut self,
-        now: Instant,
+        now: Now,
         mut deaf: impl FnMut(&Flow, &[u8]) -> bool,
     ) -> impl Iterator<Item = Arrived> + '_ {
+        let (now, wall) = (now.mono, now.wall);
         let first_tcp = FIRST_LISTENER + self.udp.len();
         let first_stream = first_tcp + self.tcp.len();
         for event in self.events.iter() {
@@ -173,18 +177,29 @@ impl Net {
         self.events.clear();
         self.streams.tick(now, &mut self.arrived);
         let (udp, inbox, arrived) = (&self.udp, &mut self.inbox, &mut self.arrived);
+        // A wall clock that jumps meanwhile makes one batch look late, or in time: no more.
+        let wall = Duration::try_from(wall.as_duration()).unwrap_or_default();
+        let mut late = Duration::ZERO;
         self.unread.retain(|listener| {
             let each = |flow, bytes: &[u8]| {
                 if !deaf(&flow, bytes) {
                     arrived.extend(read_datagram(flow, bytes));
                 }
             };
-            inbox.receive(&udp[*listener], each).unwrap_or_else(|error| {
+            let more = inbox.receive(&udp[*listener], each).unwrap_or_else(|error| {
                 tracing::error!(%error, "a socket cannot be read");
                 false
-            })
+            });
+            late = late.max(inbox.first_arrival().map_or(Duration::ZERO, |at| wall.saturating_sub(at)));
+            more
         });
+        self.late = late;
         self.arrived.drain(..)
+    }
+
+    /// How long the oldest datagram that the last [`Net::receive`] gave had waited for it.
+    pub fn late(&self) -> Duration {
+        self.late
     }
 
     /// Sends a message: a datagram with the next [`Net::flush`], a piece of a stream at once. A stream flow with connection 0

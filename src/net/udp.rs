@@ -7,6 +7,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use bytes::Bytes;
 use nix::errno::Errno;
@@ -15,6 +16,7 @@ use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrStorage, recvmmsg, sendmmsg,
     setsockopt, sockopt,
 };
+use nix::sys::time::TimeSpec;
 
 use crate::key::{Flow, Transport};
 
@@ -47,6 +49,8 @@ impl UdpListener {
                 SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?,
             }
         }
+        // When each datagram arrived: how long it has waited for us is how late we are.
+        setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
         // Best effort: the system caps it, and a small buffer only loses datagrams that their senders repeat.
         let _capped = socket.set_recv_buffer_size(RECEIVE_BUFFER);
         socket.set_nonblocking(true)?;
@@ -82,6 +86,8 @@ pub struct Inbox {
     with_target: MultiHeaders<SockaddrStorage>,
     /// IPv6 headers have another length, and the kernel remembers what it wrote last.
     with_target_v6: MultiHeaders<SockaddrStorage>,
+    /// When the first datagram of the last batch arrived, since 1970.
+    first: Option<Duration>,
 }
 
 impl Default for Inbox {
@@ -89,9 +95,10 @@ impl Default for Inbox {
         Inbox {
             // The kernel gives memory only for the pages that datagrams really touch.
             room: vec![0; BATCH * DATAGRAM],
-            plain: MultiHeaders::preallocate(BATCH, None),
-            with_target: MultiHeaders::preallocate(BATCH, Some(nix::cmsg_space!(libc::in_pktinfo))),
-            with_target_v6: MultiHeaders::preallocate(BATCH, Some(nix::cmsg_space!(libc::in6_pktinfo))),
+            plain: MultiHeaders::preallocate(BATCH, Some(nix::cmsg_space!(TimeSpec))),
+            with_target: MultiHeaders::preallocate(BATCH, Some(nix::cmsg_space!(TimeSpec, libc::in_pktinfo))),
+            with_target_v6: MultiHeaders::preallocate(BATCH, Some(nix::cmsg_space!(TimeSpec, libc::in6_pktinfo))),
+            first: None,
         }
     }
 }
@@ -99,6 +106,7 @@ impl Default for Inbox {
 impl Inbox {
     /// Hands up to [`BATCH`] waiting datagrams of `listener` to `each`; true where more may wait.
     pub fn receive(&mut self, listener: &UdpListener, mut each: impl FnMut(Flow, &[u8])) -> io::Result<bool> {
+        self.first = None;
         let headers = match listener.bound {
             SocketAddr::V4(bound) if bound.ip().is_unspecified() => &mut self.with_target,
             SocketAddr::V6(bound) if bound.ip().is_unspecified() => &mut self.with_target_v6,
@@ -118,6 +126,9 @@ impl Inbox {
         let mut count = 0;
         for datagram in datagrams {
             count += 1;
+            if count == 1 {
+                self.first = arrival_of(&datagram);
+            }
             let Some(remote) = datagram.address.as_ref().and_then(address_of) else { continue };
             let local = SocketAddr::new(target_of(&datagram).unwrap_or(listener.bound.ip()), listener.bound.port());
             if let Some(bytes) = datagram.iovs().next() {
@@ -126,6 +137,20 @@ impl Inbox {
         }
         Ok(count == BATCH)
     }
+
+    /// When the first datagram that the last [`Inbox::receive`] handed out had arrived: how long after 1970, by the
+    /// system's wall clock. `None` where there was none.
+    pub fn first_arrival(&self) -> Option<Duration> {
+        self.first
+    }
+}
+
+/// When a datagram arrived, by the system's wall clock.
+fn arrival_of(datagram: &RecvMsg<'_, '_, SockaddrStorage>) -> Option<Duration> {
+    datagram.cmsgs().ok()?.find_map(|message| match message {
+        ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
+        _ => None,
+    })
 }
 
 fn address_of(storage: &SockaddrStorage) -> Option<SocketAddr> {
@@ -245,7 +270,6 @@ fn send_run(
 mod tests {
     use super::*;
     use std::net::UdpSocket;
-    use std::time::Duration;
 
     fn peer() -> UdpSocket {
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::anchor::MediaEvent;
-use crate::clock::Timestamp;
+use crate::clock::{Duration, Timestamp};
 use crate::config::Config;
 use crate::customer::{CustomerIndex, Kind};
 use crate::fact::{CustomerCard, Fact, MessageState};
@@ -55,6 +55,9 @@ pub enum Input {
     Journaled(u64),
     /// The journal's bounded memory is full (or has room again): new calls are refused before anything is forgotten.
     Pressure(bool),
+    /// The messages that come next have waited so long to be read. Said while it is worth saying, and once more when it is
+    /// not any more.
+    Late(Duration),
     /// The relay reports.
     Media(MediaEvent),
     /// What a name of a trunk's server leads to, in the order of RFC 3263. Empty: the look-up failed, the old ones stay.

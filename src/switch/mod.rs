@@ -34,6 +34,7 @@ mod streams;
 mod tables;
 mod takes;
 mod tapes;
+mod turned_away;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -116,6 +117,7 @@ impl Switch {
                     self.shed.make_room();
                 }
             }
+            Input::Late(by) => self.late(by),
             Input::Media(event) => self.media(event),
             Input::Resolved { name, addresses } => self.resolved(&name, addresses),
             Input::Host { addresses, default } => self.means.host.found(addresses, default),
@@ -159,6 +161,7 @@ impl Switch {
             Timer::Subscription(due) => self.subscription_due(due.0),
             Timer::Gate => self.release_late(),
             Timer::Shed => self.shed_is_due(),
+            Timer::Overload => self.overload_is_due(),
             Timer::Tape(key) => self.tape_due(key),
         }
     }

@@ -190,6 +190,11 @@ impl Switch {
             "draining": self.draining,
             "guarantee_suspended": self.guarantee_suspended,
             "pressure": self.pressure,
+            "overload": self.overload.current().map(|current| json!({
+                "since": current.since,
+                "seconds": current.lasted(self.means.now).as_secs(),
+                "refused": current.refused,
+            })),
             "census": self.census(),
             "strangers": self.guard.counts(self.means.now.mono),
             "trunks": trunks,

@@ -10,9 +10,9 @@ use crate::key::{Flow, LegKey};
 use crate::refusal::Refusal;
 use crate::sip::{Fault, HeaderName, Malformed, Message, Method, Status};
 use crate::subscription::ALLOW_EVENTS;
-use crate::transaction::{Arrival, Expired, ServerKey, Timer, Why};
+use crate::transaction::{Arrival, Expired, ServerKey, Stateless, Timer, Why};
 
-use super::refused::Overload;
+use super::refused::NoTime;
 use super::strangers::Knock;
 use super::tables::Switch;
 
@@ -23,6 +23,9 @@ impl Switch {
             Knock::In => None,
             Knock::Proven(admission) => Some(admission),
         };
+        if self.comes_too_late(flow, &message) {
+            return;
+        }
         self.tape_hears(message.call_id(), message.bytes());
         let arrival = {
             let (transactions, mut hand) = self.means.hand();
@@ -53,10 +56,7 @@ impl Switch {
                 self.means.with_trunks(|trunks, ground| trunks.answered(asked, &message, ground));
             }
             Arrival::Response { user: User::Subscription(key), .. } => self.subscription_answered(key, &message),
-            Arrival::NoRoom => {
-                self.reply_statelessly(flow, &message, &Overload::Requests.refusal());
-                self.shed_without_transaction(flow, &message);
-            }
+            Arrival::NoRoom => self.turn_away(flow, &message, NoTime::Requests),
             Arrival::Response { user: User::Nobody, .. }
             | Arrival::AnotherAnswer { .. }
             | Arrival::Stray
@@ -220,10 +220,10 @@ impl Switch {
         Some(self.means.write(|writer, _| refusal.write(writer, request, tag.as_str(), flow.remote)))
     }
 
-    /// Refuses a request for which there is no transaction.
-    fn reply_statelessly(&mut self, flow: Flow, request: &Message, refusal: &Refusal) {
-        let tag = self.means.entropy.tag();
-        let bytes = self.means.write(|writer, _| refusal.write(writer, request, tag.as_str(), flow.remote));
+    /// Refuses a request of which nothing is kept.
+    pub(super) fn refuse_statelessly(&mut self, to: &Stateless, request: &Message, refusal: &Refusal) {
+        let (tag, flow) = (to.tag(), to.flow);
+        let bytes = self.means.write(|writer, _| refusal.write(writer, request, &tag, flow.remote));
         self.means.effects.push(Effect::Send { flow, bytes });
     }
 

@@ -1,20 +1,20 @@
 //! Calls that end at the door are calls all the same: those that cannot be carried on, and those that are shed.
 //!
 //! What cannot be carried on is on record before its refusal is heard, like any other call. A call that is shed (the process
-//! wants to end, the journal or the table of requests is full) hears its 503 at once, because who has too much to do must
+//! wants to end, the journal or the table of requests is full, or more comes than can be done) hears its 503 at once, because who has too much to do must
 //! not wait for a disk; its record follows, while there is room for it: so many in a while, and no more than once as many
 //! while the journal is full. What is not recorded by itself is counted, and the count is a fact.
 
 use super::inquiry;
 use super::tables::{Held, HeldAnswer, Switch};
-use crate::admission::Known;
 use crate::call::Timer;
 use crate::clock::Duration;
+use crate::config::MediaMode;
 use crate::fact::{Alarm, CallFact, Ended, EndedBy, Fact, MissedCause, Offered};
-use crate::key::{CallId, Flow};
+use crate::key::CallId;
 use crate::refusal::Refusal;
 use crate::route::{Direction, Origin, Reason, RoutePlan};
-use crate::sip::{HeaderName, Message, Method, Status};
+use crate::sip::{HeaderName, Message, Status};
 use crate::transaction::ServerKey;
 
 /// How many shed calls get a record of their own within one [`WINDOW`]. Each weighs about 2 kB in the journal's memory.
@@ -23,27 +23,34 @@ const WINDOW: Duration = Duration::from_secs(10);
 
 /// Why there is no time for a new call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Overload {
+pub(super) enum NoTime {
     /// The process wants to end.
     Draining,
     /// The journal's bounded memory is full.
     Pressure,
     /// The table of requests is full.
     Requests,
+    /// There is more to do than can be done.
+    Late,
+    /// All media ports are lent: nobody could be heard.
+    Ports,
 }
 
-impl Overload {
-    /// RFC 3261 §21.5.4: come back in a few seconds.
-    pub(super) fn refusal(self) -> Refusal {
-        Refusal::new(Status::SERVICE_UNAVAILABLE).with(HeaderName::RetryAfter, "5")
+impl NoTime {
+    /// RFC 3261 §21.5.4: come back in 5 to 10 seconds, and not all at once.
+    pub(super) fn refusal(self, chance: u64) -> Refusal {
+        let seconds = (5 + chance % 6).to_string();
+        Refusal::new(Status::SERVICE_UNAVAILABLE).with(HeaderName::RetryAfter, seconds)
     }
 
     /// In words.
     pub(super) fn reason(self) -> Reason {
         let why = match self {
-            Overload::Draining => "the router is about to end",
-            Overload::Pressure => "the disk does not keep up",
-            Overload::Requests => "too many requests at once",
+            NoTime::Draining => "the router is about to end",
+            NoTime::Pressure => "the disk does not keep up",
+            NoTime::Requests => "too many requests at once",
+            NoTime::Late => "there is more to do than can be done",
+            NoTime::Ports => "all media ports are taken",
         };
         Reason::Shed(why.into())
     }
@@ -91,45 +98,49 @@ impl Switch {
     }
 
     /// Whether this is no time for a new call, and why.
-    pub(super) fn closed_for_calls(&self) -> Option<Overload> {
+    pub(super) fn closed_for_calls(&self) -> Option<NoTime> {
         match (self.draining, self.pressure) {
-            (true, _) => Some(Overload::Draining),
-            (_, true) => Some(Overload::Pressure),
-            _ => self.means.transactions.is_full().then_some(Overload::Requests),
+            (true, _) => Some(NoTime::Draining),
+            (_, true) => Some(NoTime::Pressure),
+            _ if self.overload.refuses() => Some(NoTime::Late),
+            _ if self.has_no_ports() => Some(NoTime::Ports),
+            _ => self.means.transactions.is_full().then_some(NoTime::Requests),
         }
+    }
+
+    /// A call whose voice passes us would have none.
+    fn has_no_ports(&self) -> bool {
+        let relayed = self.means.config.media.mode == MediaMode::Relay;
+        relayed && self.means.ports.are_exhausted(self.means.now.mono)
     }
 
     /// No time for this call: its caller hears so at once, and the record follows.
-    pub(super) fn shed(&mut self, server: ServerKey, message: &Message, origin: Origin, why: Overload) {
-        self.refuse(server, message, &why.refusal());
+    pub(super) fn shed(&mut self, server: ServerKey, message: &Message, origin: Origin, why: NoTime) {
+        let refusal = why.refusal(self.means.entropy.u64());
+        self.refuse(server, message, &refusal);
         self.shed.total += 1;
-        self.record_shed(origin, message, why);
-    }
-
-    /// A request for which there was not even a transaction has been refused. A provider's INVITE is a call; whoever would
-    /// have to prove first who it is, is a stranger.
-    pub(super) fn shed_without_transaction(&mut self, flow: Flow, message: &Message) {
-        self.shed.total += 1;
-        let known = Known { config: &self.means.config, trunks: &self.means.trunks, registrar: &self.registrar };
-        let begins = message.method() == Method::Invite && message.to_tag().is_none();
-        let Some(trunk) = known.trunk(message, &flow).filter(|_| begins) else { return };
-        if self.shed.lately.iter().any(|call_id| **call_id == *message.call_id()) {
-            return;
+        if why == NoTime::Late {
+            self.overload.refused();
         }
-        self.shed.lately.truncate(MOST_RECORDS - 1);
-        self.shed.lately.push_front(message.call_id().into());
-        self.record_shed(Origin::Trunk(trunk), message, Overload::Requests);
+        if self.has_room_for_record() {
+            self.record_shed(origin, message, why);
+        }
     }
 
-    fn record_shed(&mut self, origin: Origin, message: &Message, why: Overload) {
+    /// Whether one more shed call may be recorded by itself; if not, it is counted.
+    pub(super) fn has_room_for_record(&mut self) -> bool {
         if !std::mem::replace(&mut self.shed.watched, true) {
             self.means.deadlines.set(self.means.now.mono + WINDOW, Timer::Shed);
         }
-        if self.shed.recorded == MOST_RECORDS {
-            self.shed.uncounted += 1;
-            return;
+        let room = self.shed.recorded < MOST_RECORDS;
+        match room {
+            true => self.shed.recorded += 1,
+            false => self.shed.uncounted += 1,
         }
-        self.shed.recorded += 1;
+        room
+    }
+
+    pub(super) fn record_shed(&mut self, origin: Origin, message: &Message, why: NoTime) {
         let config = self.means.config.clone();
         let (asker, dialled) = inquiry::read(message, origin, &config);
         let (plan, mut offered) = self.decide(&asker, &dialled, origin, message.call_id());
@@ -167,7 +178,7 @@ mod tests {
     use crate::clock::{Instant, Now, Timestamp};
     use crate::config::{Config, Nothing};
     use crate::effect::Effect;
-    use crate::key::Transport;
+    use crate::key::{Flow, Transport};
     use crate::switch::Input;
     use crate::transaction::Transactions;
 
@@ -181,6 +192,8 @@ mod tests {
         records: u32,
         counted: Vec<u64>,
         refused: u32,
+        /// Overloads that are over, by how many calls they turned away.
+        over: Vec<u64>,
     }
 
     impl Office {
@@ -189,7 +202,7 @@ mod tests {
             let config: Arc<Config> = Arc::new(config);
             let now = Now { mono: Instant::from_micros(1_000_000), wall: Timestamp::UNIX_EPOCH };
             let switch = Switch::new(config.clone(), [7; 32], 0, now);
-            let mut office = Office { switch, now, calls: 0, records: 0, counted: Vec::new(), refused: 0 };
+            let mut office = Office { switch, now, calls: 0, records: 0, counted: Vec::new(), refused: 0, over: Vec::new() };
             office.hear(Input::Configure(config));
             office
         }
@@ -212,11 +225,12 @@ mod tests {
                 match effect {
                     Effect::Send { bytes, .. } => self.refused += u32::from(bytes.starts_with(b"SIP/2.0 503")),
                     Effect::Fact(noted) => match noted.fact {
-                        Fact::Call(_, CallFact::Ended(ended)) => {
-                            assert_eq!((ended.status, ended.missed), (503, Some(MissedCause::Capacity)));
+                        Fact::Call(_, CallFact::Ended(ended)) if ended.status == 503 => {
+                            assert_eq!(ended.missed, Some(MissedCause::Capacity));
                             self.records += 1;
                         }
                         Fact::Alarm(Alarm::Unrecorded { calls }) => self.counted.push(calls),
+                        Fact::Alarm(Alarm::OverloadOver { refused, .. }) => self.over.push(refused),
                         _ => {}
                     },
                     _ => {}
@@ -271,7 +285,49 @@ mod tests {
             office.say(number);
         }
         assert_eq!((office.records, office.refused), (2, 6));
-        assert_eq!(office.switch.census().refused_for_load, 6);
+        assert_eq!(office.switch.census().refused_for_load, 2);
+    }
+
+    #[test]
+    fn while_there_is_more_to_do_than_can_be_done_nothing_is_kept_of_a_new_call_but_its_record() {
+        let mut office = Office::open();
+        let late = |by| Input::Late(Duration::from_millis(by));
+        office.hear(late(60));
+        office.call();
+        assert_eq!((office.refused, office.switch.census().refused_for_load), (0, 0), "a stall is no overload");
+        office.pass(crate::overload::INTERVAL);
+        office.hear(late(60));
+        let before = office.switch.census();
+        for _ in 0..50 {
+            office.call();
+            office.say(office.calls);
+        }
+        // The first one is repeated: it was taken.
+        office.say(1);
+        let after = office.switch.census();
+        assert_eq!((office.records, office.refused, after.refused_for_load), (50, 100, 50));
+        assert_eq!((before.transactions, before.calls), (after.transactions, after.calls));
+        // There is time again, but whoever was turned away has heard it.
+        office.hear(late(0));
+        office.say(7);
+        assert_eq!((office.refused, office.switch.census().refused_for_load), (101, 50));
+        office.call();
+        assert_eq!(office.refused, 101);
+        assert!(office.over.is_empty());
+        office.pass(crate::overload::CALM);
+        assert_eq!(office.over, [50]);
+    }
+
+    #[test]
+    fn a_call_whose_voice_would_find_no_port_is_refused_rather_than_silent() {
+        let mut office = Office::open();
+        let lend = |office: &mut Office| office.switch.means.ports.lend(office.now.mono).unwrap();
+        let last = (0..499).map(|_| lend(&mut office)).last().unwrap();
+        office.call();
+        assert_eq!((office.records, office.refused), (1, 1));
+        office.switch.means.ports.give_back(last);
+        office.call();
+        assert_eq!(office.refused, 1);
     }
 
     #[test]

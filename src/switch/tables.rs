@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::customer::CustomerIndex;
 use crate::fact::{Party, RecordingOf};
 use crate::guard::Guard;
+use crate::overload::{Overload, TurnedAway};
 use crate::key::{Arena, CallId, CallKey, LegKey, OfCall, OfLeg, OfTape, TapeKey};
 use crate::registrar::Registrar;
 use crate::sip::Status;
@@ -66,6 +67,8 @@ pub struct Switch {
     pub(super) draining: bool,
     /// It was said that the last call is over.
     pub(super) drained: bool,
+    pub(super) overload: Overload,
+    pub(super) turned_away: TurnedAway,
     pub(super) shed: Shed,
     pub(super) tapes: Tapes,
     /// Legs whose ports are being closed, the oldest first.
@@ -146,8 +149,6 @@ pub(super) struct Shed {
     pub(super) uncounted: u64,
     /// A timer waits for the window's end.
     pub(super) watched: bool,
-    /// The Call-IDs of those that were refused without a transaction, the last ones: their repetitions come in anew.
-    pub(super) lately: VecDeque<Box<str>>,
 }
 
 impl Shed {
@@ -222,6 +223,8 @@ impl Switch {
             pressure: false,
             draining: false,
             drained: false,
+            overload: Overload::default(),
+            turned_away: TurnedAway::default(),
             shed: Shed::default(),
             tapes: Tapes::default(),
             streams: VecDeque::new(),

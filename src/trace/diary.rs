@@ -137,6 +137,8 @@ fn tell_alarm(alarm: &Alarm) -> String {
         Alarm::GuaranteeSuspended => "guarantee suspended".into(),
         Alarm::GuaranteeRestored => "guarantee restored".into(),
         Alarm::Pressure { on } => format!("pressure {}", if *on { "on" } else { "off" }),
+        Alarm::Overloaded { late_ms } => format!("overloaded, {late_ms} ms late"),
+        Alarm::OverloadOver { refused, seconds } => format!("overload over after {seconds} s, {refused} refused"),
         Alarm::Unrecorded { calls } => format!("{calls} calls shed without a record"),
         Alarm::UnknownDid { trunk, number } => format!("{trunk} named {number}, which is no DID"),
         Alarm::Emergency { extension, number } => format!("{extension} dialled {number}"),

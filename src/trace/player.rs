@@ -884,6 +884,12 @@ impl Player {
                 self.now.wall = moment.parse().map_err(|_| format!("{moment:?} is no moment"))?;
                 return Ok(());
             }
+            ["late", by] => {
+                let by = by.strip_suffix("ms").and_then(|count| count.parse().ok());
+                let by = by.ok_or("write how late the loop is: 80ms")?;
+                self.input(Input::Late(Duration::from_millis(by)), overheard);
+                return Ok(());
+            }
             ["pressure", state] => {
                 self.input(Input::Pressure(state == "on"), overheard);
                 return Ok(());

@@ -14,6 +14,7 @@ mod follow_up;
 mod hand;
 mod matching;
 mod server;
+mod stateless;
 pub mod timers;
 
 use bytes::Bytes;
@@ -27,6 +28,7 @@ use client::Client;
 pub use hand::{ClientKey, Hand, ServerKey, Wire};
 use matching::{Fingerprint, Matching};
 use server::Server;
+pub use stateless::Stateless;
 use timers::Of;
 pub use timers::Timer;
 

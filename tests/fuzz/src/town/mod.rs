@@ -244,6 +244,12 @@ impl Town {
                 }
             }
             Step::Pressure { on } => self.input(Input::Pressure(on)),
+            Step::Late { ms } => {
+                let by = Duration::from_millis(ms.into());
+                self.input(Input::Late(by));
+                self.pass(huntline::overload::INTERVAL);
+                self.input(Input::Late(by));
+            }
             Step::Configure => {
                 self.config ^= 1;
                 self.input(Input::Configure(configs()[self.config].clone()));

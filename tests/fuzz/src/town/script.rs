@@ -42,6 +42,8 @@ pub enum Step {
     Journal { stalls: bool },
     /// The journal's memory is full, or has room.
     Pressure { on: bool },
+    /// The router comes so late to what arrives, and has done for a while.
+    Late { ms: u8 },
     /// The other of two configs takes effect.
     Configure,
     /// The newest media port cannot be bound.
@@ -84,6 +86,7 @@ pub fn read(mut data: &[u8]) -> Vec<Step> {
         };
         steps.push(match op {
             246 => Step::Originate { who: byte() % WHO, to: byte() },
+            244 => Step::Late { ms: byte() },
             245 => Step::HandOn { at: byte(), by: byte(), to: byte() },
             249 => Step::Press { at: byte(), key: byte() },
             248 => Step::Keys { at: byte(), keys: byte() },
