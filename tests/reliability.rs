@@ -17,16 +17,7 @@ use std::path::PathBuf;
 const TABLE: &str = include_str!("reliability.md");
 
 /// Why claims are open. Once no claim is open for a reason, that reason must be taken away here.
-<<<<<<< HEAD
-const OPEN: &[&str] = &["TLS has an issue of its own", "load is to be measured"];
-=======
-const OPEN: &[&str] = &[
-    "TLS has an issue of its own",
-    "strangers are to be counted",
-    "an hour of calls is to be run",
-    "its test is being built",
-];
->>>>>>> 3c4da43 (Overload: its rows in the table of failures, its program)
+const OPEN: &[&str] = &["TLS has an issue of its own"];
 
 /// The tables of the project's requirements, and how many of their first columns stand here as they stand there.
 const HEADINGS: &[(&str, usize)] =

@@ -56,7 +56,7 @@ impl Switch {
                 self.means.with_trunks(|trunks, ground| trunks.answered(asked, &message, ground));
             }
             Arrival::Response { user: User::Subscription(key), .. } => self.subscription_answered(key, &message),
-            Arrival::NoRoom => self.turn_away(flow, &message, NoTime::Requests),
+            Arrival::NoRoom => self.shed_at_once(flow, &message, NoTime::Requests),
             Arrival::Response { user: User::Nobody, .. }
             | Arrival::AnotherAnswer { .. }
             | Arrival::Stray

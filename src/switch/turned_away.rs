@@ -54,13 +54,13 @@ impl Switch {
         if !refused && (!self.overload.refuses() || self.goes_before_others(flow, message)) {
             return false;
         }
-        self.turn_away(flow, message, NoTime::Late);
+        self.shed_at_once(flow, message, NoTime::Late);
         true
     }
 
     /// Refuses a request of which nothing is kept. Where it is a call's it is counted, once, however often it is repeated,
     /// and recorded while there is room: a provider's call, or one of an employee who has proved who it is. A stranger is no call.
-    pub(super) fn turn_away(&mut self, flow: Flow, message: &Message, why: NoTime) {
+    pub(super) fn shed_at_once(&mut self, flow: Flow, message: &Message, why: NoTime) {
         let Some(stateless) = self.means.transactions.stateless(flow, message) else { return };
         self.refuse_statelessly(&stateless, message, &why.refusal(stateless.mark()));
         if !begins_a_call(message) || !self.turned_away.remember(stateless.mark()) {
