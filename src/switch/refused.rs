@@ -202,7 +202,8 @@ mod tests {
             let config: Arc<Config> = Arc::new(config);
             let now = Now { mono: Instant::from_micros(1_000_000), wall: Timestamp::UNIX_EPOCH };
             let switch = Switch::new(config.clone(), [7; 32], 0, now);
-            let mut office = Office { switch, now, calls: 0, records: 0, counted: Vec::new(), refused: 0, over: Vec::new() };
+            let mut office =
+                Office { switch, now, calls: 0, records: 0, counted: Vec::new(), refused: 0, over: Vec::new() };
             office.hear(Input::Configure(config));
             office
         }

@@ -93,7 +93,8 @@ impl Switch {
             Destined::from_inside(&self.means.config, &text)
         };
         message.has(HeaderName::Replaces)
-            || known.trunk(message, &flow).is_none() && matches!(dialled(), Destined::Emergency(_) | Destined::PickUp(..))
+            || known.trunk(message, &flow).is_none()
+                && matches!(dialled(), Destined::Emergency(_) | Destined::PickUp(..))
     }
 }
 
