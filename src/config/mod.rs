@@ -47,6 +47,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use sha2::{Digest, Sha256};
+use smallvec::SmallVec;
 
 pub use address::{Listen, Network, SipTarget};
 pub use basics::Basics;
@@ -150,6 +151,9 @@ struct Lookups {
     trunks: Lookup<Arc<str>, TrunkIx>,
     schedules: Lookup<Arc<str>, ScheduleIx>,
     voicemails: Lookup<Arc<str>, VoicemailIx>,
+    /// The first DID that is one employee's own.
+    personal: Lookup<ExtensionIx, DidIx>,
+    said_of_records: SmallVec<[Record; 3]>,
 }
 
 /// What an employee's dialled text means.
@@ -206,6 +210,11 @@ impl Config {
     /// The DID with this public number.
     pub fn did_by_number(&self, number: PhoneNumber) -> Option<DidIx> {
         self.by.dids.get(&number).copied()
+    }
+
+    /// The DID that is this employee's own: the first of them in the file.
+    pub fn did_of(&self, extension: ExtensionIx) -> Option<DidIx> {
+        self.by.personal.get(&extension).copied()
     }
 
     /// The DID that a record names so: as the config writes it.
@@ -412,7 +421,10 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
         across::refuse_hours_without_zone(&rows);
     }
 
-    let by = Lookups::of(&directory, &extensions, &dids);
+    let by = Lookups {
+        said_of_records: recording::said_of_records(&extensions, &groups, &dids, &trunks),
+        ..Lookups::of(&directory, &extensions, &dids)
+    };
     let version = version_of(text);
     Config {
         version,
@@ -467,6 +479,9 @@ impl Lookups {
             match &did.number {
                 DidNumber::Public(number) => _ = by.dids.insert(*number, DidIx(at)),
                 DidNumber::Verbatim(digits) => _ = by.verbatim_dids.insert(digits.clone(), DidIx(at)),
+            }
+            if let Some(extension) = did.personal {
+                by.personal.entry(extension).or_insert(DidIx(at));
             }
         }
         for (at, extension) in (0..=u32::MAX).zip(extensions) {

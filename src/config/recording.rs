@@ -1,8 +1,10 @@
 //! Which talks are written down: the nearest of those who are part of a talk says it, the office only where they are silent.
 
+use smallvec::SmallVec;
+
 use super::destination::{DidIx, ExtensionIx, GroupIx, TrunkIx};
 use super::site::Record;
-use super::{Config, MediaMode};
+use super::{Config, Did, Extension, HuntGroup, MediaMode, Trunk};
 
 /// What a talk is, as far as recording goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +19,26 @@ pub struct Talk {
     pub did: Option<DidIx>,
     /// The trunk of the one outside.
     pub trunk: Option<TrunkIx>,
+}
+
+/// What anybody says about recording, each word once: a call asks for it, and must not walk over everybody.
+pub(super) fn said_of_records(
+    extensions: &[Extension],
+    groups: &[HuntGroup],
+    dids: &[Did],
+    trunks: &[Trunk],
+) -> SmallVec<[Record; 3]> {
+    let said = extensions.iter().filter_map(|extension| extension.record);
+    let said = said.chain(groups.iter().filter_map(|group| group.record));
+    let said = said.chain(dids.iter().filter_map(|did| did.record));
+    let said = said.chain(trunks.iter().filter_map(|trunk| trunk.record));
+    let mut once = SmallVec::new();
+    for record in said {
+        if !once.contains(&record) {
+            once.push(record);
+        }
+    }
+    once
 }
 
 impl Record {
@@ -45,13 +67,9 @@ impl Config {
     /// Whether some talk of this kind may be written down, whoever answers: its media then passes us from the beginning, also
     /// where `media.mode` is direct.
     pub fn may_record(&self, outside: bool) -> bool {
-        let said = self.extensions.iter().filter_map(|extension| extension.record);
-        let said = said.chain(self.groups.iter().filter_map(|group| group.record));
-        let said = said.chain(self.dids.iter().filter_map(|did| did.record));
-        let mut said = said.chain(self.trunks.iter().filter_map(|trunk| trunk.record));
         self.media.mode == MediaMode::Relay
             || self.media.record.takes(outside)
-            || said.any(|record| record.takes(outside))
+            || self.by.said_of_records.iter().any(|record| record.takes(outside))
     }
 }
 

@@ -105,7 +105,7 @@ fn put_on_top(passed: &mut Vec<(HeaderName, Bytes)>, user: &str, host: Host<'_>,
 }
 
 fn personal_number(config: &Config, of: ExtensionIx) -> Option<PhoneNumber> {
-    config.dids().find(|(_, did)| did.personal == Some(of)).and_then(|(_, did)| match &did.number {
+    config.did_of(of).and_then(|ix| match &config.did(ix).number {
         DidNumber::Public(number) => Some(*number),
         DidNumber::Verbatim(_) => None,
     })
