@@ -37,7 +37,7 @@ impl<L: Ledger> Ledger for Diarist<L> {
     }
 }
 
-/// Where the log goes: to stderr, line by line, and what a thread says [`together`] at once.
+/// Where the log goes: to stderr, line by line, and what a thread says together at once.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Page;
 

@@ -14,7 +14,7 @@ use real::wire::{Ending, Ring, Seen, Sip};
 use real::witness::{SOON, assert_at_once, assert_hear};
 use real::{clicks, codecs, codes, greeting, hold, keys, mobiles, pickup, pulse, recording, transfers, voicemail};
 use std::process::{Command, ExitCode};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use toml_edit::{Array, DocumentMut, value};
 
 type Story = fn();
@@ -63,9 +63,9 @@ fn main() -> ExitCode {
 /// it is told again, and whoever fails because of the router fails again.
 fn tell(title: &str, story: Story) -> Result<(), Failed> {
     for _ in 1..TELLINGS {
-        let began = Instant::now();
+        let telling = pulse::While::begin();
         let Err(panic) = std::panic::catch_unwind(story) else { return Ok(()) };
-        let Some(still) = pulse::stood_still_since(began) else { std::panic::resume_unwind(panic) };
+        let Some(still) = telling.stood_still() else { std::panic::resume_unwind(panic) };
         println!("told again, because the machine stood still for {still:?} meanwhile: {title}");
     }
     story();

@@ -458,7 +458,7 @@ fn did(outside: bool, nth: usize) -> String {
 }
 
 fn customer(nth: usize) -> u64 {
-    49_170_000_000_0 + nth as u64
+    491_700_000_000 + nth as u64
 }
 
 fn bound(nth: usize, now: Timestamp) -> Bound {

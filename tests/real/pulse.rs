@@ -27,8 +27,18 @@ pub fn start() {
     });
 }
 
-/// For how long the machine stood still at most since then; `None` where it kept up.
-pub fn stood_still_since(then: Instant) -> Option<Duration> {
-    let beats = LATE_BEATS.lock().unwrap_or_else(PoisonError::into_inner);
-    beats.iter().filter(|(at, _)| *at >= then).map(|(_, late)| *late).max()
+/// A while in which the machine is watched.
+pub struct While(Instant);
+
+impl While {
+    /// It begins now.
+    pub fn begin() -> While {
+        While(Instant::now())
+    }
+
+    /// For how long the machine stood still at most since then; `None` where it kept up.
+    pub fn stood_still(&self) -> Option<Duration> {
+        let beats = LATE_BEATS.lock().unwrap_or_else(PoisonError::into_inner);
+        beats.iter().filter(|(at, _)| *at >= self.0).map(|(_, late)| *late).max()
+    }
 }
