@@ -140,7 +140,7 @@ fn what_the_log_says_of_strangers_is_read_by_the_filter_of_the_readme() {
     for _ in 0..7 {
         stranger.guesses("201");
     }
-    let log = router.log_with("a stranger is banned", 1);
+    let log = router.log_with(" a stranger is banned source=127", 1);
     let from = stranger.socket.local_addr().unwrap().ip().to_string();
 
     // The words are those of README.

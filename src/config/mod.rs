@@ -153,6 +153,7 @@ struct Lookups {
     voicemails: Lookup<Arc<str>, VoicemailIx>,
     /// The first DID that is one employee's own.
     personal: Lookup<ExtensionIx, DidIx>,
+    /// What anybody says about recording: a call asks for it, and must not walk over everybody.
     said_of_records: SmallVec<[Record; 3]>,
 }
 
@@ -421,10 +422,11 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
         across::refuse_hours_without_zone(&rows);
     }
 
-    let by = Lookups {
-        said_of_records: recording::said_of_records(&extensions, &groups, &dids, &trunks),
-        ..Lookups::of(&directory, &extensions, &dids)
-    };
+    let said = extensions.iter().filter_map(|extension| extension.record);
+    let said = said.chain(groups.iter().filter_map(|group| group.record));
+    let said = said.chain(dids.iter().filter_map(|did| did.record));
+    let said = said.chain(trunks.iter().filter_map(|trunk| trunk.record));
+    let by = Lookups { said_of_records: Record::each_once(said), ..Lookups::of(&directory, &extensions, &dids) };
     let version = version_of(text);
     Config {
         version,

@@ -1,10 +1,8 @@
 //! Which talks are written down: the nearest of those who are part of a talk says it, the office only where they are silent.
 
-use smallvec::SmallVec;
-
 use super::destination::{DidIx, ExtensionIx, GroupIx, TrunkIx};
 use super::site::Record;
-use super::{Config, Did, Extension, HuntGroup, MediaMode, Trunk};
+use super::{Config, MediaMode};
 
 /// What a talk is, as far as recording goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,26 +17,6 @@ pub struct Talk {
     pub did: Option<DidIx>,
     /// The trunk of the one outside.
     pub trunk: Option<TrunkIx>,
-}
-
-/// What anybody says about recording, each word once: a call asks for it, and must not walk over everybody.
-pub(super) fn said_of_records(
-    extensions: &[Extension],
-    groups: &[HuntGroup],
-    dids: &[Did],
-    trunks: &[Trunk],
-) -> SmallVec<[Record; 3]> {
-    let said = extensions.iter().filter_map(|extension| extension.record);
-    let said = said.chain(groups.iter().filter_map(|group| group.record));
-    let said = said.chain(dids.iter().filter_map(|did| did.record));
-    let said = said.chain(trunks.iter().filter_map(|trunk| trunk.record));
-    let mut once = SmallVec::new();
-    for record in said {
-        if !once.contains(&record) {
-            once.push(record);
-        }
-    }
-    once
 }
 
 impl Record {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use smallvec::SmallVec;
 
 use super::address::{Listen, Network, networks};
 use super::destination::Destinations;
@@ -144,6 +145,19 @@ pub enum Record {
     External,
     /// All.
     All,
+}
+
+impl Record {
+    /// Each word of these once.
+    pub(super) fn each_once(said: impl Iterator<Item = Record>) -> SmallVec<[Record; 3]> {
+        let mut once = SmallVec::new();
+        for record in said {
+            if !once.contains(&record) {
+                once.push(record);
+            }
+        }
+        once
+    }
 }
 
 /// `[media]`: RTP and recordings.
