@@ -4,33 +4,13 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use crate::asking::asks;
 use crate::own_address::own_address;
 use crate::peers::Peer;
 use crate::router::{ADA, Router, SOON, TWELVE};
 
-/// Says a request outside any dialog, and hears its final answer.
-fn asks(peer: &Peer, router: &Router, method: &str, user: &str, call: &str, proof: Option<&str>) -> String {
-    let count = peer.next();
-    let uri = format!("sip:{}", router.address);
-    let via = format!("SIP/2.0/UDP {};branch=z9hG4bKd{count};rport", peer.address);
-    let (who, cseq) = (format!("<sip:{user}@{}>", router.address), format!("{count} {method}"));
-    let from = format!("{who};tag=d");
-    let mut headers = vec![
-        ("Via", via.as_str()),
-        ("Max-Forwards", "70"),
-        ("From", &from),
-        ("To", &who),
-        ("Call-ID", call),
-        ("CSeq", &cseq),
-        ("Expires", "600"),
-    ];
-    headers.extend(proof.map(|proof| ("Authorization", proof)));
-    peer.send(&format!("{method} {uri} SIP/2.0"), &headers, "");
-    peer.hear("SIP/2.0 ", &format!("CSeq: {cseq}\r\n"))
-}
-
 fn registers(peer: &Peer, router: &Router, call: &str, proof: Option<&str>) -> String {
-    asks(peer, router, "REGISTER", "12", call, proof)
+    asks(peer, router, peer.next(), "REGISTER", "12", call, proof)
 }
 
 #[test]
@@ -75,9 +55,10 @@ fn who_asks_for_names_learns_nothing() {
         let stranger = Peer::new(own_address().into(), router.address);
         let mut all = String::new();
         for method in ["REGISTER", "INVITE", "SUBSCRIBE", "MESSAGE"] {
-            let asked = asks(&stranger, &router, method, user, &format!("plain-{user}"), None);
+            let asked = asks(&stranger, &router, stranger.next(), method, user, &format!("plain-{user}"), None);
             let (_, guess) = Peer::proof(&asked, user, "a guess", method, &uri);
-            let guessed = asks(&stranger, &router, method, user, &format!("guess-{user}"), Some(&guess));
+            let guessed =
+                asks(&stranger, &router, stranger.next(), method, user, &format!("guess-{user}"), Some(&guess));
             all += &[asked, guessed].concat();
         }
         // What is new in each: tags, nonces, branches and numbers.

@@ -4,6 +4,7 @@
 
 #![allow(clippy::disallowed_methods)] // the machine is asked here; what is tested is not
 
+mod asking;
 mod clock;
 mod config;
 mod database;

@@ -4,6 +4,7 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use crate::asking::asks;
 use crate::peers::{Peer, header, sdp};
 use crate::router::{ADA, Router, SOON, TWELVE};
 
@@ -68,27 +69,11 @@ fn a_phone_that_moves_in_a_talk_is_heard_and_hung_up_where_it_is() {
 /// Registers as 12 from here, as the phone that it was before.
 fn registers_again(peer: &Peer, router: &Router, call: &str) {
     let uri = format!("sip:{}", router.address);
-    let register = |count: u32, proof: Option<&str>| {
-        let via = format!("SIP/2.0/UDP {};branch=z9hG4bKm{count};rport", peer.address);
-        let (who, cseq) = (format!("<sip:12@{}>", router.address), format!("{count} REGISTER"));
-        let from = format!("{who};tag=r");
-        let mut headers = vec![
-            ("Via", via.as_str()),
-            ("Max-Forwards", "70"),
-            ("From", &from),
-            ("To", &who),
-            ("Call-ID", call),
-            ("CSeq", &cseq),
-            ("Expires", "600"),
-        ];
-        headers.extend(proof.map(|proof| ("Authorization", proof)));
-        peer.send(&format!("REGISTER {uri} SIP/2.0"), &headers, "");
-    };
-    register(1_000_000, None);
-    let challenge = peer.hear("SIP/2.0 401", "REGISTER");
+    let challenge = asks(peer, router, 1_000_000, "REGISTER", "12", call, None);
+    assert!(challenge.starts_with("SIP/2.0 401"), "{challenge}");
     let (_, proof) = Peer::proof(&challenge, "12", "secret-12", "REGISTER", &uri);
-    register(1_000_001, Some(&proof));
-    peer.hear("SIP/2.0 200", "REGISTER");
+    let welcome = asks(peer, router, 1_000_001, "REGISTER", "12", call, Some(&proof));
+    assert!(welcome.starts_with("SIP/2.0 200"), "{welcome}");
 }
 
 /// A request of the phone's within the dialog of this INVITE.

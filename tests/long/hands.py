@@ -121,10 +121,6 @@ class Admin(threading.Thread):
                 wrong.append(f"away are {sorted(away)}, should be {sorted(should)}")
         return wrong
 
-    def judge_config(self, version_of_file, status):
-        """A reload that was acknowledged is not undone by a kill: the file says what is in force."""
-        return [] if status["config"] == version_of_file else [f"config {status['config']} is in force, the file is {version_of_file}"]
-
 
 class SmsProvider(threading.Thread):
     """Takes SMS, and remembers which."""
