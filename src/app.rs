@@ -205,11 +205,16 @@ pub fn serve(file: &Path) -> Result<(), CannotServe> {
         Postman { directory: directory.clone(), current, bell, clock, crm: Some(courier.clone()), pace, tell };
     postman.start().map_err(machine)?;
     let (background, asking) = (office.clone(), (asked, questions));
+    // Before anybody is told that calls are taken: who is told may already have a reason to end us.
+    let signals = {
+        let _within = runtime.enter();
+        Signals::listen().map_err(machine)?
+    };
     let (unclean, unfinished) = (recovered.unclean, recovered.unfinished);
     let background = std::thread::Builder::new()
         .name("background".into())
         .spawn(move || {
-            runtime.block_on(background.run(door, asking, unclean, unfinished));
+            runtime.block_on(background.run(door, asking, signals, unclean, unfinished));
             // A check of the database that is still under way does not hold up the end.
             runtime.shutdown_background();
         })
@@ -310,7 +315,14 @@ struct Office {
 }
 
 impl Office {
-    async fn run(self, door: Door, (asked, mut questions): Asking, unclean: bool, unfinished: Vec<Unfinished>) {
+    async fn run(
+        self,
+        door: Door,
+        (asked, mut questions): Asking,
+        mut signals: Signals,
+        unclean: bool,
+        unfinished: Vec<Unfinished>,
+    ) {
         if !unfinished.is_empty() {
             let (directory, post) = (self.directory.clone(), self.post.clone());
             tokio::task::spawn_blocking(move || {
@@ -329,13 +341,6 @@ impl Office {
             });
         }
         let door = tokio::spawn(door.serve(asked));
-        let mut signals = match Signals::listen() {
-            Ok(signals) => signals,
-            Err(error) => {
-                tracing::error!(%error, "signals cannot be heard");
-                return self.post.put(Letter::Stop);
-            }
-        };
         let mut around = tokio::time::interval(LOOK_AROUND);
         let mut last = own_addresses();
         let (alive, mut lives) = mpsc::channel(1);

@@ -108,6 +108,11 @@ impl Stage {
     }
 }
 
+/// What a busy machine makes untrue once, it does not make untrue twenty times; a relay that is slow by itself does.
+fn once_in_twenty(what: &str, so: impl FnMut() -> bool) {
+    assert!(std::iter::repeat_with(so).take(20).any(|so| so), "not once in twenty times: {what}");
+}
+
 fn heard(socket: &UdpSocket) -> Option<Heard> {
     let mut buffer = [0; 2048];
     let (length, _) = socket.recv_from(&mut buffer).ok()?;
@@ -204,14 +209,25 @@ fn a_prompt_is_heard_in_each_codec_as_one_good_stream() {
 fn packets_leave_evenly_and_the_first_one_soon() {
     let stage = Stage::new(2);
     stage.agree(Codec::Pcma);
-    let ordered = Instant::now();
-    stage.play(1, &[Sound::Tone(Tone::Ringback)], true);
-    let heard: Vec<Heard> = (0..300).map(|_| stage.hears()).collect();
-    let delay = heard[0].at - ordered;
-    assert!(delay < Duration::from_millis(100), "the first packet comes after {delay:?}");
-    // Six seconds: the cadence has begun again, and nothing has drifted.
-    let mean = (heard[299].at - heard[0].at) / 299;
-    assert!(mean.abs_diff(Duration::from_millis(20)) < Duration::from_micros(200), "a packet every {mean:?}");
+    let mut orders = 0;
+    let mut first = None;
+    once_in_twenty("the first packet comes within 100 ms", || {
+        orders += 1;
+        let ordered = Instant::now();
+        stage.play(orders, &[Sound::Tone(Tone::Ringback)], true);
+        // What an older order had sent already is heard before.
+        let beginning = std::iter::from_fn(|| Some(stage.hears())).find(|packet| packet.rtp().marker);
+        let delay = beginning.as_ref().unwrap().at - ordered;
+        first = beginning;
+        delay < Duration::from_millis(100)
+    });
+    let heard: Vec<Heard> = first.into_iter().chain((1..300).map(|_| stage.hears())).collect();
+    // Six seconds: the cadence has begun again, and nothing has drifted. A packet may be late on a busy machine, but in each
+    // second one of fifty is not.
+    let behind = |number: usize| (heard[number].at - heard[0].at).as_secs_f64() - 0.02 * number as f64;
+    let least = |numbers: std::ops::Range<usize>| numbers.map(behind).fold(f64::INFINITY, f64::min);
+    let drift = least(250..300) - least(0..50);
+    assert!(drift.abs() < 0.06, "it drifts by {drift} s");
     let loud =
         |packet: &Heard| decoded(Codec::Pcma, std::slice::from_ref(packet)).iter().any(|sample| sample.abs() > 1_000);
     let loud: Vec<usize> = (0..300).filter(|number| loud(&heard[*number])).collect();
@@ -249,30 +265,35 @@ fn whoever_is_played_to_does_not_hear_the_partner_until_it_is_over() {
 fn a_bridge_cuts_what_is_played_within_a_packet() {
     let stage = Stage::new(4);
     stage.agree(Codec::Pcma);
-    stage.play(1, &[Sound::Tone(Tone::Ringback)], true);
-    for _ in 0..10 {
-        stage.hears();
-    }
-    let ordered = Instant::now();
-    stage.relay.order(MediaOrder::Bridge { a: CALLER, b: CALLEE });
-    stage.caller.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-    let late: Vec<Heard> = std::iter::from_fn(|| heard(&stage.caller)).collect();
-    assert!(late.len() <= 1, "{} packets after the bridge", late.len());
-    assert!(late.iter().all(|packet| packet.at - ordered < Duration::from_millis(20)));
-    stage.caller.set_read_timeout(Some(PATIENCE)).unwrap();
-    stage.partner_is_heard();
+    let mut plays = 0;
+    once_in_twenty("it is cut within a packet", || {
+        plays += 1;
+        stage.play(plays, &[Sound::Tone(Tone::Ringback)], true);
+        for _ in 0..10 {
+            stage.hears();
+        }
+        let ordered = Instant::now();
+        stage.relay.order(MediaOrder::Bridge { a: CALLER, b: CALLEE });
+        stage.caller.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        let late: Vec<Heard> = std::iter::from_fn(|| heard(&stage.caller)).take(100).collect();
+        stage.caller.set_read_timeout(Some(PATIENCE)).unwrap();
+        assert!(late.len() < 100, "it plays on");
+        stage.partner_is_heard();
+        late.len() <= 1 && late.iter().all(|packet| packet.at - ordered < Duration::from_millis(20))
+    });
 }
 
 #[test]
 fn the_newer_order_counts_and_the_older_is_not_reported() {
     let stage = Stage::new(5);
     stage.agree(Codec::G722);
-    stage.play(1, &[Sound::Silence(PATIENCE)], false);
-    stage.play(2, &[Sound::Tone(Tone::Beep), Sound::Silence(Duration::from_millis(60))], false);
     let ordered = Instant::now();
+    stage.play(1, &[Sound::Silence(3 * PATIENCE)], false);
+    stage.play(2, &[Sound::Tone(Tone::Beep), Sound::Silence(Duration::from_millis(60))], false);
+    // Events are waited for no longer than a third of what the older one would take.
     assert_eq!(stage.event(), MediaEvent::Played { endpoint: CALLER, play: PlayKey(2) });
     let took = ordered.elapsed();
-    assert!((Duration::from_millis(455)..Duration::from_millis(900)).contains(&took), "{took:?}");
+    assert!(took >= Duration::from_millis(455), "{took:?}");
 }
 
 #[test]
