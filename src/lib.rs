@@ -119,6 +119,8 @@
 //! - **Overload**: more comes than can be done, so some who call are **turned away**: refused before anything is kept of them. To
 //!   **shed** a call is to refuse it because there is no time for it, for whatever cause.
 //! - **Trace**: a ladder that is a test. **Actor**: one of its scripted peers.
+//! - **Ground**: what every part of the running process stands on: its directory, clocks, config in force, and the way to the
+//!   loop. **Office** (in `app`): carries out what is ordered of the process and is no affair of the core.
 #![deny(unsafe_code)]
 
 // Floor 0, words: what everything above speaks of.
