@@ -103,10 +103,15 @@ impl IntoResponse for No {
     }
 }
 
-/// The fields of a request, from its query and its body: a form, or a flat JSON object.
 fn fields(headers: &HeaderMap, query: Option<&str>, body: &[u8]) -> BTreeMap<String, String> {
-    let mut all: BTreeMap<String, String> = fields_of(query.unwrap_or_default()).into_iter().collect();
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    fields_as(kind, query, body)
+}
+
+/// The fields of a request, from its query and its body: a form, or, where its content type says so, a flat JSON object. What
+/// is no field of text or a whole number is passed over; a body that cannot be read has none.
+pub fn fields_as(kind: &str, query: Option<&str>, body: &[u8]) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, String> = fields_of(query.unwrap_or_default()).into_iter().collect();
     if kind.starts_with("application/json") {
         let object: Value = serde_json::from_slice(body).unwrap_or_default();
         let flat = object.as_object().into_iter().flatten();
@@ -323,11 +328,11 @@ async fn mango(
             reception.call(user, &needed("/to_number")?, line.as_deref(), reference).await?;
         }
         "call/hangup" => {
-            let (call, _) = leg(&needed("/call_id")?)?;
+            let (call, _) = needed_leg(&needed("/call_id")?)?;
             reception.clerk.ask(Question::HangUp { call }).await?;
         }
         "route" | "transfer" => {
-            let (call, talks) = leg(&needed("/call_id")?)?;
+            let (call, talks) = needed_leg(&needed("/call_id")?)?;
             let by = order("/initiator").or(talks);
             let by = by.map(|user| extension(&config, crm, &user)).transpose()?;
             reception.clerk.ask(Question::Transfer { call, by, to: needed("/to_number")? }).await?;
@@ -337,12 +342,15 @@ async fn mango(
     Ok(axum::Json(json!({ "result": 1000, "command_id": order("/command_id") })).into_response())
 }
 
-/// The call, and whose leg: `ID:201`.
-fn leg(text: &str) -> Result<(CallId, Option<String>), No> {
+fn needed_leg(text: &str) -> Result<(CallId, Option<String>), No> {
+    leg(text).ok_or_else(|| No::unreadable(format!("\"{text}\" is no call of ours")))
+}
+
+/// The call, and whose leg, as Mango's CRMs name it: `ID:201`. What stands behind a further colon is passed over.
+pub fn leg(text: &str) -> Option<(CallId, Option<String>)> {
     let mut parts = text.split(':');
-    let call = parts.next().and_then(|id| id.parse().ok());
-    let call = call.ok_or_else(|| No::unreadable(format!("\"{text}\" is no call of ours")))?;
-    Ok((call, parts.next().map(str::to_owned)))
+    let call = parts.next()?.parse().ok()?;
+    Some((call, parts.next().map(str::to_owned)))
 }
 
 async fn bitrix24(State(reception): State<Reception>, headers: HeaderMap, body: Bytes) -> Result<Response, No> {

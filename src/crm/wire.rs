@@ -82,7 +82,9 @@ fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, others)) = rest.split_first() {
-        let hex = || u8::from_str_radix(std::str::from_utf8(others.get(..2)?).ok()?, 16).ok();
+        // `from_str_radix` alone would take a sign for a digit.
+        let digits = || others.get(..2).filter(|two| two.iter().all(u8::is_ascii_hexdigit));
+        let hex = || u8::from_str_radix(std::str::from_utf8(digits()?).ok()?, 16).ok();
         match (first, (*first == b'%').then(hex).flatten()) {
             (_, Some(byte)) => {
                 bytes.push(byte);

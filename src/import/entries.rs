@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::sheet::{Finding, LONGEST_ID, MOST_NUMBERS, Sheet, duplicates};
+use super::sheet::{Finding, LONGEST_ID, MOST_NUMBERS, Sheet, duplicates, shown};
 use crate::config::Config;
 use crate::customer::Kind;
 use crate::store::CustomerRow;
@@ -30,7 +30,7 @@ pub(super) fn sheet(entries: Vec<Entry>, mut bad: Vec<Finding>, config: &Config)
         let finding = |column: &str, value: &str, reason: String| Finding {
             line,
             column: column.to_owned(),
-            value: value.chars().take(80).collect(),
+            value: shown(value),
             reason,
         };
         let kind: Kind = match entry.kind.as_str() {

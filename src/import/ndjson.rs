@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::entries::{Entry, sheet};
-use super::sheet::{Finding, Sheet};
+use super::sheet::{Finding, Sheet, shown};
 use crate::config::Config;
 
 /// A line. What else stands in it is passed over, as other columns of a table are.
@@ -38,7 +38,7 @@ impl Sheet {
                 Err(error) => bad.push(Finding {
                     line,
                     column: format!("column {}", error.column()),
-                    value: String::from_utf8_lossy(text).chars().take(80).collect(),
+                    value: shown(&String::from_utf8_lossy(text)),
                     reason: error.to_string(),
                 }),
             }

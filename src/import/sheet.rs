@@ -223,11 +223,11 @@ impl Row<'_> {
                     Some(number) if numbers.len() < MOST_NUMBERS => numbers.push(number),
                     Some(_) => {
                         let reason = format!("a customer has at most {MOST_NUMBERS} numbers");
-                        sheet.bad.push(Finding { value: text.into(), ..self.finding(*column, reason) });
+                        sheet.bad.push(Finding { value: shown(text), ..self.finding(*column, reason) });
                     }
                     None => {
                         let reason = "this cannot be read as a number; +COUNTRY… always can".to_owned();
-                        sheet.bad.push(Finding { value: text.into(), ..self.finding(*column, reason) });
+                        sheet.bad.push(Finding { value: shown(text), ..self.finding(*column, reason) });
                     }
                 }
             }
@@ -244,9 +244,14 @@ impl Row<'_> {
     }
 
     fn finding(&self, column: usize, reason: String) -> Finding {
-        let value = String::from_utf8_lossy(self.bytes(column)).chars().take(80).collect();
+        let value = shown(&String::from_utf8_lossy(self.bytes(column)));
         Finding { line: self.line, column: self.heading.get(column).cloned().unwrap_or_default(), value, reason }
     }
+}
+
+/// So much of a value that it can be found again.
+pub(super) fn shown(value: &str) -> String {
+    value.chars().take(80).collect()
 }
 
 impl Columns {

@@ -2,7 +2,7 @@
 //! `X-RESPONSIBLE`, the extension.
 
 use super::entries::{Entry, sheet};
-use super::sheet::{Finding, Sheet};
+use super::sheet::{Finding, Sheet, shown};
 use crate::config::Config;
 
 impl Sheet {
@@ -47,21 +47,25 @@ impl Sheet {
 
 fn not_ended(card: &Entry) -> Finding {
     let reason = "this card has no END:VCARD".to_owned();
-    Finding { line: card.line, column: "BEGIN".into(), value: card.name.clone(), reason }
+    Finding { line: card.line, column: "BEGIN".into(), value: shown(&card.name), reason }
 }
 
 /// The lines, those that go on with a blank joined (RFC 6350 §3.2), and those of quoted-printable that go on with `=`.
 fn unfolded(text: &str) -> Vec<(u64, String)> {
     let mut lines: Vec<(u64, String)> = Vec::new();
+    // Looked up once for each property, or one of many lines would be looked through once for each of them.
+    let mut is_quoted = false;
     for (number, line) in (1..).zip(text.lines()) {
-        let goes_on = |last: &str| last.ends_with('=') && last.to_ascii_uppercase().contains("QUOTED-PRINTABLE");
         match lines.last_mut() {
             Some((_, last)) if line.starts_with([' ', '\t']) => last.push_str(&line[1..]),
-            Some((_, last)) if goes_on(last) => {
+            Some((_, last)) if is_quoted && last.ends_with('=') => {
                 last.pop();
                 last.push_str(line);
             }
-            _ => lines.push((number, line.to_owned())),
+            _ => {
+                is_quoted = Property::of(line).is_some_and(|property| property.quoted);
+                lines.push((number, line.to_owned()));
+            }
         }
     }
     lines
@@ -116,7 +120,7 @@ impl Property {
         let mut bytes = Vec::with_capacity(self.value.len());
         let mut rest = self.value.as_bytes();
         while let Some((first, others)) = rest.split_first() {
-            let digits = others.get(..2).filter(|_| *first == b'=');
+            let digits = others.get(..2).filter(|two| *first == b'=' && two.iter().all(u8::is_ascii_hexdigit));
             let byte = digits.and_then(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok());
             bytes.push(byte.unwrap_or(*first));
             rest = if byte.is_some() { &others[2..] } else { others };
@@ -125,7 +129,7 @@ impl Property {
     }
 }
 
-/// RFC 6350 §3.4.
+/// RFC 6350 §3.4. What is read here stands on one line: breaks, however they were written, are blanks.
 fn unescaped(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut letters = text.chars();
@@ -139,7 +143,7 @@ fn unescaped(text: &str) -> String {
             letter => plain.push(letter),
         }
     }
-    plain
+    plain.replace(char::is_control, " ")
 }
 
 #[cfg(test)]

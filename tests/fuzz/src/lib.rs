@@ -6,6 +6,13 @@
 #[path = "town/mod.rs"]
 mod town;
 
+#[path = "customers.rs"]
+mod customers;
+#[path = "inbox.rs"]
+mod inbox;
+
+pub use customers::{sheet, vcard};
+pub use inbox::inbox;
 pub use town::finds_its_way;
 
 use std::net::SocketAddr;
@@ -21,8 +28,17 @@ use huntline::sip::{Framed, Framer, HeaderName, Message, UriRef, Writer};
 pub type Check = fn(&[u8]);
 
 /// Every target by the name of its corpus folder.
-pub const CHECKS: &[(&str, Check)] =
-    &[("message", message), ("framing", framing), ("uri", uri), ("sdp", sdp), ("digest", digest), ("switch", switch)];
+pub const CHECKS: &[(&str, Check)] = &[
+    ("message", message),
+    ("framing", framing),
+    ("uri", uri),
+    ("sdp", sdp),
+    ("digest", digest),
+    ("switch", switch),
+    ("sheet", sheet),
+    ("vcard", vcard),
+    ("inbox", inbox),
+];
 
 /// A message is read or refused; what is read reads the same again; what is answered is a message, and what is refused
 /// finds its way back.
