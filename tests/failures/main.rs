@@ -9,9 +9,11 @@ mod clock;
 mod config;
 mod database;
 mod disk;
+mod dns;
 mod door;
 mod ending;
 mod moves;
+mod namespace;
 mod races;
 mod router;
 

@@ -100,6 +100,13 @@ open = {{ to = ["group:both", "refuse:unavailable"] }}
         std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     }
 
+    /// Changes the config's text.
+    pub fn configured(&self, change: impl FnOnce(String) -> String) {
+        let file = self.folder.join("office.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, change(text)).unwrap();
+    }
+
     pub fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
