@@ -257,17 +257,27 @@ pub struct Counters {
     pub jitter: Duration,
 }
 
-/// The even ports we lend, first in first out: a port that was given back rests the longest, so that late packets of one
-/// call do not reach the next.
+/// The even ports we lend. Those that were lent before come first, for they may still be bound, and of them those that have
+/// rested the longest: late packets of one call do not reach the next.
 #[derive(Debug)]
 pub struct Ports {
     range: RangeInclusive<u16>,
-    free: VecDeque<u16>,
+    /// Not lent yet.
+    fresh: VecDeque<u16>,
+    /// Given back, and when, in this order.
+    rested: VecDeque<(Instant, u16)>,
     /// Ports somebody else holds, and when to try them again.
     quarantined: VecDeque<(Instant, u16)>,
     /// By (port - start of range) / 2.
     lent: Vec<bool>,
 }
+
+/// How long a port that was given back rests, as long as there are fresh ones. A packet is not on its way for so long.
+pub const REST: Duration = Duration::from_millis(250);
+
+/// How many ports rest before the first of them is lent again, as long as there are fresh ones: in a small office, that is for
+/// hours.
+const QUEUE: usize = 64;
 
 /// How long a port that somebody else holds is left alone.
 pub const QUARANTINE: Duration = Duration::from_secs(600);
@@ -275,7 +285,13 @@ pub const QUARANTINE: Duration = Duration::from_secs(600);
 impl Ports {
     /// Lends the even ports of `range` whose odd neighbour is in it too.
     pub fn new(range: RangeInclusive<u16>) -> Ports {
-        let mut ports = Ports { range: 0..=0, free: VecDeque::new(), quarantined: VecDeque::new(), lent: Vec::new() };
+        let mut ports = Ports {
+            range: 0..=0,
+            fresh: VecDeque::new(),
+            rested: VecDeque::new(),
+            quarantined: VecDeque::new(),
+            lent: Vec::new(),
+        };
         ports.configure(range);
         ports
     }
@@ -292,7 +308,8 @@ impl Ports {
         for port in lent {
             self.mark(port, true);
         }
-        self.free = pairs.filter(|port| !self.is_lent(*port)).collect();
+        self.fresh = pairs.filter(|port| !self.is_lent(*port)).collect();
+        self.rested.clear();
         self.quarantined.clear();
     }
 
@@ -305,17 +322,20 @@ impl Ports {
     pub fn lend(&mut self, now: Instant) -> Option<u16> {
         while let Some((_, port)) = self.quarantined.front().copied().filter(|(until, _)| *until <= now) {
             self.quarantined.pop_front();
-            self.free.push_back(port);
+            self.fresh.push_back(port);
         }
-        let port = self.free.pop_front()?;
+        let has_rested = |(since, _): &(Instant, u16)| now.since(*since) >= REST;
+        let is_due = self.rested.len() >= QUEUE && self.rested.front().is_some_and(has_rested);
+        let fresh = if is_due { None } else { self.fresh.pop_front() };
+        let port = fresh.or_else(|| self.rested.pop_front().map(|(_, port)| port))?;
         self.mark(port, true);
         Some(port)
     }
 
     /// Takes a port back; one that is not lent is ignored.
-    pub fn give_back(&mut self, port: u16) {
+    pub fn give_back(&mut self, port: u16, now: Instant) {
         if self.mark(port, false) {
-            self.free.push_back(port);
+            self.rested.push_back((now, port));
         }
     }
 
@@ -329,12 +349,12 @@ impl Ports {
     /// True where the voices of one more call, two sides, would find no port.
     pub fn are_exhausted(&self, now: Instant) -> bool {
         let rested = self.quarantined.iter().take(2).filter(|(until, _)| *until <= now).count();
-        self.free.len() + rested < 2
+        self.free() + rested < 2
     }
 
     /// How many can be lent.
     pub fn free(&self) -> usize {
-        self.free.len()
+        self.fresh.len() + self.rested.len()
     }
 
     /// How many are lent.
@@ -369,10 +389,22 @@ mod tests {
     fn a_port_that_was_given_back_rests_the_longest() {
         let mut ports = Ports::new(20_000..=20_005);
         assert_eq!(ports.lend(START), Some(20_000));
-        ports.give_back(20_000);
+        ports.give_back(20_000, START);
         let lent: Vec<_> = std::iter::from_fn(|| ports.lend(START)).collect();
         assert_eq!(lent, [20_002, 20_004, 20_000]);
         assert_eq!((ports.free(), ports.lent()), (0, 3));
+    }
+
+    #[test]
+    fn once_many_rest_the_first_of_them_is_lent_again() {
+        let mut ports = Ports::new(20_000..=29_999);
+        let lent: Vec<u16> = (0..QUEUE).filter_map(|_| ports.lend(START)).collect();
+        lent[1..].iter().for_each(|port| ports.give_back(*port, START));
+        let fresh = 20_000 + 2 * QUEUE as u16;
+        assert_eq!(ports.lend(START + REST), Some(fresh), "not many yet");
+        ports.give_back(lent[0], START + REST);
+        assert_eq!(ports.lend(START + Duration::from_micros(1)), Some(fresh + 2), "not long yet");
+        assert_eq!(ports.lend(START + REST), Some(lent[1]));
     }
 
     #[test]
@@ -396,7 +428,7 @@ mod tests {
         let mut ports = Ports::new(20_000..=20_003);
         assert_eq!(ports.lend(START), Some(20_000));
         for port in [20_000, 20_000, 20_001, 20_002, 19_998, 30_000] {
-            ports.give_back(port);
+            ports.give_back(port, START);
         }
         assert_eq!((ports.free(), ports.lent()), (2, 0));
     }
@@ -406,7 +438,7 @@ mod tests {
         let mut ports = Ports::new(20_000..=20_003);
         assert_eq!(ports.lend(START), Some(20_000));
         ports.quarantine(20_000, START);
-        ports.give_back(20_000);
+        ports.give_back(20_000, START);
         assert_eq!((ports.lend(START), ports.lend(START)), (Some(20_002), None));
         assert_eq!(ports.lend(START + QUARANTINE), Some(20_000));
     }
@@ -417,8 +449,8 @@ mod tests {
         assert_eq!((ports.lend(START), ports.lend(START)), (Some(20_000), Some(20_002)));
         ports.configure(20_002..=20_005);
         assert_eq!((ports.lend(START), ports.lend(START)), (Some(20_004), None));
-        ports.give_back(20_000);
-        ports.give_back(20_002);
+        ports.give_back(20_000, START);
+        ports.give_back(20_002, START);
         assert_eq!((ports.lend(START), ports.lend(START)), (Some(20_002), None));
     }
 }

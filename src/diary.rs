@@ -147,7 +147,9 @@ fn write_suspicion(suspicion: &Suspicion) {
 pub fn write(noted: &Noted) {
     match &noted.fact {
         Fact::Call(id, step) => {
-            let span = tracing::info_span!("call", %id);
+            // Each span costs as much as a line: none for what an ordinary log leaves out.
+            let span =
+                if is_detail(step) { tracing::debug_span!("call", %id) } else { tracing::info_span!("call", %id) };
             span.in_scope(|| write_call(step));
         }
         Fact::Bound(bound) => {
@@ -211,6 +213,18 @@ pub fn write(noted: &Noted) {
         Fact::Started { version } => tracing::info!(version = &**version, "started"),
         Fact::Stopped => tracing::info!("stopped"),
     }
+}
+
+/// True for the turns in between, which are written at `debug` and below.
+fn is_detail(step: &CallFact) -> bool {
+    matches!(
+        step,
+        CallFact::Rung(_)
+            | CallFact::Ringing { .. }
+            | CallFact::Dropped { .. }
+            | CallFact::Held { .. }
+            | CallFact::Traced { .. }
+    )
 }
 
 fn write_call(step: &CallFact) {

@@ -77,7 +77,7 @@ impl Default for Pace {
         let linger = Duration::from_millis(100);
         Pace {
             // Nobody hears such a delay, and each batch costs as much as three calls.
-            gather: Duration::from_millis(20),
+            gather: Duration::from_millis(40),
             linger,
             retry: Duration::from_millis(50),
             memory: 64 << 20,

@@ -307,24 +307,27 @@ fn a_port_that_is_taken_is_reported_before_the_order_returns() {
 }
 
 #[test]
-fn a_closed_endpoint_gives_its_ports_back() {
+fn ports_of_a_closed_endpoint_serve_the_next_as_if_they_were_new() {
     let stage = Stage::new(9);
-    for _ in 0..50 {
-        stage.call();
-        assert_eq!(stage.close(CALLER), Counters::default());
-        assert_eq!(stage.close(CALLEE), Counters::default());
-        let local = stage.local(CALLER);
-        drop((UdpSocket::bind(local).unwrap(), UdpSocket::bind(beside(local)).unwrap()));
+    let moved = Phone::at(stage.ip, 4200);
+    for round in 0..50 {
+        let (caller, callee) = stage.call();
+        caller.say(&rtp(round, 1), stage.local(CALLER));
+        assert_eq!(callee.hears().0, rtp(round, 1));
+        assert_eq!(stage.event(), MediaEvent::FirstPacket { endpoint: CALLER });
+        assert_eq!((stage.close(CALLER).packets, stage.close(CALLEE)), (1, Counters::default()));
+        // Whoever talks on, and has moved meanwhile, is heard by nobody, and not by the next call.
+        moved.say(&rtp(round, 2), stage.local(CALLER));
     }
     // Orders about what is gone do nothing.
     for order in [MediaOrder::Close { endpoint: CALLER }, MediaOrder::Bridge { a: CALLER, b: CALLEE }] {
         stage.relay.order(order);
     }
     stage.settle();
-    let ip = stage.ip;
-    stage.open(CALLER);
+    let (local, beside) = (stage.local(CALLER), beside(stage.local(CALLER)));
+    assert!(UdpSocket::bind(local).is_err(), "they wait for the next");
     drop(stage);
-    UdpSocket::bind((ip, 20_002)).unwrap();
+    drop((UdpSocket::bind(local).unwrap(), UdpSocket::bind(beside).unwrap()));
 }
 
 #[test]

@@ -42,6 +42,8 @@ pub struct Latch {
     source: Option<Source>,
     target: Option<SocketAddr>,
     stream: Option<Stream>,
+    /// What the last call spoke here, as long as it may go on.
+    past: Option<Stream>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +88,16 @@ impl Stream {
 }
 
 impl Latch {
+    /// The latch of the next call at the same port. Whoever has not heard that the last one is over talks on: into nobody's call.
+    pub fn after(&self) -> Latch {
+        Latch { past: self.stream.or(self.past), ..Latch::default() }
+    }
+
+    /// A packet between two calls: it belongs to the last one.
+    pub fn leave_behind(&mut self, payload: &[u8]) {
+        self.past = Stream::of(payload).or(self.past);
+    }
+
     /// The peer's SDP has come. What differs from the last opens the latch for the first source that speaks; a mere
     /// repetition (a session refresh) changes nothing.
     pub fn expect(&mut self, signalled: Option<SocketAddr>, signalling: Option<IpAddr>) {
@@ -125,6 +137,10 @@ impl Latch {
         let stream = Stream::of(payload);
         match self.source {
             Some(source) if source.address == from => {}
+            _ if self.is_of_the_past(from, stream) => {
+                self.past = stream;
+                return false;
+            }
             None => self.follow(Source { address: from, standing: self.standing(from), since: now }),
             Some(source) => {
                 let goes_on = self.stream.zip(stream).is_some_and(|(last, next)| last.goes_on_as(next));
@@ -145,6 +161,12 @@ impl Latch {
             (_, None) => {}
         }
         true
+    }
+
+    /// Whether this is the last call's stream, that still goes on.
+    fn is_of_the_past(&self, from: SocketAddr, stream: Option<Stream>) -> bool {
+        let goes_on = self.past.zip(stream).is_some_and(|(past, next)| past.goes_on_as(next));
+        goes_on && self.standing(from) != Standing::Signalled
     }
 
     fn follow(&mut self, source: Source) {
@@ -277,6 +299,26 @@ mod tests {
         assert!(latch.admits(address("198.51.100.7:700"), &rtcp(1), NOW));
         latch.guess(address("198.51.100.7:61235"));
         assert_eq!(latch.target(), Some(address("198.51.100.7:700")));
+    }
+
+    #[test]
+    fn what_goes_on_of_the_last_call_at_the_port_is_not_heard_in_the_next() {
+        let (old, new) = (address("198.51.100.7:61234"), address("198.51.100.7:61300"));
+        let mut last = latch();
+        assert!(last.admits(old, &rtp(1, 7), NOW));
+        let mut latch = last.after();
+        latch.leave_behind(&rtp(1, 8));
+        latch.expect(Some(address("192.168.1.5:4000")), Some(old.ip()));
+        assert!(!latch.admits(old, &rtp(1, 9), NOW), "nobody has spoken yet, and it would be as good as any");
+        assert!(latch.admits(new, &rtp(2, 1), NOW));
+        assert!(!latch.admits(old, &rtp(1, 10), NOW));
+        assert_eq!(latch.target(), Some(new));
+        // The same phone again, from the start of its numbers, or from where SDP says.
+        let mut again = last.after();
+        assert!(again.admits(old, &rtp(1, 1), NOW));
+        let mut said = last.after();
+        said.expect(Some(old), None);
+        assert!(said.admits(old, &rtp(1, 8), NOW));
     }
 
     #[test]

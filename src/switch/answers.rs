@@ -65,7 +65,7 @@ impl Switch {
                 self.said.extend(event.map(|event| (key, event)));
             }
             MediaEvent::Closed { endpoint, port, counters } => {
-                self.means.ports.give_back(port);
+                self.means.ports.give_back(port, self.means.now.mono);
                 self.stream_closed(endpoint, &counters);
             }
             MediaEvent::Played { endpoint, play } => self.leg_says(endpoint, LegEvent::Played(play)),

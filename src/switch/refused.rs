@@ -326,7 +326,7 @@ mod tests {
         let last = (0..499).map(|_| lend(&mut office)).last().unwrap();
         office.call();
         assert_eq!((office.records, office.refused), (1, 1));
-        office.switch.means.ports.give_back(last);
+        office.switch.means.ports.give_back(last, office.now.mono);
         office.call();
         assert_eq!(office.refused, 1);
     }

@@ -18,7 +18,10 @@ use crate::sound::Formats;
 /// One leg's one `m=` line.
 pub(super) struct Endpoint {
     pub(super) key: EndpointKey,
-    pub(super) port: u16,
+    /// Its even port.
+    pub(super) local: SocketAddr,
+    /// Closed; its ports wait for the next.
+    pub(super) rests: bool,
     /// RTP's and RTCP's.
     pub(super) ports: [Port; 2],
     pub(super) partner: Option<usize>,
@@ -45,6 +48,43 @@ pub(super) struct Port {
 }
 
 impl Endpoint {
+    /// One that has just been opened.
+    pub(super) fn new(key: EndpointKey, local: SocketAddr, sockets: [UdpSocket; 2], now: Instant) -> Endpoint {
+        Endpoint {
+            key,
+            local,
+            rests: false,
+            ports: sockets.map(|socket| Port { socket, latch: Latch::default(), ready: false }),
+            partner: None,
+            formats: Formats::default(),
+            keypad: Keypad::default(),
+            voice: None,
+            statistics: Statistics::default(),
+            taps: SmallVec::new(),
+            counters: Counters::default(),
+            silence: None,
+            last_heard: now,
+            heard: false,
+            silent: false,
+        }
+    }
+
+    /// Nothing of it is left but its ports.
+    pub(super) fn rest(&mut self) {
+        let Endpoint { rests, ports, formats, keypad, voice, statistics, taps, .. } = self;
+        (*rests, *formats, *keypad, *voice) = (true, Formats::default(), Keypad::default(), None);
+        (*statistics, *taps) = (Statistics::default(), SmallVec::new());
+        ports.iter_mut().for_each(|port| port.latch = port.latch.after());
+    }
+
+    /// Its ports serve another leg, as if they had been opened just now.
+    pub(super) fn begin_again(&mut self, key: EndpointKey, now: Instant) {
+        let Endpoint { partner, counters, silence, last_heard, heard, silent, .. } = self;
+        (*partner, *counters, *silence, *last_heard, *heard, *silent) =
+            (None, Counters::default(), None, now, false, false);
+        (self.key, self.rests) = (key, false);
+    }
+
     /// Looks into an RTP packet from the peer; the key where a press begins with it.
     pub(super) fn look_into(&mut self, bytes: &[u8], now: Instant) -> Option<char> {
         let packet = Rtp::read(bytes)?;

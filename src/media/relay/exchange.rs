@@ -12,18 +12,15 @@ use hashbrown::HashMap;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
-use smallvec::SmallVec;
 
-use super::endpoint::{Endpoint, Port};
-use crate::anchor::{Counters, EndpointKey, MediaEvent, MediaOrder, Peer, TakeKey, Until};
+use super::endpoint::Endpoint;
+use super::resting::Resting;
+use crate::anchor::{EndpointKey, MediaEvent, MediaOrder, Peer, TakeKey, Until};
 use crate::clock::{Deadlines, Duration, Instant};
-use crate::media::digits::Keypad;
-use crate::media::latch::Latch;
 use crate::media::library::Library;
 use crate::media::record::Recorder;
 use crate::media::record::scribe::Folder;
 use crate::media::rtp::Rtp;
-use crate::media::stats::Statistics;
 use crate::media::stopwatch::Stopwatch;
 use crate::sound::Formats;
 
@@ -58,11 +55,19 @@ pub(super) type Listener = Arc<dyn Fn(MediaEvent) + Send + Sync>;
 /// What the thread is told.
 pub(super) enum Order {
     /// [`MediaOrder::Open`], with the ports bound.
-    Opened(EndpointKey, SocketAddr, [UdpSocket; 2]),
+    Opened(EndpointKey, SocketAddr, Pair),
     /// Anything but [`MediaOrder::Open`].
     Do(MediaOrder),
     /// Everything is closed, and the thread ends.
     Stop,
+}
+
+/// The two ports of an endpoint to be.
+pub(super) enum Pair {
+    /// Bound just now.
+    Fresh([UdpSocket; 2]),
+    /// Those of an endpoint of before, at this place.
+    Rested(usize),
 }
 
 /// What serving a port for a while came to.
@@ -78,10 +83,12 @@ pub(super) struct Exchange {
     poll: Poll,
     ordered: mpsc::Receiver<Order>,
     awake: Arc<AtomicBool>,
+    resting: Arc<Resting>,
     pub(super) listener: Listener,
     pub(super) library: Library,
+    /// Also those that are closed and whose ports rest.
     pub(super) endpoints: Slab<Endpoint>,
-    /// Where each endpoint is in `endpoints`.
+    /// Where each endpoint that is open is in `endpoints`.
     pub(super) places: HashMap<EndpointKey, usize>,
     /// Ports that may have packets, each once.
     ready: VecDeque<(usize, usize)>,
@@ -99,7 +106,7 @@ impl Exchange {
     pub(super) fn new(
         library: Library,
         ordered: mpsc::Receiver<Order>,
-        awake: Arc<AtomicBool>,
+        (awake, resting): (Arc<AtomicBool>, Arc<Resting>),
         listener: Listener,
     ) -> io::Result<(Exchange, Waker)> {
         let poll = Poll::new()?;
@@ -110,6 +117,7 @@ impl Exchange {
             poll,
             ordered,
             awake,
+            resting,
             listener,
             library,
             endpoints: Slab::new(),
@@ -130,12 +138,12 @@ impl Exchange {
         let mut next_tick = self.stopwatch.now() + TICK;
         let mut busy = false;
         loop {
-            let patience = match (self.ready.is_empty(), self.endpoints.is_empty()) {
+            let patience = match (self.ready.is_empty(), self.places.is_empty()) {
                 (false, _) => Some(Duration::ZERO),
                 (true, false) => {
                     Some(self.turns.first().map_or(LINGER, |due| due.since(self.stopwatch.now()).min(LINGER)))
                 }
-                (true, true) => None,
+                (true, true) => self.resting.is_plenty().then_some(TICK),
             };
             if let Err(error) = self.poll.poll(&mut events, patience) {
                 if error.kind() == io::ErrorKind::Interrupted {
@@ -160,6 +168,7 @@ impl Exchange {
             }
             if now >= next_tick {
                 self.look_for_silence(now);
+                self.weed(now);
                 next_tick = now + TICK;
                 busy = std::mem::take(&mut self.served) >= BUSY;
             }
@@ -203,6 +212,10 @@ impl Exchange {
             };
             self.served += 1;
             let payload = &self.buffer[..length];
+            if endpoint.rests {
+                port.latch.leave_behind(payload);
+                continue;
+            }
             if !port.latch.admits(from, payload, now) {
                 endpoint.counters.foreign += 1;
                 continue;
@@ -239,7 +252,7 @@ impl Exchange {
     /// Carries out what was ordered. Where nothing is open afterwards, the next order has to wake the thread.
     fn take_orders(&mut self, now: Instant) -> ControlFlow<()> {
         self.take_waiting(now)?;
-        if self.endpoints.is_empty() && self.awake.swap(false, Ordering::AcqRel) {
+        if self.places.is_empty() && self.awake.swap(false, Ordering::AcqRel) {
             // Somebody may have found the thread awake just before.
             self.take_waiting(now)?;
         }
@@ -249,7 +262,7 @@ impl Exchange {
     fn take_waiting(&mut self, now: Instant) -> ControlFlow<()> {
         while let Ok(order) = self.ordered.try_recv() {
             match order {
-                Order::Opened(key, local, sockets) => self.open(key, local, sockets, now),
+                Order::Opened(key, local, pair) => self.open(key, local, pair, now),
                 Order::Do(order) => self.carry_out(order, now),
                 Order::Stop => return ControlFlow::Break(()),
             }
@@ -262,7 +275,7 @@ impl Exchange {
             MediaOrder::Expect { endpoint, peer } => self.expect(endpoint, peer, now),
             MediaOrder::Bridge { a, b } => self.bridge(a, b, now),
             MediaOrder::Unbridge { endpoint } => self.unbridge(endpoint),
-            MediaOrder::Close { endpoint } => self.close(endpoint),
+            MediaOrder::Close { endpoint } => self.close(endpoint, now),
             MediaOrder::Agree { endpoint, formats } => self.agree(endpoint, formats),
             MediaOrder::Play { endpoint, play, sounds, repeat } => self.play(endpoint, (play, sounds, repeat), now),
             MediaOrder::Hush { endpoint } => self.hush(endpoint),
@@ -277,33 +290,25 @@ impl Exchange {
         }
     }
 
-    fn open(&mut self, key: EndpointKey, local: SocketAddr, sockets: [UdpSocket; 2], now: Instant) {
-        self.close(key);
-        let mut ports = sockets.map(|socket| Port { socket, latch: Latch::default(), ready: false });
-        let place = self.endpoints.vacant_key();
-        for (side, port) in ports.iter_mut().enumerate() {
-            let token = Token(2 * place + side);
-            if let Err(error) = self.poll.registry().register(&mut port.socket, token, Interest::READABLE) {
-                return (self.listener)(MediaEvent::Failed { endpoint: key, local, why: error.kind() });
+    fn open(&mut self, key: EndpointKey, local: SocketAddr, pair: Pair, now: Instant) {
+        self.close(key, now);
+        let place = match pair {
+            Pair::Rested(place) => {
+                self.endpoints[place].begin_again(key, now);
+                place
             }
-        }
+            Pair::Fresh(mut sockets) => {
+                let place = self.endpoints.vacant_key();
+                for (side, socket) in sockets.iter_mut().enumerate() {
+                    let token = Token(2 * place + side);
+                    if let Err(error) = self.poll.registry().register(socket, token, Interest::READABLE) {
+                        return (self.listener)(MediaEvent::Failed { endpoint: key, local, why: error.kind() });
+                    }
+                }
+                self.endpoints.insert(Endpoint::new(key, local, sockets, now))
+            }
+        };
         self.places.insert(key, place);
-        self.endpoints.insert(Endpoint {
-            key,
-            port: local.port(),
-            ports,
-            partner: None,
-            formats: Formats::default(),
-            keypad: Keypad::default(),
-            voice: None,
-            statistics: Statistics::default(),
-            taps: SmallVec::new(),
-            counters: Counters::default(),
-            silence: None,
-            last_heard: now,
-            heard: false,
-            silent: false,
-        });
     }
 
     fn expect(&mut self, key: EndpointKey, peer: Peer, now: Instant) {
@@ -335,18 +340,32 @@ impl Exchange {
         }
     }
 
-    fn close(&mut self, key: EndpointKey) {
+    fn close(&mut self, key: EndpointKey, now: Instant) {
         self.unbridge(key);
         let Some(place) = self.places.remove(&key) else { return };
-        let endpoint = self.endpoints.remove(place);
-        self.ready.retain(|(ready, _)| *ready != place);
+        let endpoint = &mut self.endpoints[place];
         if let Some(turn) = endpoint.voice.as_ref().and_then(|voice| voice.turn) {
             self.turns.cancel(turn);
         }
+        let (local, counters) = (endpoint.local, endpoint.counted());
+        endpoint.rest();
+        if !self.resting.keep(local, place, now) {
+            self.remove(place);
+        }
+        (self.listener)(MediaEvent::Closed { endpoint: key, port: local.port(), counters });
+    }
+
+    fn remove(&mut self, place: usize) {
         // A closed socket leaves the poll by itself.
-        let (port, counters) = (endpoint.port, endpoint.counted());
-        drop(endpoint);
-        (self.listener)(MediaEvent::Closed { endpoint: key, port, counters });
+        self.endpoints.remove(place);
+        self.ready.retain(|(ready, _)| *ready != place);
+    }
+
+    /// Closes ports that have rested too long.
+    fn weed(&mut self, now: Instant) {
+        if self.resting.is_plenty() {
+            self.resting.weed(now).into_iter().for_each(|place| self.remove(place));
+        }
     }
 
     /// Has a recording of one or two endpoints begun, or go on with these.

@@ -5,7 +5,8 @@
 //! agree. Whose packets are believed is [`super::latch::Latch`]'s business.
 //!
 //! Ports are bound by whoever gives the order, before [`Relay::order`] returns: no phone can learn of a port that is not
-//! there yet. Everything else happens in the relay's thread, in the order of the orders.
+//! there yet. Everything else happens in the relay's thread, in the order of the orders. Ports of an endpoint that is closed
+//! stay bound for the next one ([`resting`]); what comes in there meanwhile is dropped.
 //!
 //! Several relays may run side by side, each with the endpoints of its own calls: an endpoint refers to nothing outside
 //! its relay. Only endpoints of one relay can be bridged.
@@ -15,10 +16,12 @@ mod endpoint;
 mod exchange;
 mod pair;
 mod player;
+mod resting;
 mod speaking;
 mod voice;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -26,8 +29,9 @@ use std::thread::JoinHandle;
 
 use mio::Waker;
 
-use self::exchange::{Exchange, Listener, Order};
+use self::exchange::{Exchange, Listener, Order, Pair};
 use self::pair::bind_pair;
+use self::resting::Resting;
 use crate::anchor::{MediaEvent, MediaOrder};
 use crate::media::library::Library;
 
@@ -37,6 +41,7 @@ pub struct Relay {
     waker: Waker,
     /// True where the thread will look at its orders within `LINGER`.
     awake: Arc<AtomicBool>,
+    resting: Arc<Resting>,
     listener: Listener,
     thread: Option<JoinHandle<()>>,
 }
@@ -51,22 +56,30 @@ impl Relay {
         let awake = Arc::new(AtomicBool::new(false));
         let (orders, ordered) = mpsc::channel();
         let listener: Listener = Arc::new(listener);
-        let (exchange, waker) = Exchange::new(library, ordered, awake.clone(), listener.clone())?;
+        let resting = Arc::new(Resting::new());
+        let (exchange, waker) = Exchange::new(library, ordered, (awake.clone(), resting.clone()), listener.clone())?;
         let thread = std::thread::Builder::new().name("relay".into()).spawn(move || exchange.run())?;
-        Ok(Relay { orders, waker, awake, listener, thread: Some(thread) })
+        Ok(Relay { orders, waker, awake, resting, listener, thread: Some(thread) })
     }
 
     /// Carries an order out, or hands it to the thread that will. Ports are bound before this returns; where that fails,
     /// the listener hears [`MediaEvent::Failed`] before this returns.
     pub fn order(&self, order: MediaOrder) {
         let order = match order {
-            MediaOrder::Open { endpoint, local } => match bind_pair(local) {
+            MediaOrder::Open { endpoint, local } => match self.pair(local) {
                 Ok(pair) => Order::Opened(endpoint, local, pair),
                 Err(error) => return (self.listener)(MediaEvent::Failed { endpoint, local, why: error.kind() }),
             },
             order => Order::Do(order),
         };
         self.tell(order);
+    }
+
+    fn pair(&self, local: SocketAddr) -> io::Result<Pair> {
+        match self.resting.take(local) {
+            Some(place) => Ok(Pair::Rested(place)),
+            None => bind_pair(local).map(Pair::Fresh),
+        }
     }
 
     fn tell(&self, order: Order) {
