@@ -14,7 +14,7 @@ use super::fixed::Fixed;
 use super::ground::Ground;
 use crate::board::Board;
 use crate::clerk::Clerk;
-use crate::control::{Asked, Reply, Request};
+use crate::control::{Asked, Order, Reply, Request};
 use crate::drive::Letter;
 use crate::fact::{Fact, Hand, SavedReport};
 use crate::key::CallId;
@@ -24,7 +24,6 @@ use crate::net::resolve::Resolver;
 use crate::notify::Notify;
 use crate::outbox::Bell;
 use crate::report::Ask;
-use crate::switch::Question;
 use crate::web;
 
 /// Carries out what is ordered. Clones are the same one.
@@ -63,54 +62,36 @@ impl Office {
 
     /// Answers a question, or has it answered.
     pub(super) async fn answer(self, Asked { request, reply }: Asked) {
-        let question = match request {
-            Request::Token(token) => return drop(reply.send(self.add_token(*token).await)),
-            Request::RevokeToken { id } => return drop(reply.send(self.revoke_token(&id).await)),
-            Request::Reload => return drop(reply.send(self.reload().await)),
-            Request::Rollback { number } => return drop(reply.send(self.roll_back(number).await)),
-            Request::Customers => return drop(reply.send(self.read_customers().await)),
-            Request::Outbox => {
-                self.bell.ring_afresh();
-                return drop(reply.send(Ok(Value::Null)));
+        // Whoever asked may be gone by the time of the answer.
+        match request {
+            Request::Core(question) => {
+                let answered = Box::new(|answer| drop(reply.send(answer)));
+                self.ground.post.put(Letter::Ask(question, answered));
             }
-            Request::Report { name, now } => return drop(reply.send(self.save_report(&name, now).await)),
-            Request::Status => Question::Status,
-            Request::Explain(hypothesis) => Question::Explain(hypothesis),
-            Request::Override { schedule, open, until } => {
-                Question::Override { schedule: schedule.into(), open, until }
-            }
-            Request::Away { extension, away, until } => Question::Away { extension: extension.into(), away, until },
-            Request::Forward { extension, when, to } => Question::Forward { extension: extension.into(), when, to },
-            Request::Block { number, blocked, note } => Question::Block { number, blocked, note },
-            Request::Bans => Question::Bans,
-            Request::Ban { whom, until, why } => Question::Ban { whom, until, why },
-            Request::Unban { whom } => Question::Unban { whom },
-            Request::Message { file, now } => Question::Message { file: file.into(), now },
-            Request::Record { call, on } => Question::Record { call, on },
-            Request::HangUp { call } => Question::HangUp { call },
-            Request::Note { call, by, text, disposition } => {
-                return drop(reply.send(self.note(call, by.map(Into::into), text, disposition).await));
-            }
-            Request::FollowUp { id, by, what } => {
-                return drop(reply.send(self.follow_up(id, by.map(Into::into), what).await));
-            }
-            Request::Originate { user, to, caller_id, reference, timeout, auto_answer } => Question::Originate {
-                user: user.into(),
-                to,
-                caller_id,
-                reference: reference.map(Into::into),
-                timeout,
-                auto_answer,
-            },
-            Request::Transfer { call, by, to } => Question::Transfer { call, by: by.map(Into::into), to },
-        };
-        // Whoever asked may be gone by then.
-        self.ground.post.put(Letter::Ask(question, Box::new(|answer| drop(reply.send(answer)))));
+            Request::Office(order) => drop(reply.send(self.carry_out(order).await)),
+        }
     }
 
-    async fn save_report(&self, name: &str, now: Option<SavedReport>) -> Reply {
+    async fn carry_out(self, order: Order) -> Reply {
+        match order {
+            Order::Reload => self.reload().await,
+            Order::Rollback { number } => self.roll_back(number).await,
+            Order::Token(token) => self.add_token(*token).await,
+            Order::RevokeToken { id } => self.revoke_token(&id).await,
+            Order::Customers => self.read_customers().await,
+            Order::Outbox => {
+                self.bell.ring_afresh();
+                Ok(Value::Null)
+            }
+            Order::Report { name, now } => self.save_report(name, now).await,
+            Order::Note { call, by, text, disposition } => self.note(call, by, text, disposition).await,
+            Order::FollowUp { id, by, what } => self.follow_up(id, by, what).await,
+        }
+    }
+
+    async fn save_report(&self, name: Arc<str>, now: Option<SavedReport>) -> Reply {
         if let Some(now) = &now {
-            Ask::check_name(name)?;
+            Ask::check_name(&name)?;
             Ask::of(now)?;
         } else {
             let saved = self.clerk.read(|reader| reader.saved_reports()).await.map_err(|error| error.to_string())?;
@@ -118,7 +99,7 @@ impl Office {
                 return Err(format!("no report {name:?} was saved; `huntline report list` lists them"));
             }
         }
-        let fact = Fact::Report { name: name.into(), now: now.map(Box::new) };
+        let fact = Fact::Report { name: name.clone(), now: now.map(Box::new) };
         let written = self.clerk.write_down(fact).await.map_err(|why| why.to_string())?;
         Ok(serde_json::json!({ "name": name, "written": written }))
     }

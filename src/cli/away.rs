@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
 use crate::cli::moment::{self, Towards};
-use crate::control::Request;
+use crate::switch::Question;
 
 /// Say that an employee is away, or is back.
 #[derive(Debug, Args)]
@@ -46,7 +46,7 @@ impl Away {
         let read = |text: &String| moment::read(text, zone, desk.now, Towards::Future);
         let until =
             self.until.as_ref().map(read).transpose().map_err(|why| Trouble::Usage(format!("--until: {why}")))?;
-        let answer = desk.ask(&Request::Away { extension: self.extension.clone(), away, until })?;
+        let answer = desk.ask(Question::Away { extension: self.extension.as_str().into(), away, until })?;
         if self.output.json {
             return say_json(&answer);
         }

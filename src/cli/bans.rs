@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
 use crate::cli::moment::{self, Towards};
 use crate::cli::table::table;
-use crate::control::Request;
+use crate::switch::Question;
 
 /// List who is kept out: strangers that failed too often, and whom somebody has put there by hand.
 #[derive(Debug, Args)]
@@ -59,7 +59,7 @@ pub(super) struct Unban {
 
 impl Bans {
     pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
-        let answer = desk.ask(&Request::Bans)?;
+        let answer = desk.ask(Question::Bans)?;
         if self.output.json { say_json(&answer) } else { say(&text(&answer)) }
     }
 }
@@ -71,7 +71,7 @@ impl Ban {
         let read = |text: &String| moment::read(text, zone, desk.now, Towards::Future);
         let until =
             self.until.as_ref().map(read).transpose().map_err(|why| Trouble::Usage(format!("--until: {why}")))?;
-        let answer = desk.ask(&Request::Ban { whom: self.whom.clone(), until, why: self.why })?;
+        let answer = desk.ask(Question::Ban { whom: self.whom.clone(), until, why: self.why })?;
         if self.output.json {
             return say_json(&answer);
         }
@@ -86,7 +86,7 @@ impl Ban {
 impl Unban {
     pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
         let whom = self.whom.strip_prefix("account ").unwrap_or(&self.whom).to_owned();
-        let answer = desk.ask(&Request::Unban { whom })?;
+        let answer = desk.ask(Question::Unban { whom })?;
         if self.output.json {
             return say_json(&answer);
         }

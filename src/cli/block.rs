@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
-use crate::control::Request;
+use crate::switch::Question;
 
 /// Put a caller on the block list, or take one off it.
 #[derive(Debug, Args)]
@@ -38,7 +38,7 @@ enum Listed {
 impl Block {
     pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
         let blocked = self.state == Listed::On;
-        let answer = desk.ask(&Request::Block { number: self.number.clone(), blocked, note: self.note })?;
+        let answer = desk.ask(Question::Block { number: self.number.clone(), blocked, note: self.note })?;
         if self.output.json {
             return say_json(&answer);
         }

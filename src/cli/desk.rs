@@ -97,7 +97,7 @@ impl Desk {
     }
 
     /// Asks the running router.
-    pub(super) fn ask(&self, request: &Request) -> Result<Value, Trouble> {
+    pub(super) fn ask(&self, request: impl Into<Request>) -> Result<Value, Trouble> {
         Ok(control::ask(&self.basics()?.storage.directory, request)?)
     }
 }

@@ -6,12 +6,12 @@ use crate::cli::calls::past;
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
 use crate::cli::moment::{self, Towards};
 use crate::config::Config;
-use crate::control::Request;
 use crate::hypothesis::{AssumedCustomer, Hypothesis, Office};
 use crate::key::CallId;
 use crate::route::Idle;
 use crate::state::State;
 use crate::store::Reader;
+use crate::switch::Question;
 
 /// Say who would ring for a call, and why; or why a past call went where it went.
 #[derive(Debug, Args)]
@@ -79,7 +79,7 @@ impl Explain {
         let config = desk.config()?;
         let typed = self.hypothesis(&config, desk)?;
         if self.live {
-            let answer = desk.ask(&Request::Explain(Box::new(typed)))?;
+            let answer = desk.ask(Question::Explain(Box::new(typed)))?;
             return match answer["text"].as_str() {
                 Some(text) if !self.output.json => say(text),
                 _ => say_json(&answer),

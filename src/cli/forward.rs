@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
 use crate::config::ForwardWhen;
-use crate::control::Request;
+use crate::switch::Question;
 
 /// Send an employee's calls elsewhere, or no longer.
 #[derive(Debug, Args)]
@@ -47,7 +47,7 @@ impl Forward {
             When::NoAnswer => ForwardWhen::NoAnswer,
         };
         let to = Some(self.to).filter(|to| to != "off");
-        let answer = desk.ask(&Request::Forward { extension: self.extension.clone(), when, to })?;
+        let answer = desk.ask(Question::Forward { extension: self.extension.as_str().into(), when, to })?;
         if self.output.json {
             return say_json(&answer);
         }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
-use crate::control::Request;
+use crate::switch::Question;
 
 /// Call somebody for an employee: their phones ring first, then the number is called.
 #[derive(Debug, Args)]
@@ -39,11 +39,11 @@ pub(super) struct Originate {
 
 impl Originate {
     pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
-        let answer = desk.ask(&Request::Originate {
-            user: self.user.clone(),
+        let answer = desk.ask(Question::Originate {
+            user: self.user.as_str().into(),
             to: self.to.clone(),
             caller_id: self.caller_id,
-            reference: self.reference,
+            reference: self.reference.map(Into::into),
             timeout: self.timeout,
             auto_answer: self.auto_answer,
         })?;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
 use crate::cli::table::table;
-use crate::control::Request;
+use crate::control::Order;
 use crate::letter::{Carrier, lane};
 use crate::store::{self, Closed, OutboxFilter, OutboxRow, Reader};
 
@@ -175,7 +175,7 @@ fn enable(desk: &Desk, name: &str, output: Output) -> Result<(), Trouble> {
 
 /// Without a router letters go out when it is started.
 fn wake(desk: &Desk) -> Result<bool, Trouble> {
-    match desk.ask(&Request::Outbox) {
+    match desk.ask(Order::Outbox) {
         Ok(_) => Ok(true),
         Err(Trouble::NoRouter(_)) => Ok(false),
         Err(trouble) => Err(trouble),

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
 use crate::cli::moment::{self, Towards};
-use crate::control::Request;
+use crate::switch::Question;
 
 /// Open or close a schedule by hand, or give it back to its hours.
 #[derive(Debug, Args)]
@@ -54,7 +54,7 @@ impl OverrideHours {
             Hand::Closed => Some(false),
             Hand::Off => None,
         };
-        let answer = desk.ask(&Request::Override { schedule: self.schedule.clone(), open, until })?;
+        let answer = desk.ask(Question::Override { schedule: self.schedule.as_str().into(), open, until })?;
         if self.output.json {
             return say_json(&answer);
         }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
-use crate::control::Request;
+use crate::control::Order;
 
 /// Let the running router read its config file again. A broken file changes nothing.
 #[derive(Debug, Args)]
@@ -19,7 +19,7 @@ pub(super) struct Reload {
 
 impl Reload {
     pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
-        let answer = desk.ask(&Request::Reload)?;
+        let answer = desk.ask(Order::Reload)?;
         if self.output.json {
             return say_json(&answer);
         }

@@ -10,7 +10,7 @@ use crate::cli::desk::{Desk, Trouble, say, say_json};
 use crate::cli::moment::{self, Towards};
 use crate::cli::table::table;
 use crate::config::Basics;
-use crate::control::Request;
+use crate::control::Order;
 use crate::fact::SavedReport;
 use crate::report::{Ask, Dimension, Kind, Only, Period, Plan, Span, Table, columns_of, plan_of};
 use crate::store::Reader;
@@ -165,14 +165,14 @@ impl Save {
         Ask::check_name(&self.name).map_err(Trouble::Usage)?;
         let kind: Kind = self.report.parse().map_err(Trouble::Usage)?;
         let ask = self.rows.change(Ask::usual(kind), &desk.basics()?)?;
-        desk.ask(&Request::Report { name: self.name.clone(), now: Some(ask.to_saved()) })?;
+        desk.ask(Order::Report { name: self.name.as_str().into(), now: Some(ask.to_saved()) })?;
         say(&format!("saved; `huntline report {}` prints it\n", self.name))
     }
 }
 
 impl Delete {
     fn run(self, desk: &Desk) -> Result<(), Trouble> {
-        desk.ask(&Request::Report { name: self.name.clone(), now: None })?;
+        desk.ask(Order::Report { name: self.name.as_str().into(), now: None })?;
         say(&format!("the report {:?} is deleted\n", self.name))
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
 use crate::cli::table::table;
-use crate::control::Request;
+use crate::switch::Question;
 
 /// Say how the running router stands: trunks, phones, calls.
 #[derive(Debug, Args)]
@@ -22,7 +22,7 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
-        let answer = desk.ask(&Request::Status)?;
+        let answer = desk.ask(Question::Status)?;
         if self.output.json { say_json(&answer) } else { say(&text(&answer)) }
     }
 }

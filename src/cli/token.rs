@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
 use crate::cli::moment::{self, Towards};
 use crate::cli::table::table;
-use crate::control::Request;
+use crate::control::Order;
 use crate::fact;
 use crate::store::Reader;
 use crate::web;
@@ -113,7 +113,7 @@ impl Add {
         scopes.dedup();
         let user = self.user.as_deref().map(Into::into);
         let kept = fact::Token { id: id.as_str().into(), name: name.into(), user, scopes, hash: hash.into(), until };
-        desk.ask(&Request::Token(Box::new(kept)))?;
+        desk.ask(Order::Token(Box::new(kept)))?;
         if self.output.json {
             return say_json(&serde_json::json!({ "id": id, "name": name, "token": token }));
         }
@@ -168,7 +168,7 @@ fn line(token: &fact::Token, zone: &TimeZone, desk: &Desk) -> Vec<String> {
 
 impl Revoke {
     fn run(self, desk: &Desk) -> Result<(), Trouble> {
-        let answer = desk.ask(&Request::RevokeToken { id: self.which.clone() })?;
+        let answer = desk.ask(Order::RevokeToken { id: self.which.clone() })?;
         if self.output.json {
             return say_json(&answer);
         }

@@ -3,8 +3,8 @@
 use clap::Args;
 
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
-use crate::control::Request;
 use crate::key::CallId;
+use crate::switch::Question;
 
 /// Hand a talk on, as the employee in it could from their phone.
 #[derive(Debug, Args)]
@@ -29,7 +29,8 @@ pub(super) struct Transfer {
 
 impl Transfer {
     pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
-        let answer = desk.ask(&Request::Transfer { call: self.call, by: self.by, to: self.to.clone() })?;
+        let answer =
+            desk.ask(Question::Transfer { call: self.call, by: self.by.map(Into::into), to: self.to.clone() })?;
         if self.output.json {
             return say_json(&answer);
         }

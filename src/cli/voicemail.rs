@@ -10,9 +10,9 @@ use serde::Serialize;
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
 use crate::cli::table::table;
 use crate::cli::words::{length, standing, who};
-use crate::control::Request;
 use crate::fact::MessageState;
 use crate::store::{Reader, RecordingFilter, RecordingRow};
+use crate::switch::Question;
 
 /// List voicemail boxes and messages, and say what became of a message.
 #[derive(Debug, Args)]
@@ -154,7 +154,7 @@ fn list(rows: &[RecordingRow], zone: &TimeZone) -> String {
 
 impl Which {
     fn mark(self, desk: &Desk, now: MessageState) -> Result<(), Trouble> {
-        let answer = desk.ask(&Request::Message { file: self.file.clone(), now })?;
+        let answer = desk.ask(Question::Message { file: self.file.as_str().into(), now })?;
         if self.output.json {
             return say_json(&answer);
         }

@@ -92,13 +92,14 @@ pub enum Input {
     EndAll,
 }
 
-/// What a person asks a running router, or orders it to do.
+/// What a person asks a running router, or orders it to do. These are also words of the control socket, as they stand.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case")]
 pub enum Question {
     /// How it stands: calls, bindings, trunks, tables, timers.
     Status,
-    /// How much there is of everything, for programs that watch.
+    /// How much there is of everything, for programs that watch. Asked within the process only.
+    #[serde(skip_deserializing)]
     Figures,
     /// What would happen to a call, with everybody as they are now.
     Explain(Box<Hypothesis>),
@@ -108,7 +109,7 @@ pub enum Question {
         schedule: Arc<str>,
         /// Open or closed; `None` takes the override back.
         open: Option<bool>,
-        /// When it ends by itself.
+        /// When it ends by itself; `None`: when it is taken back.
         until: Option<Timestamp>,
     },
     /// Send an employee away, or back.
@@ -117,7 +118,7 @@ pub enum Question {
         extension: Arc<str>,
         /// True: away.
         away: bool,
-        /// When the absence ends by itself.
+        /// When the absence ends by itself; `None`: when it is taken back.
         until: Option<Timestamp>,
     },
     /// Send an employee's calls elsewhere, or (`None`) no longer.
@@ -181,10 +182,13 @@ pub enum Question {
         /// Whom to call, as the employee would dial it. No code and no emergency number.
         to: String,
         /// Our number towards the called, as written; one that the outbound rule could show as well. `None`: as the rule says.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
         caller_id: Option<String>,
         /// What the program that asks calls it, at most 200 bytes: `reference` of the first fact.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
         reference: Option<Arc<str>>,
         /// How long the employee's phones ring, in seconds, 1 to 300; `None`: 30.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
         timeout: Option<u64>,
         /// The employee's phones of the house are asked to answer by themselves (`Call-Info: …;answer-after=0`).
         #[serde(default)]
@@ -195,6 +199,7 @@ pub enum Question {
         /// Its id, as `calls` prints it.
         call: crate::key::CallId,
         /// Who hands it on: the extension. `None`: the one employee who is in it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
         by: Option<Arc<str>>,
         /// To whom, as the employee would dial it.
         to: String,

@@ -17,7 +17,7 @@ use super::problem::{Finding, NotChanged, NotShown, Problem};
 use super::token::Asker;
 use crate::config::{Config, Problems, Severity, edit, redact};
 use crate::config_file::{self, Change, Machine, NotReplaced, Versions};
-use crate::control::Request;
+use crate::control::Order;
 
 pub(super) fn routes() -> OpenApiRouter<Office> {
     OpenApiRouter::new().routes(routes!(show, put)).routes(routes!(check))
@@ -184,7 +184,7 @@ async fn exchange(office: &Office, asker: &Asker, seen: Arc<str>, new: String) -
 
 /// Has the file read.
 pub(super) async fn applied(office: &Office) -> Result<Applied, Problem> {
-    let said = office.order(Request::Reload).await?;
+    let said = office.order(Order::Reload).await?;
     let list = |name: &str| -> Vec<String> {
         let words = said[name].as_array().into_iter().flatten();
         words.filter_map(|word| word.as_str().map(Into::into)).collect()

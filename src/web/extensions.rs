@@ -22,7 +22,7 @@ use super::token::{Asker, chance};
 use super::words::moment;
 use crate::config::edit::{self, NewExtension};
 use crate::config::{Config, DeviceRule, ExtensionIx, ForwardWhen};
-use crate::control::Request;
+use crate::control::Order;
 use crate::switch::Question;
 
 pub(super) fn routes() -> OpenApiRouter<Office> {
@@ -238,7 +238,7 @@ async fn add(
     };
     let added = edit::add_extension(&old, &wanted).map_err(Problem::senseless)?;
     replace(&office, &asker, version, added).await?;
-    office.order(Request::Reload).await?;
+    office.order(Order::Reload).await?;
     let config = office.config()?;
     let ix = found(&config, &asker, &new.number)?;
     let extension = show(&config, &Live::of(&office).await?, ix);

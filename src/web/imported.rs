@@ -160,7 +160,7 @@ async fn import(
     });
     let done = done.await.map_err(|_| Problem::broken())??;
     if !done.dry_run && done.added + done.changed > 0 {
-        office.order(control::Request::Customers).await?;
+        office.order(control::Order::Customers).await?;
     }
     Ok(Json(done))
 }

@@ -13,7 +13,7 @@ use super::page::{Page, Part};
 use super::problem::{NotChanged, NotShown, Problem};
 use super::token::Asker;
 use super::words::moment;
-use crate::control::Request;
+use crate::control::Order;
 use crate::letter::Carrier;
 use crate::store::{Outbox, OutboxFilter, OutboxRow};
 
@@ -168,7 +168,7 @@ async fn due(office: &Office, filter: OutboxFilter) -> Result<usize, Problem> {
     let (directory, now) = (office.clerk.directory().to_owned(), office.clock.now().wall);
     let retried = tokio::task::spawn_blocking(move || Outbox::open(&directory)?.retry(&filter, now)).await;
     let count = retried.map_err(|_| Problem::broken())??;
-    office.order(Request::Outbox).await?;
+    office.order(Order::Outbox).await?;
     Ok(count)
 }
 

@@ -13,7 +13,7 @@ use super::watched::Watched;
 use crate::board::Board;
 use crate::clerk::Clerk;
 use crate::config::Config;
-use crate::control::{Asked, Request};
+use crate::control::{Asked, Order};
 use crate::drive::Clock;
 use crate::outbox::Current;
 use crate::switch::Question;
@@ -53,10 +53,11 @@ impl Office {
     }
 
     /// Orders something of the process beside the core.
-    pub(super) async fn order(&self, request: Request) -> Result<Value, Problem> {
+    pub(super) async fn order(&self, order: Order) -> Result<Value, Problem> {
         let (reply, replied) = oneshot::channel();
         let ended = |_| Problem::unavailable("the router is ending");
-        self.orders.send(Asked { request, reply }).await.map_err(|_| Problem::unavailable("the router is ending"))?;
+        let asked = Asked { request: order.into(), reply };
+        self.orders.send(asked).await.map_err(|_| Problem::unavailable("the router is ending"))?;
         replied.await.map_err(ended)?.map_err(Problem::conflict)
     }
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
-use crate::control::Request;
+use crate::control::Order;
 use crate::key::CallId;
 
 /// Write a note about a call, or say what came of it. Needs the running router.
@@ -36,7 +36,7 @@ pub(super) struct Note {
 impl Note {
     pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
         let Note { call, text, disposition, by, output } = self;
-        let answer = desk.ask(&Request::Note { call, by, text, disposition })?;
+        let answer = desk.ask(Order::Note { call, by: by.map(Into::into), text, disposition })?;
         if output.json {
             return say_json(&answer);
         }

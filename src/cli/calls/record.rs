@@ -3,8 +3,8 @@
 use clap::{Args, ValueEnum};
 
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
-use crate::control::Request;
 use crate::key::CallId;
+use crate::switch::Question;
 
 /// Write a talk down from now on, or silence in its place. Needs the running router.
 #[derive(Debug, Args)]
@@ -37,7 +37,7 @@ enum How {
 impl Record {
     pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
         let on = self.how == How::On;
-        let answer = desk.ask(&Request::Record { call: self.call, on })?;
+        let answer = desk.ask(Question::Record { call: self.call, on })?;
         if self.output.json {
             return say_json(&answer);
         }

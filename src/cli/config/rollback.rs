@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
 use crate::config_file::{self, Change, NotReplaced, Versions};
-use crate::control::{self, Failure, Request};
+use crate::control::{self, Failure, Order};
 
 /// Put an older config in the place of the config file, and into effect where a router is running.
 #[derive(Debug, Args)]
@@ -27,7 +27,7 @@ pub(super) struct Rollback {
 
 impl Rollback {
     pub(super) fn run(self, desk: &Desk, directory: &Path) -> Result<(), Trouble> {
-        let answer = match control::ask(directory, &Request::Rollback { number: self.number }) {
+        let answer = match control::ask(directory, Order::Rollback { number: self.number }) {
             Err(Failure::NoRouter(_)) => None,
             answered => Some(answered?),
         };

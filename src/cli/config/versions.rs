@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::desk::{Desk, Trouble};
 use crate::config_file::{Version, Versions};
-use crate::control::{self, Request};
+use crate::control::{self};
+use crate::switch::Question;
 
 /// Where the data lies.
 pub(super) fn directory(desk: &Desk, data: Option<&Path>) -> Result<PathBuf, Trouble> {
@@ -32,7 +33,7 @@ impl Kept {
         let directory = directory(desk, data)?;
         let versions = Versions::of(&directory);
         let list = versions.list().map_err(|error| Trouble::Wrong(format!("the versions cannot be read: {error}")))?;
-        let running = control::ask(&directory, &Request::Status).ok();
+        let running = control::ask(&directory, Question::Status).ok();
         let followed = running.as_ref().and_then(|status| status["config"].as_str());
         let is_it =
             |version: &&Version| version.in_force && followed.is_none_or(|followed| *version.version == *followed);

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
 use crate::config::Config;
-use crate::control::{self, Failure, Request};
+use crate::control::{self, Failure, Order};
 use crate::import::{Duplicate, Finding, HEADINGS, Sheet};
 use crate::store::{Imported, Reader, Writer};
 
@@ -155,7 +155,7 @@ fn compare(config: &Config, sheet: &Sheet) -> Result<Imported, Trouble> {
 
 /// True where a running router has read them again. Without one there is nobody to tell: they are read at start.
 fn tell(config: &Config) -> Result<bool, Trouble> {
-    match control::ask(&config.storage.directory, &Request::Customers) {
+    match control::ask(&config.storage.directory, Order::Customers) {
         Ok(_) => Ok(true),
         Err(Failure::NoRouter(_)) => Ok(false),
         Err(failure) => {

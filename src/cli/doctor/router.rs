@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::finding::Finding;
 use super::pace::SHORT;
 use super::patient::Patient;
-use crate::control::{self, Request, SOCKET};
+use crate::control::{self, SOCKET};
+use crate::switch::Question;
 
 const SUBJECT: &str = "router";
 
@@ -22,7 +23,7 @@ pub(super) fn ask(directory: &Path) -> (Option<Value>, Option<u32>) {
     let (send, receive) = std::sync::mpsc::channel();
     let directory = directory.to_owned();
     // One that hangs would keep us for half a minute.
-    let asking = std::thread::Builder::new().spawn(move || drop(send.send(control::ask(&directory, &Request::Status))));
+    let asking = std::thread::Builder::new().spawn(move || drop(send.send(control::ask(&directory, Question::Status))));
     let answer = asking.ok().and_then(|_| receive.recv_timeout(SHORT).ok());
     (answer.and_then(Result::ok), process)
 }

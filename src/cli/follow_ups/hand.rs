@@ -5,7 +5,7 @@ use clap::Args;
 use super::words::clock;
 use crate::cli::desk::{Desk, Output, Trouble, say, say_json};
 use crate::cli::words::who;
-use crate::control::Request;
+use crate::control::Order;
 use crate::fact::Hand;
 use crate::store::{FollowUpRow, Reader};
 
@@ -107,7 +107,7 @@ impl Close {
 
 /// Has the router do it, and says what became of it.
 fn order(desk: &Desk, id: i64, by: Option<String>, what: Hand, output: Output) -> Result<(), Trouble> {
-    let answer = desk.ask(&Request::FollowUp { id, by, what: what.clone() })?;
+    let answer = desk.ask(Order::FollowUp { id, by: by.map(Into::into), what: what.clone() })?;
     if output.json {
         return say_json(&answer);
     }
