@@ -115,25 +115,30 @@ impl Sheet {
                 continue;
             }
             let row = Row { record: &record, heading: &heading, columns: &columns, line, config };
-            if let Some(customer) = row.read(&mut sheet) {
-                sheet.take(customer, &row, &mut lines);
+            let before = sheet.unknown_responsible.len();
+            let taken = row.read(&mut sheet).is_some_and(|customer| sheet.take(customer, &row, &mut lines));
+            if !taken {
+                // Whose row is not taken has no calls that could go on.
+                sheet.unknown_responsible.truncate(before);
             }
         }
         sheet.duplicates = duplicates(&sheet.rows, &lines);
         Ok(sheet)
     }
 
-    /// Keeps a customer, unless the same one was there before.
-    fn take(&mut self, customer: CustomerRow, row: &Row<'_>, lines: &mut BTreeMap<(Kind, String), u64>) {
+    /// Keeps a customer, unless the same one was there before; true where it did.
+    fn take(&mut self, customer: CustomerRow, row: &Row<'_>, lines: &mut BTreeMap<(Kind, String), u64>) -> bool {
         let key = (customer.kind, customer.id.to_string());
         match lines.get(&key) {
             Some(first) => {
                 let reason = format!("this {} is on line {first} already; keep one of the two", customer.kind.word());
                 self.bad.push(row.finding(row.columns.id, reason));
+                false
             }
             None => {
                 lines.insert(key, row.line);
                 self.rows.push(customer);
+                true
             }
         }
     }

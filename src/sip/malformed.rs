@@ -31,6 +31,11 @@ impl Malformed {
         self.answerable.as_ref().map(|_| self.fault.status())
     }
 
+    /// How many bytes of it were read, where it can be answered.
+    pub fn length(&self) -> usize {
+        self.answerable.as_ref().map_or(0, |head| head.bytes.len())
+    }
+
     /// What was read of the head, where it can be answered.
     pub(super) fn head(&self) -> Option<&Head> {
         self.answerable.as_deref()

@@ -70,7 +70,11 @@ impl Switch {
             let tag = self.means.entropy.tag();
             let source = flow.remote;
             let mut writer = std::mem::take(&mut self.means.writer);
-            if let Some(bytes) = writer.refuse(malformed, tag.as_str(), source) {
+            // As short as the tag of any answer without a dialog.
+            let tag = tag.as_str().get(..8).unwrap_or_default();
+            if let Some(bytes) = writer.refuse(malformed, tag, source)
+                && self.may_answer(&flow, malformed.length(), &bytes)
+            {
                 self.means.effects.push(Effect::Send { flow, bytes });
             }
             self.means.writer = writer;

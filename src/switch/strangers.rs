@@ -11,7 +11,6 @@ use bytes::Bytes;
 use super::admit::is_for_us;
 use super::tables::Switch;
 use crate::admission::{Admission, Doubt};
-use crate::call::ALLOW;
 use crate::effect::Effect;
 use crate::entropy::Token;
 use crate::fact::Fact;
@@ -29,6 +28,16 @@ pub(super) enum Knock {
     Proven(Admission),
     /// It was answered, or dropped.
     Shut,
+}
+
+/// A stranger's request of so many bytes is answered whatever the answer's length: what is echoed grows with it, and what is
+/// added (a challenge for each kind of digest) does not.
+const LONG_ENOUGH: usize = 300;
+
+/// True where an answer is no lever: whoever sends over a stream has shown where they are, and a datagram's may be half as long
+/// again as what was asked.
+fn is_in_proportion(flow: &Flow, asked: usize, answer: &Bytes) -> bool {
+    flow.transport.is_reliable() || asked >= LONG_ENOUGH || answer.len() * 2 <= asked * 3
 }
 
 impl Switch {
@@ -94,6 +103,11 @@ impl Switch {
         standing == Standing::Known || self.hears(flow, standing)
     }
 
+    /// True where something that is no message, of so many bytes, may have this answer.
+    pub(super) fn may_answer(&self, flow: &Flow, asked: usize, answer: &Bytes) -> bool {
+        is_in_proportion(flow, asked, answer) || self.standing(flow.remote) == Standing::Known
+    }
+
     /// A stream of somebody banned is closed: it would cost a place.
     fn hears(&mut self, flow: &Flow, standing: Standing) -> bool {
         let (ip, now) = (flow.remote.ip(), self.means.now.mono);
@@ -126,11 +140,8 @@ impl Switch {
             return self.turn_away(flow, message, &refusal);
         }
         if message.method() == Method::Options {
-            // Less than others hear: the sender may have forged its address, and whoever is there should not get more than
-            // was sent.
-            return self.say_once(flow, message, Status::OK, |draft| {
-                draft.header(HeaderName::Allow, ALLOW);
-            });
+            // Less than others hear, who learn what we can do: the sender may have forged its address.
+            return self.say_once(flow, message, Status::OK, |_| {});
         }
         match self.ask(message, flow) {
             Admission::Challenge { values, .. } => self.say_once(flow, message, Status::UNAUTHORIZED, |draft| {
@@ -177,7 +188,7 @@ impl Switch {
         let flow = reply_flow(*flow, message);
         let tag = self.means.transactions.tag_of(message);
         let bytes = self.means.write(|writer, _| refusal.write(writer, message, &tag, flow.remote));
-        self.send_once(flow, bytes)
+        self.send_once(flow, message, bytes)
     }
 
     fn say_once(&mut self, flow: &Flow, message: &Message, status: Status, add: impl FnOnce(&mut Draft<'_>)) -> Knock {
@@ -188,11 +199,19 @@ impl Switch {
             add(&mut draft);
             draft.finish()
         });
-        self.send_once(flow, bytes)
+        self.send_once(flow, message, bytes)
     }
 
-    fn send_once(&mut self, flow: Flow, bytes: Bytes) -> Knock {
-        self.means.effects.push(Effect::Send { flow, bytes });
+    /// Whoever sends datagrams under somebody else's address must not get more out of us than they put in. No phone's request is
+    /// so short that its answer is much longer; whose is hears that it is, and where even that is too long, nothing.
+    fn send_once(&mut self, flow: Flow, message: &Message, bytes: Bytes) -> Knock {
+        let asked = message.bytes().len();
+        let answer = Some(bytes).filter(|answer| is_in_proportion(&flow, asked, answer)).or_else(|| {
+            let (refusal, tag) = (Refusal::bad_request("Too Short"), self.means.transactions.tag_of(message));
+            let short = self.means.write(|writer, _| refusal.write(writer, message, &tag, flow.remote));
+            Some(short).filter(|answer| is_in_proportion(&flow, asked, answer))
+        });
+        self.means.effects.extend(answer.map(|bytes| Effect::Send { flow, bytes }));
         Knock::Shut
     }
 

@@ -17,9 +17,10 @@ use crate::sip::{HeaderName, Host, Message, Method};
 pub(super) struct Fingerprint(u64, u64);
 
 impl Fingerprint {
-    /// A To tag for an answer that has no dialog behind it.
+    /// A To tag for an answer that has no dialog behind it: 32 bits that nobody outside can foretell (RFC 3261 §19.3).
     pub(super) fn tag(self) -> String {
-        format!("{:016x}", self.0 ^ self.1)
+        let both = self.0 ^ self.1;
+        format!("{:08x}", (both ^ both >> 32) as u32)
     }
 
     /// Half of it, where a mistake in so many would do no harm.
