@@ -86,6 +86,9 @@ impl Default for Pace {
     }
 }
 
+/// Facts for which room is kept between two batches: more than a busy office notes meanwhile.
+const KEPT: usize = 1024;
+
 /// Facts that did not reach the disk before the end.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unwritten {
@@ -233,6 +236,8 @@ impl<L: Ledger, R: FnMut(Report)> Keeper<L, R> {
                 written = until;
             }
             self.batch.clear();
+            // What gathered while the disk stood still was perhaps a hundred times as much.
+            self.batch.shrink_to(KEPT);
             self.shared.rest(self.pace.gather);
         }
         Ok(())

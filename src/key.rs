@@ -84,16 +84,49 @@ pub type TapeKey = Key<OfTape>;
 
 /// A table whose rows are found by [`Key`]s. Freed places are used again under a new generation. Keys bear the row's type,
 /// or a mark of their own.
+///
+/// Rows stand in pieces of 64. So the table grows without moving what is in it, holds no more room than it needs, and gives a
+/// piece back as soon as nothing stands in it, wherever that is: what a burst needed is not kept for ever.
 #[derive(Debug)]
 pub struct Arena<T, M = T> {
-    rows: Vec<(u32, Option<T>)>,
-    free: Vec<u32>,
-    /// The generation of a place that is made: later than that of every place that was given back.
-    youngest: u32,
-    /// Rows taken out since places were last given back.
-    removed: usize,
+    pieces: Vec<Piece<T>>,
+    /// Pieces with a free place; the last is used first. A piece may be on the list and have none any more.
+    roomy: Vec<u32>,
+    /// Pieces whose room was given back.
+    bare: Vec<u32>,
+    len: usize,
+    /// Places for which there is room, in use or not.
+    room: usize,
     mark: std::marker::PhantomData<fn() -> M>,
 }
+
+/// A part of an [`Arena`].
+#[derive(Debug)]
+struct Piece<T> {
+    /// Nothing where the room was given back.
+    places: Vec<Place<T>>,
+    /// The first free place; each knows the next one.
+    free: u32,
+    used: u32,
+    /// It is on the list of those with a free place.
+    is_listed: bool,
+    /// The generation of places that are made: later than that of every place that was given back.
+    youngest: u32,
+}
+
+#[derive(Debug)]
+struct Place<T> {
+    generation: u32,
+    /// While it is free: the next free one of its piece.
+    next: u32,
+    row: Option<T>,
+}
+
+/// How many rows a piece has: it is worth a trip to the allocator, and a few calls that stay keep little else.
+const PIECE: u32 = 64;
+
+/// There is no free place.
+const NONE: u32 = PIECE;
 
 /// Places that an [`Arena`] keeps, and a table that [`tighten`] looks after, however few are in use.
 const KEPT: usize = 256;
@@ -107,7 +140,8 @@ pub fn tighten<K: Eq + std::hash::Hash, V, S: std::hash::BuildHasher>(table: &mu
 
 impl<T, M> Default for Arena<T, M> {
     fn default() -> Self {
-        Arena { rows: Vec::new(), free: Vec::new(), youngest: 0, removed: 0, mark: std::marker::PhantomData }
+        let (pieces, roomy, bare) = (Vec::new(), Vec::new(), Vec::new());
+        Arena { pieces, roomy, bare, len: 0, room: 0, mark: std::marker::PhantomData }
     }
 }
 
@@ -127,80 +161,125 @@ impl<T, M> Arena<T, M> {
     /// Names a row that does not exist yet, for one that must tell its name while it is being made: [`Arena::fill`] it,
     /// or [`Arena::remove`] the key.
     pub fn reserve(&mut self) -> Key<M> {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.rows.push((self.youngest, None));
-            (self.rows.len() - 1) as u32
-        });
-        Key { slot, generation: self.rows[slot as usize].0, row: std::marker::PhantomData }
+        let at = self.roomy_piece();
+        self.len += 1;
+        let (place, generation) = self.pieces[at as usize].take();
+        Key { slot: at * PIECE + place, generation, row: std::marker::PhantomData }
     }
 
     /// Puts the row in for which the key was reserved.
     pub fn fill(&mut self, key: Key<M>, row: T) {
-        if let Some(place) = self.rows.get_mut(key.slot as usize).filter(|place| place.0 == key.generation) {
-            place.1 = Some(row);
+        if let Some(place) = self.place_mut(key) {
+            place.row = Some(row);
         }
     }
 
     /// The row, unless it is gone.
     pub fn get(&self, key: Key<M>) -> Option<&T> {
-        let (generation, row) = self.rows.get(key.slot as usize)?;
-        row.as_ref().filter(|_| *generation == key.generation)
+        let place = self.pieces.get((key.slot / PIECE) as usize)?.places.get((key.slot % PIECE) as usize)?;
+        place.row.as_ref().filter(|_| place.generation == key.generation)
     }
 
     /// The row to change, unless it is gone.
     pub fn get_mut(&mut self, key: Key<M>) -> Option<&mut T> {
-        let (generation, row) = self.rows.get_mut(key.slot as usize)?;
-        row.as_mut().filter(|_| *generation == key.generation)
+        self.place_mut(key)?.row.as_mut()
     }
 
     /// Takes the row out; its key finds nothing from now on.
     pub fn remove(&mut self, key: Key<M>) -> Option<T> {
-        let (generation, row) = self.rows.get_mut(key.slot as usize)?;
-        if *generation != key.generation {
-            return None;
+        let place = self.place_mut(key)?;
+        place.generation = place.generation.wrapping_add(1);
+        let row = place.row.take();
+        self.len -= 1;
+        let at = key.slot / PIECE;
+        let piece = &mut self.pieces[at as usize];
+        piece.put_back(key.slot % PIECE);
+        if !piece.is_listed {
+            piece.is_listed = true;
+            self.roomy.push(at);
         }
-        *generation = generation.wrapping_add(1);
-        self.free.push(key.slot);
-        let row = row.take();
-        self.removed += 1;
-        let unused = self.free.len();
-        if unused > KEPT && unused > self.rows.len() / 8 * 7 && self.removed > self.rows.len() / 2 {
-            self.give_back();
+        if piece.used == 0 && self.room - self.len >= KEPT + PIECE as usize {
+            self.room -= PIECE as usize;
+            piece.give_back();
+            self.bare.push(at);
         }
         row
     }
 
-    /// Gives the places behind the last row back, once so many have become free that it costs each of them next to nothing.
-    #[cold]
-    fn give_back(&mut self) {
-        let mut unused = vec![false; self.rows.len()];
-        self.free.iter().for_each(|slot| unused[*slot as usize] = true);
-        // Not the last row: a place may be reserved and not filled yet.
-        let used = unused.iter().rposition(|unused| !unused).map_or(0, |last| last + 1);
-        let last = self.rows.drain(used..).map(|(generation, _)| generation).max();
-        self.youngest = self.youngest.max(last.unwrap_or(0));
-        self.rows.shrink_to(used.max(KEPT));
-        self.free.retain(|slot| (*slot as usize) < used);
-        self.free.shrink_to(used.max(KEPT));
-        self.removed = 0;
+    fn place_mut(&mut self, key: Key<M>) -> Option<&mut Place<T>> {
+        let place = self.pieces.get_mut((key.slot / PIECE) as usize)?.places.get_mut((key.slot % PIECE) as usize)?;
+        (place.generation == key.generation).then_some(place)
+    }
+
+    /// A piece with a free place.
+    fn roomy_piece(&mut self) -> u32 {
+        while let Some(at) = self.roomy.last().copied() {
+            let piece = &mut self.pieces[at as usize];
+            if piece.free != NONE {
+                return at;
+            }
+            piece.is_listed = false;
+            self.roomy.pop();
+        }
+        let at = self.bare.pop().unwrap_or_else(|| {
+            self.pieces.push(Piece { places: Vec::new(), free: NONE, used: 0, is_listed: false, youngest: 0 });
+            (self.pieces.len() - 1) as u32
+        });
+        self.pieces[at as usize].make_room();
+        self.room += PIECE as usize;
+        self.roomy.push(at);
+        at
     }
 
     /// All rows, by place.
     pub fn iter(&self) -> impl Iterator<Item = (Key<M>, &T)> {
-        self.rows.iter().enumerate().filter_map(|(slot, (generation, row))| {
-            let key = Key { slot: slot as u32, generation: *generation, row: std::marker::PhantomData };
-            row.as_ref().map(|row| (key, row))
+        let places = self.pieces.iter().zip(0..).flat_map(|(piece, at)| piece.places.iter().zip(at * PIECE..));
+        places.filter_map(|(place, slot)| {
+            let key = Key { slot, generation: place.generation, row: std::marker::PhantomData };
+            place.row.as_ref().map(|row| (key, row))
         })
     }
 
     /// How many rows there are.
     pub fn len(&self) -> usize {
-        self.rows.len() - self.free.len()
+        self.len
     }
 
     /// True where there are none.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len == 0
+    }
+}
+
+impl<T> Piece<T> {
+    /// Takes the first free place, which there must be: its number and its generation.
+    fn take(&mut self) -> (u32, u32) {
+        let number = self.free;
+        let place = &mut self.places[number as usize];
+        self.free = place.next;
+        self.used += 1;
+        (number, place.generation)
+    }
+
+    fn put_back(&mut self, number: u32) {
+        self.places[number as usize].next = self.free;
+        self.free = number;
+        self.used -= 1;
+    }
+
+    fn make_room(&mut self) {
+        let generation = self.youngest;
+        self.places = (1..=PIECE).map(|next| Place { generation, next, row: None }).collect();
+        self.free = 0;
+        self.is_listed = true;
+    }
+
+    /// No place is in use. Keys of old never find what will stand here later.
+    #[cold]
+    fn give_back(&mut self) {
+        let places = std::mem::take(&mut self.places);
+        self.youngest = places.iter().map(|place| place.generation).max().unwrap_or(self.youngest);
+        self.free = NONE;
     }
 }
 
@@ -364,11 +443,30 @@ mod tests {
         for key in &again {
             arena.remove(*key);
         }
-        assert!(arena.rows.capacity() < 2_000, "room for {} rows is kept", arena.rows.capacity());
+        assert!(arena.room < 1_000, "room for {} rows is kept", arena.room);
         let third: Vec<_> = (0..10_000).map(|n| arena.insert(n)).collect();
         assert!(keys.iter().chain(&again).all(|key| arena.get(*key).is_none()), "an old key finds a new row");
         assert!(third.iter().zip(0..).all(|(key, n)| arena.get(*key) == Some(&n)));
         assert_eq!(arena.len(), 10_001);
+        assert!(arena.room < 10_200, "room for {} rows is kept for 10,001", arena.room);
+    }
+
+    #[test]
+    fn whoever_stays_keeps_next_to_nothing_of_the_room_that_those_had_who_came_with_them() {
+        let mut arena = Arena::<u32>::default();
+        let keys: Vec<_> = (0..64_000).map(|n| arena.insert(n)).collect();
+        // The first to come are the first to go, and the last one stays.
+        let (last, gone) = keys.split_last().unwrap();
+        for key in gone {
+            arena.remove(*key);
+        }
+        assert_eq!((arena.len(), arena.get(*last)), (1, Some(&63_999)));
+        assert!(arena.room <= KEPT + 2 * PIECE as usize, "room for {} rows is kept for one", arena.room);
+        let again: Vec<_> = (0..64_000).map(|n| arena.insert(n)).collect();
+        assert!(again.iter().zip(0..).all(|(key, n)| arena.get(*key) == Some(&n)));
+        assert!(gone.iter().all(|key| arena.get(*key).is_none()), "an old key finds a new row");
+        assert_eq!(arena.iter().count(), 64_001);
+        assert!(arena.pieces.len() <= 1_001, "{} pieces for 64,001 rows", arena.pieces.len());
     }
 
     #[test]

@@ -11,15 +11,17 @@
 
 pub mod histogram;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hashbrown::HashMap;
 
 pub use self::histogram::{Histogram, Spans};
 use crate::clock::{Duration, Now, Timestamp};
 use crate::fact::{Alarm, CallFact, Ended, Fact, MissedCause, Noted};
 use crate::journal::Ledger;
-use crate::key::CallId;
+use crate::key::{CallId, tighten};
 use crate::route::Direction;
 use crate::store::StoreError;
 
@@ -191,7 +193,7 @@ pub struct Metered<L> {
     meter: Arc<Meter>,
     clock: Box<dyn Fn() -> Now + Send>,
     last: u64,
-    live: HashMap<CallId, Live>,
+    live: HashMap<CallId, Live, foldhash::fast::FixedState>,
 }
 
 /// What must be known of a call to count it when it is over.
@@ -208,7 +210,7 @@ struct Live {
 impl<L> Metered<L> {
     /// Counts what goes into `ledger`.
     pub fn new(ledger: L, meter: Arc<Meter>, clock: Box<dyn Fn() -> Now + Send>) -> Metered<L> {
-        Metered { ledger, meter, clock, last: 0, live: HashMap::new() }
+        Metered { ledger, meter, clock, last: 0, live: HashMap::default() }
     }
 
     fn count(&mut self, noted: &Noted, now: Timestamp, counted: &mut Counted) {
@@ -253,6 +255,7 @@ impl<L> Metered<L> {
             CallFact::Ended(ended) => {
                 if let Some(live) = self.live.remove(&id) {
                     end(&live, ended, counted);
+                    tighten(&mut self.live);
                 }
             }
             _ => {}

@@ -171,6 +171,9 @@ impl<'a> Draft<'a> {
             _ => None,
         };
         self.because.extend(forwarded.into_iter().chain(stands_in));
+        // It is kept as long as the call lasts, and nothing is added any more.
+        self.steps.shrink_to_fit();
+        self.considered.shrink_to_fit();
         RoutePlan {
             direction: self.direction,
             start,

@@ -1,8 +1,9 @@
 //! Facts into the tables: a batch is one transaction, and on the disk when [`Writer::append`] returns.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use hashbrown::HashMap;
 use rusqlite::{Connection, Transaction, params};
 use smallvec::{SmallVec, smallvec};
 
@@ -14,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::desk::follow_up::Outsider;
 use crate::event::Event;
 use crate::fact::{CallFact, Ended, Fact, MessageState, Noted, Offered, Party, RecordingOf, Whom};
-use crate::key::CallId;
+use crate::key::{CallId, tighten};
 use crate::kill_point::kill_point;
 use crate::route::{Outline, Reason};
 use crate::state::Counter;
@@ -29,10 +30,13 @@ pub struct Writer {
     pub(super) path: PathBuf,
     /// What the database held when it was opened: fact number 1 of this process becomes `base + 1`.
     base: i64,
-    live: HashMap<CallId, Live>,
+    live: LiveCalls,
     outgoing: Option<Box<dyn Outgoing>>,
     telling: events::Telling,
 }
+
+/// The calls that have not ended.
+type LiveCalls = HashMap<CallId, Live, foldhash::fast::FixedState>;
 
 /// What must be known of a call that has not ended, to complete its row.
 #[derive(Debug, Default)]
@@ -83,7 +87,14 @@ impl Writer {
         configure(&connection).map_err(failed("set the database up"))?;
         schema::migrate(&mut connection).map_err(|why| StoreError::new(&path, "bring the tables up to date", why))?;
         let base = last_seq(&connection).map_err(failed("read the last fact"))?;
-        Ok(Writer { connection, path, base, live: HashMap::new(), outgoing: None, telling: events::Telling::default() })
+        Ok(Writer {
+            connection,
+            path,
+            base,
+            live: LiveCalls::default(),
+            outgoing: None,
+            telling: events::Telling::default(),
+        })
     }
 
     /// What follows from facts for the world outside is written into the outbox with them, and follow-ups by the rules of
@@ -143,6 +154,7 @@ impl Writer {
                 self.live.remove(id);
             }
         }
+        tighten(&mut self.live);
         Ok(())
     }
 
@@ -307,7 +319,7 @@ fn insert_fact(transaction: &Transaction<'_>, seq: i64, noted: &Noted, body: &st
 /// What a fact of a call does to its row.
 fn follow(
     transaction: &Transaction<'_>,
-    live: &mut HashMap<CallId, Live>,
+    live: &mut LiveCalls,
     id: CallId,
     at: Timestamp,
     step: &CallFact,

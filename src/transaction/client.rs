@@ -218,7 +218,10 @@ impl<U> Client<U> {
             (Trying | Proceeding, Fired(Letter::F)) => (Terminated, Tell::Expired(Why::TimedOut)),
             (Trying | Proceeding, FlowFailed) => (Terminated, Tell::Expired(Why::FlowFailed)),
             (Trying | Proceeding, Provisional) => (Proceeding, Tell::Response),
-            (Trying | Proceeding, Success | Failure(_)) => (self.linger(Completed, Letter::K, hand), Tell::Response),
+            (Trying | Proceeding, Success | Failure(_)) => {
+                self.bytes = Bytes::new();
+                (self.linger(Completed, Letter::K, hand), Tell::Response)
+            }
             (Completed, Fired(Letter::K)) => (Terminated, Tell::Nothing),
             (state, _) => (state, Tell::Nothing),
         }

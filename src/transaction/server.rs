@@ -193,6 +193,8 @@ impl<U> Server<U> {
             (Accepted, Ack) => (Accepted, Tell::Ack),
             (Accepted, Acknowledged) => {
                 self.running.stop_repeating(hand);
+                // Nobody asks for it again, and a call that has been answered is here for half a minute.
+                self.response = Bytes::new();
                 (Accepted, Tell::Nothing)
             }
             (Accepted, Fired(Letter::L)) if self.running.is_repeating() => (Terminated, self.unacknowledged()),
