@@ -2,21 +2,22 @@
 //! of that, the file is the old one or the new one.
 
 mod own_address;
+mod served;
 
-use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use own_address::own_address;
 use serde_json::Value;
+use served::{Served, huntline, serve};
 
 /// A folder with a config, and perhaps a router that follows it.
 struct Office {
     folder: PathBuf,
-    router: Option<Child>,
+    router: Option<Served>,
 }
 
 impl Office {
@@ -39,9 +40,7 @@ impl Office {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_huntline"));
-        command.current_dir(&self.folder).args(arguments).args(["--config", "office.toml"]);
-        command
+        huntline(&self.folder, arguments)
     }
 
     /// Both outputs, and the exit code.
@@ -76,30 +75,17 @@ impl Office {
     /// Starts the router and waits until it serves.
     fn start_to_die_at(&mut self, point: &str) {
         let mut command = self.command(&["serve"]);
-        command.env("HUNTLINE_LOG", "error").env("HUNTLINE_DIE_AT", point).stdout(Stdio::piped());
-        let mut serving = command.spawn().unwrap();
-        let mut hello = BufReader::new(serving.stdout.take().unwrap());
-        let mut line = String::new();
-        hello.read_line(&mut line).unwrap();
-        assert!(line.starts_with("Huntline"), "{line:?}");
-        std::thread::spawn(move || std::io::copy(&mut hello, &mut std::io::sink()));
-        self.router = Some(serving);
+        self.router = Some(serve(command.env("HUNTLINE_LOG", "error").env("HUNTLINE_DIE_AT", point)));
     }
 
     fn stop(&mut self) {
-        if let Some(mut router) = self.router.take() {
-            router.kill().unwrap();
-            router.wait().unwrap();
-        }
+        self.router = None;
     }
 }
 
 impl Drop for Office {
     fn drop(&mut self) {
-        if let Some(mut router) = self.router.take() {
-            _ = router.kill();
-            _ = router.wait();
-        }
+        self.router = None;
         _ = std::fs::remove_dir_all(&self.folder);
     }
 }
@@ -290,7 +276,7 @@ fn a_router_that_dies_over_a_change_begins_again_with_the_old_config_or_the_new_
         assert_eq!(office.history(), [(2, "start".into()), (1, "start".into())]);
         let (_, err, code) = office.run(&["config", "rollback", "1"]);
         assert_eq!(code, 1, "{err}");
-        let died = office.router.take().unwrap().wait().unwrap();
+        let died = office.router.take().unwrap().process.wait().unwrap();
         assert_eq!(died.signal(), Some(9), "{at}");
         let is_new = at == "after_exchange";
         assert_eq!(office.file(), if is_new { new } else { old }, "{at}");

@@ -7,12 +7,12 @@
 #![allow(clippy::disallowed_methods)] // a stand-in tells the real time
 
 mod own_address;
+mod served;
 
-use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,6 +24,7 @@ use huntline::sip::digest::{Answerer, Asker, Tried};
 use huntline::sip::{HeaderName, Message};
 use own_address::own_address;
 use serde_json::Value;
+use served::{Served, huntline, serve};
 
 /// A provider that answers whatever it is asked with one status, and says a time.
 struct Provider {
@@ -70,7 +71,7 @@ impl Drop for Provider {
 struct Office {
     folder: PathBuf,
     sip: SocketAddr,
-    router: Option<Child>,
+    router: Option<Served>,
     phones: Vec<UdpSocket>,
 }
 
@@ -102,19 +103,11 @@ impl Office {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_huntline"));
-        command.current_dir(&self.folder).args(arguments).args(["--config", "office.toml"]);
-        command
+        huntline(&self.folder, arguments)
     }
 
     fn start(mut self) -> Office {
-        let mut serving = self.command(&["serve"]).env("HUNTLINE_LOG", "error").stdout(Stdio::piped()).spawn().unwrap();
-        let mut hello = BufReader::new(serving.stdout.take().unwrap());
-        let mut line = String::new();
-        hello.read_line(&mut line).unwrap();
-        assert!(line.starts_with("Huntline"), "{line:?}");
-        std::thread::spawn(move || std::io::copy(&mut hello, &mut std::io::sink()));
-        self.router = Some(serving);
+        self.router = Some(serve(self.command(&["serve"]).env("HUNTLINE_LOG", "error")));
         self
     }
 
@@ -225,10 +218,7 @@ impl Office {
 
 impl Drop for Office {
     fn drop(&mut self) {
-        if let Some(mut router) = self.router.take() {
-            _ = router.kill();
-            _ = router.wait();
-        }
+        self.router = None;
         _ = std::fs::remove_dir_all(&self.folder);
     }
 }

@@ -1,11 +1,13 @@
 //! The real program with IPv4 and IPv6 sockets at once: a provider on ::1 calls a phone on 127.0.0.1, and they hear each
 //! other. Provider and phone read and write plain text, because the parser of the other stories knows no IPv6.
 
-use std::io::{BufRead, BufReader};
+mod served;
+
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+use served::{Served, huntline, serve};
 
 /// How long a message may take on a busy machine.
 const SOON: Duration = Duration::from_secs(10);
@@ -64,7 +66,7 @@ fn a_provider_on_ipv6_and_a_phone_on_ipv4_hear_each_other() {
 
 /// A running router in a folder of its own, which listens on both loopbacks.
 struct Router {
-    process: Child,
+    router: Option<Served>,
     folder: PathBuf,
     ipv4: SocketAddr,
     ipv6: SocketAddr,
@@ -87,24 +89,15 @@ impl Router {
             first + 99
         );
         std::fs::write(folder.join("office.toml"), office).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_huntline"));
-        command.args(["serve", "--config"]).arg(folder.join("office.toml"));
-        let mut process = command.env("HUNTLINE_LOG", "warn").stdout(Stdio::piped()).spawn().unwrap();
-        let mut hello = BufReader::new(process.stdout.take().unwrap());
-        let mut line = String::new();
-        hello.read_line(&mut line).unwrap();
-        assert!(line.starts_with("Huntline"), "{line:?}");
-        // It goes on to talk; somebody must listen.
-        std::thread::spawn(move || std::io::copy(&mut hello, &mut std::io::sink()));
-        Router { process, folder, ipv4, ipv6 }
+        let router = Some(serve(huntline(&folder, &["serve"]).env("HUNTLINE_LOG", "warn")));
+        Router { router, folder, ipv4, ipv6 }
     }
 }
 
 impl Drop for Router {
     fn drop(&mut self) {
+        self.router = None;
         // Nothing can be done about what fails here.
-        _ = self.process.kill();
-        _ = self.process.wait();
         _ = std::fs::remove_dir_all(&self.folder);
     }
 }

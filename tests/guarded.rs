@@ -2,20 +2,21 @@
 //! SIGKILL, and a person takes them back.
 
 mod own_address;
+mod served;
 
-use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use own_address::own_address;
+use served::{Served, huntline, serve};
 
 /// What a busy machine needs for one step at most.
 const SOON: Duration = Duration::from_secs(20);
 
 struct Router {
-    process: Child,
+    router: Option<Served>,
     folder: PathBuf,
     address: SocketAddr,
 }
@@ -30,13 +31,12 @@ impl Router {
              [[extension]]\nnumber = \"201\"\npassword = \"secret-201\"\n"
         );
         std::fs::write(folder.join("office.toml"), office).unwrap();
-        let process = serve(&folder);
-        Router { process, folder, address }
+        let router = Some(serve_in(&folder));
+        Router { router, folder, address }
     }
 
     fn command(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_huntline"));
-        command.args(arguments).arg("--config").arg(self.folder.join("office.toml")).output().unwrap()
+        huntline(&self.folder, arguments).output().unwrap()
     }
 
     fn says(&self, arguments: &[&str]) -> String {
@@ -46,8 +46,7 @@ impl Router {
     }
 
     fn kill(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
+        self.router = None;
     }
 
     /// The log, once it has this many lines with these words.
@@ -65,25 +64,15 @@ impl Router {
 
 impl Drop for Router {
     fn drop(&mut self) {
-        // Ended already, perhaps.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.kill();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
 /// Starts the router on what is in a folder, and waits until its ports are open.
-fn serve(folder: &Path) -> Child {
+fn serve_in(folder: &Path) -> Served {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_huntline"));
-    command.args(["serve", "--config"]).arg(folder.join("office.toml")).stdout(Stdio::piped()).stderr(log);
-    let mut process = command.spawn().unwrap();
-    let mut hello = BufReader::new(process.stdout.take().unwrap());
-    let mut line = String::new();
-    hello.read_line(&mut line).unwrap();
-    assert!(line.starts_with("Huntline"), "{line:?}");
-    std::thread::spawn(move || std::io::copy(&mut hello, &mut std::io::sink()));
-    process
+    serve(huntline(folder, &["serve"]).stderr(log))
 }
 
 /// Somebody who guesses passwords.
@@ -197,7 +186,7 @@ fn a_ban_outlives_a_kill_and_ends_by_hand() {
     // An order is answered when what it wrote down is on the disk, and with it all that was noted before.
     router.says(&["ban", "203.0.113.9", "--why", "rings the door"]);
     router.kill();
-    router.process = serve(&router.folder);
+    router.router = Some(serve_in(&router.folder));
     let mut expected = vec![from.clone(), "203.0.113.9".to_owned()];
     let mut found = banned(&router);
     expected.sort();
@@ -218,6 +207,6 @@ fn a_ban_outlives_a_kill_and_ends_by_hand() {
     stranger.guesses("201");
     assert!(!router.command(&["unban", &from]).status.success());
     router.kill();
-    router.process = serve(&router.folder);
+    router.router = Some(serve_in(&router.folder));
     assert_eq!(banned(&router), ["203.0.113.9"]);
 }

@@ -1,10 +1,13 @@
 //! The office of these tests: a router with the calls, promises and messages of a morning, and a client that shares nothing
 //! with the server.
 
-use std::io::{BufRead, BufReader, Read, Write};
+#[path = "../served/mod.rs"]
+mod served;
+
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use huntline::clock::Timestamp;
@@ -18,6 +21,7 @@ use huntline::media::record::shape::Shape;
 use huntline::route::Direction;
 use huntline::store::{CustomerRow, Writer};
 use serde_json::Value;
+use served::{Served, huntline, serve};
 
 /// How long an answer may take on a busy machine.
 const SOON: Duration = Duration::from_secs(30);
@@ -26,7 +30,7 @@ const SOON: Duration = Duration::from_secs(30);
 pub struct Office {
     pub folder: PathBuf,
     pub web: SocketAddr,
-    router: Option<Child>,
+    router: Option<Served>,
 }
 
 /// What came back.
@@ -155,9 +159,7 @@ impl Office {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_huntline"));
-        command.current_dir(&self.folder).args(arguments).args(["--config", "office.toml"]);
-        command
+        huntline(&self.folder, arguments)
     }
 
     /// Standard output, standard error, exit code.
@@ -181,19 +183,11 @@ impl Office {
     }
 
     pub fn serve(&mut self) {
-        let mut command = self.command(&["serve"]);
-        let mut router = command.env("HUNTLINE_LOG", "error").stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(router.stdout.take().unwrap()).lines();
-        assert!(lines.next().unwrap().unwrap().contains("serves Stroymarket"));
-        std::thread::spawn(move || lines.for_each(drop));
-        self.router = Some(router);
+        self.router = Some(serve(self.command(&["serve"]).env("HUNTLINE_LOG", "error")));
     }
 
     pub fn kill(&mut self) {
-        if let Some(mut router) = self.router.take() {
-            let _ = router.kill();
-            let _ = router.wait();
-        }
+        self.router = None;
     }
 
     #[track_caller]

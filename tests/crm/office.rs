@@ -2,20 +2,22 @@
 
 #[path = "../own_address/mod.rs"]
 mod own_address;
+#[path = "../served/mod.rs"]
+mod served;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::sip::{Manner, Peer};
 use own_address::own_address;
+use served::{Served, huntline, serve};
 
 pub struct Office {
     folder: PathBuf,
-    process: Option<Child>,
+    router: Option<Served>,
     pub web: SocketAddr,
     pub provider: Peer,
     /// 201 and 202.
@@ -50,37 +52,22 @@ impl Office {
         std::fs::write(folder.join("office.toml"), text).unwrap();
         std::fs::set_permissions(folder.join("office.toml"), std::fs::Permissions::from_mode(0o600)).unwrap();
         let [provider, one, two] = sockets.map(|socket| Peer::start(socket, sip, Manner::Ring));
-        let mut office = Office { folder, process: None, web, provider, phones: [one, two] };
+        let mut office = Office { folder, router: None, web, provider, phones: [one, two] };
         office.serve();
         office
     }
 
     pub fn serve(&mut self) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_huntline"));
-        let file = self.folder.join("office.toml");
-        command.args(["serve", "--config"]).arg(file).env("HUNTLINE_LOG", "error").stdout(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        let mut hello = BufReader::new(process.stdout.take().unwrap());
-        let mut line = String::new();
-        hello.read_line(&mut line).unwrap();
-        assert!(line.starts_with("Huntline"), "{line:?}");
-        std::thread::spawn(move || std::io::copy(&mut hello, &mut std::io::sink()));
-        self.process = Some(process);
+        self.router = Some(serve(huntline(&self.folder, &["serve"]).env("HUNTLINE_LOG", "error")));
     }
 
     /// SIGKILL.
     pub fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.kill().unwrap();
-            process.wait().unwrap();
-        }
+        self.router = None;
     }
 
     pub fn says(&self, arguments: &[&str]) -> String {
-        let program = env!("CARGO_BIN_EXE_huntline");
-        let output =
-            Command::new(program).args(arguments).arg("--config").arg(self.folder.join("office.toml")).output();
-        let output = output.unwrap();
+        let output = huntline(&self.folder, arguments).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
     }
 

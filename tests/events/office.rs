@@ -3,11 +3,12 @@
 
 #[path = "../own_address/mod.rs"]
 mod own_address;
+#[path = "../served/mod.rs"]
+mod served;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use huntline::clock::Timestamp;
@@ -17,6 +18,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use own_address::own_address;
+use served::{Served, huntline, serve};
 
 /// How long a message may take on a busy machine.
 pub const SOON: Duration = Duration::from_secs(20);
@@ -26,7 +28,7 @@ pub const OFFER: &str =
 
 /// A router that serves its events, in a folder of its own.
 pub struct Office {
-    process: Option<Child>,
+    router: Option<Served>,
     folder: PathBuf,
     pub web: SocketAddr,
     pub provider: Peer,
@@ -63,7 +65,7 @@ impl Office {
             |(name, user, scopes): &(&str, Option<&str>, &[&str])| Fact::Token(Box::new(token(name, *user, scopes)));
         let facts = (1..).zip(tokens).map(|(number, token)| Noted { number, at: Timestamp::now(), fact: fact(token) });
         Writer::open(&folder.join("data")).unwrap().append(&facts.collect::<Vec<_>>()).unwrap();
-        let mut office = Office { process: None, folder, web, provider, phones };
+        let mut office = Office { router: None, folder, web, provider, phones };
         office.serve();
         office
     }
@@ -78,29 +80,17 @@ impl Office {
 
     /// Starts the router and waits until its ports are open.
     pub fn serve(&mut self) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_huntline"));
-        command.args(["serve", "--config"]).arg(self.folder.join("office.toml"));
-        let mut process = command.env("HUNTLINE_LOG", "warn").stdout(Stdio::piped()).spawn().unwrap();
-        let mut hello = BufReader::new(process.stdout.take().unwrap());
-        let mut line = String::new();
-        hello.read_line(&mut line).unwrap();
-        assert!(line.starts_with("Huntline"), "{line:?}");
-        // It goes on to talk; somebody must listen.
-        std::thread::spawn(move || std::io::copy(&mut hello, &mut std::io::sink()));
-        self.process = Some(process);
+        self.router = Some(serve(huntline(&self.folder, &["serve"]).env("HUNTLINE_LOG", "warn")));
     }
 
     /// SIGKILL: nothing is tidied up.
     pub fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
+        self.router = None;
     }
 
     #[allow(dead_code, reason = "the benchmark asks")]
     pub fn id(&self) -> u32 {
-        self.process.as_ref().unwrap().id()
+        self.router.as_ref().unwrap().process.id()
     }
 
     /// Follows what happens; `more` is what stands behind the path, and further header lines.

@@ -1,8 +1,10 @@
 //! The office of these tests, its router, and what a router that was killed has left in it.
 
-use std::io::{BufRead, BufReader};
+#[path = "../served/mod.rs"]
+mod served;
+
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use huntline::clock::Timestamp;
 use huntline::fact::{CallFact, Fact, Noted, Offered, Party, Recorded, RecordingOf};
@@ -10,11 +12,12 @@ use huntline::key::CallId;
 use huntline::media::record::shape::Shape;
 use huntline::route::Direction;
 use huntline::store::Writer;
+use served::{Served, huntline, serve};
 
 /// A folder with an office in it.
 pub struct Office {
     pub folder: PathBuf,
-    router: Option<Child>,
+    router: Option<Served>,
 }
 
 pub const CONFIG: &str = r#"
@@ -59,9 +62,7 @@ impl Office {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_huntline"));
-        command.current_dir(&self.folder).args(arguments).args(["--config", "office.toml"]);
-        command
+        huntline(&self.folder, arguments)
     }
 
     /// Standard output, standard error, exit code.
@@ -90,21 +91,12 @@ impl Office {
 
     /// Starts the router, and waits until it serves.
     pub fn serve(&mut self) {
-        let mut command = self.command(&["serve"]);
-        let mut router = command.env("HUNTLINE_LOG", "error").stdout(Stdio::piped()).spawn().unwrap();
-        let out = BufReader::new(router.stdout.take().unwrap());
-        let mut lines = out.lines();
-        assert!(lines.next().unwrap().unwrap().contains("serves Stroymarket"));
-        std::thread::spawn(move || lines.for_each(drop));
-        self.router = Some(router);
+        self.router = Some(serve(self.command(&["serve"]).env("HUNTLINE_LOG", "error")));
     }
 
     /// As if the power had failed, but for the disk.
     pub fn kill(&mut self) {
-        if let Some(mut router) = self.router.take() {
-            let _ = router.kill();
-            let _ = router.wait();
-        }
+        self.router = None;
     }
 }
 

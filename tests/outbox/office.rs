@@ -2,20 +2,22 @@
 
 #[path = "../own_address/mod.rs"]
 mod own_address;
+#[path = "../served/mod.rs"]
+mod served;
 
-use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use own_address::own_address;
+use served::{Served, huntline, serve};
 
 /// A folder with an office in it.
 pub struct Office {
     pub folder: PathBuf,
-    router: Option<Child>,
+    router: Option<Served>,
     /// The provider's port.
     pub sip: UdpSocket,
     /// The router's.
@@ -52,9 +54,7 @@ impl Office {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_huntline"));
-        command.current_dir(&self.folder).args(arguments).args(["--config", "office.toml"]);
-        command
+        huntline(&self.folder, arguments)
     }
 
     /// Standard output, standard error, exit code.
@@ -85,27 +85,17 @@ impl Office {
     /// The same in an environment that has this besides.
     pub fn serve_in(&mut self, environment: &[(&str, &str)]) {
         let mut command = self.command(&["serve"]);
-        command.envs(environment.iter().copied());
-        let mut router = command.env("HUNTLINE_LOG", "off").stdout(Stdio::piped()).spawn().unwrap();
-        let mut out = BufReader::new(router.stdout.take().unwrap());
-        let mut hello = String::new();
-        out.read_line(&mut hello).unwrap();
-        assert!(hello.contains("serves Stroymarket"), "{hello:?}");
-        std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
-        self.router = Some(router);
+        self.router = Some(serve(command.envs(environment.iter().copied()).env("HUNTLINE_LOG", "off")));
     }
 
     /// As if the power had failed, but for the disk.
     pub fn kill(&mut self) {
-        if let Some(mut router) = self.router.take() {
-            let _ = router.kill();
-            let _ = router.wait();
-        }
+        self.router = None;
     }
 
     /// Until it has killed itself.
     pub fn dies(&mut self) {
-        self.router.take().unwrap().wait().unwrap();
+        self.router.take().unwrap().process.wait().unwrap();
     }
 
     /// A customer calls and hears that all are busy: the final response, where there is one in time.

@@ -1,15 +1,19 @@
 //! The office of the stories: its config, its running router, and what its people see.
 
+#[path = "../served/mod.rs"]
+mod served;
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::peers::{Phone, Provider};
 use crate::world::World;
+use served::{Served, huntline, serve};
 
 /// A customer whom the office knows; 12 looks after her.
 pub const ADA: &str = "+79161234567";
@@ -23,7 +27,7 @@ pub const NIGHT: &str = "+74951110300";
 pub struct Office {
     pub world: World,
     pub folder: PathBuf,
-    router: Option<Child>,
+    router: Option<Served>,
     sip: SocketAddr,
     web: SocketAddr,
     ip: IpAddr,
@@ -188,9 +192,7 @@ token = "crm-token"
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_huntline"));
-        command.current_dir(&self.folder).args(arguments).args(["--config", "office.toml"]);
-        command
+        huntline(&self.folder, arguments)
     }
 
     /// What a command prints that succeeds.
@@ -213,22 +215,13 @@ token = "crm-token"
 
     /// Starts the router, and waits until it serves.
     pub fn serve(&mut self) {
-        let mut command = self.command(&["serve"]);
         let log = std::env::var("HUNTLINE_LOG").unwrap_or_else(|_| "error".into());
-        let mut router = command.env("HUNTLINE_LOG", log).stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(router.stdout.take().unwrap()).lines();
-        let first = lines.next().and_then(Result::ok).unwrap_or_default();
-        assert!(first.contains("serves Stroymarket"), "{first:?}");
-        std::thread::spawn(move || lines.for_each(drop));
-        self.router = Some(router);
+        self.router = Some(serve(self.command(&["serve"]).env("HUNTLINE_LOG", log)));
     }
 
     /// As if the power had failed, but for the disk.
     pub fn kill(&mut self) {
-        if let Some(mut router) = self.router.take() {
-            let _ = router.kill();
-            let _ = router.wait();
-        }
+        self.router = None;
     }
 
     /// A phone of an employee, registered.
