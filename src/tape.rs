@@ -269,8 +269,10 @@ impl Tape {
         let message = Stripped::of(bytes);
         message.follow_invite(way, moment.now, &mut party.theirs, &mut party.ours);
         message.follow_tags(way, &mut party.heard.names);
-        self.begin(if way == Way::Inward { '<' } else { '>' }, moment);
-        let _ = write!(self.strip, "{number} {}", self.stamp);
+        self.begin(if way == Way::Inward { b'<' } else { b'>' }, moment);
+        strip::put_number(number, &mut self.strip);
+        self.strip.push(b' ');
+        strip::put_number(self.stamp, &mut self.strip);
         if again {
             let _ = write!(self.strip, " = {}", message.name());
             return;
@@ -288,8 +290,8 @@ impl Tape {
 
     /// A fact of the call was noted.
     pub fn note_fact(&mut self, moment: Moment) {
-        self.begin('*', moment);
-        let _ = write!(self.strip, "{}", self.stamp);
+        self.begin(b'*', moment);
+        strip::put_number(self.stamp, &mut self.strip);
     }
 
     /// A fact of a call was noted that has become part of this one.
@@ -302,7 +304,7 @@ impl Tape {
 
     /// The world did something to the call, beside what it heard: a line of the notation.
     pub fn note_world(&mut self, line: &str, moment: Moment) {
-        self.begin('!', moment);
+        self.begin(b'!', moment);
         let _ = write!(self.strip, "{} {line}", self.stamp);
     }
 
@@ -366,9 +368,9 @@ impl Tape {
         }
     }
 
-    fn begin(&mut self, kind: char, moment: Moment) {
+    fn begin(&mut self, kind: u8, moment: Moment) {
         self.turn(moment);
-        let _ = write!(self.strip, "{ENTRY}{kind}");
+        self.strip.extend_from_slice(&[ENTRY as u8, kind]);
     }
 
     fn turn(&mut self, moment: Moment) {

@@ -1,5 +1,6 @@
 //! What is left of a message on a tape: what it means, without what only finds its way or proves who sent it.
 
+use std::borrow::Cow;
 use std::hash::BuildHasher as _;
 use std::io::Write as _;
 
@@ -38,10 +39,23 @@ pub(super) struct Stripped<'a> {
 
 impl<'a> Stripped<'a> {
     pub(super) fn of(bytes: &'a [u8]) -> Stripped<'a> {
-        let end = memchr::memmem::find(bytes, b"\r\n\r\n").map_or(bytes.len(), |end| end + 2);
-        let head = memchr::memchr(b'\n', &bytes[..end]).map_or(end, |at| at + 1);
-        let (start, body) = (bytes[..head].trim_ascii(), bytes.get(end + 2..).unwrap_or_default());
-        let lines: SmallVec<[HeaderLine<'a>; 24]> = HeaderLine::all(&bytes[head..end]).collect();
+        let mut ends = memchr::memchr_iter(b'\n', bytes).map(|at| at + 1);
+        let mut from = ends.next().unwrap_or(bytes.len());
+        let start = bytes[..from].trim_ascii();
+        let mut lines: SmallVec<[HeaderLine<'a>; 24]> = SmallVec::new();
+        let mut body = &bytes[bytes.len()..];
+        for end in ends {
+            let line = &bytes[from..end];
+            if line == b"\r\n" {
+                body = &bytes[end..];
+                break;
+            }
+            // A line goes on where the next one begins with a blank (RFC 3261 §7.3.1).
+            if !matches!(bytes.get(end), Some(b' ' | b'\t')) {
+                lines.push(HeaderLine::read(line));
+                from = end;
+            }
+        }
         let status = start.strip_prefix(b"SIP/2.0 ").and_then(|rest| rest.get(..3));
         let status = status.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
         let method = match status {
@@ -117,7 +131,8 @@ impl<'a> Stripped<'a> {
         out.push(b'\n');
         match self.status {
             Some(status) => {
-                let _ = write!(out, "{status} ");
+                put_number(status, out);
+                out.push(b' ');
                 put(out, self.method);
             }
             None => put(out, self.start.strip_suffix(b" SIP/2.0").unwrap_or(self.start)),
@@ -169,25 +184,11 @@ struct HeaderLine<'a> {
 }
 
 impl<'a> HeaderLine<'a> {
-    /// The lines of the headers of a message.
-    fn all(head: &'a [u8]) -> impl Iterator<Item = HeaderLine<'a>> {
-        let mut rest = head;
-        std::iter::from_fn(move || {
-            let mut end = 0;
-            // A line goes on where the next one begins with a blank (RFC 3261 §7.3.1).
-            loop {
-                end += memchr::memchr(b'\n', rest.get(end..)?)? + 1;
-                if !matches!(rest.get(end), Some(b' ' | b'\t')) {
-                    break;
-                }
-            }
-            let (line, after) = rest.split_at(end);
-            rest = after;
-            let colon = memchr::memchr(b':', line).unwrap_or(line.len());
-            let spelling = line[..colon].trim_ascii();
-            let value = line.get(colon + 1..).unwrap_or_default().trim_ascii();
-            Some(HeaderLine { name: HeaderName::read(spelling), spelling, value })
-        })
+    fn read(line: &'a [u8]) -> HeaderLine<'a> {
+        let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
+        let spelling = line[..colon].trim_ascii();
+        let value = line.get(colon + 1..).unwrap_or_default().trim_ascii();
+        HeaderLine { name: HeaderName::read(spelling), spelling, value }
     }
 
     fn write(&self, value: &[u8], out: &mut Vec<u8>) {
@@ -248,6 +249,11 @@ fn tag_of(value: &[u8]) -> Option<&[u8]> {
     Some(&value[at..end])
 }
 
+/// A number, without the way of `write!` through its formatter: several stand in each entry.
+pub(super) fn put_number(number: impl itoa::Integer, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
 /// Text of the wire as the strip takes it: one line, and no sign that would begin something.
 fn put(out: &mut Vec<u8>, text: &[u8]) {
     let from = out.len();
@@ -261,13 +267,13 @@ pub(super) fn write_body(way: Way, kept: &[u8], sessions: &mut Vec<[u64; 2]>, ou
     if kept.is_empty() {
         return;
     }
-    let _ = write!(out, "{BODY}");
+    out.push(BODY as u8);
     let marks = [mark(kept), mark(&without_addresses(kept))];
     let known = sessions.iter().rposition(|known| match way {
         Way::Inward => known[0] == marks[0],
         Way::Outward => known[1] == marks[1],
     });
-    let _ = write!(out, "{}", known.unwrap_or(sessions.len()));
+    put_number(known.unwrap_or(sessions.len()), out);
     if known.is_none() {
         sessions.push(marks);
         out.push(b'\n');
@@ -278,19 +284,19 @@ pub(super) fn write_body(way: Way, kept: &[u8], sessions: &mut Vec<[u64; 2]>, ou
 }
 
 /// A session without keys: nobody who reads a tape can listen to anything. With `pin`, a digit that INFO says is another.
-pub(super) fn redacted(body: &[u8], pin: bool) -> Vec<u8> {
-    let mut out = Vec::with_capacity(body.len());
-    if body.is_empty() {
-        return out;
+pub(super) fn redacted(body: &[u8], pin: bool) -> Cow<'_, [u8]> {
+    let is_ours = memchr::memchr_iter(b'\n', body).all(|at| body[..at].ends_with(b"\r"));
+    if is_ours && !pin && !lines(body).any(is_secret) {
+        return Cow::Borrowed(body);
     }
-    for line in body.split(|byte| *byte == b'\n') {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let mut out = Vec::with_capacity(body.len());
+    for line in lines(body) {
         if pin && let Some(name) = digit_in(line) {
             out.extend_from_slice(name);
             out.extend_from_slice(b"0\r\n");
             continue;
         }
-        if let Some(at) = memchr::memmem::find(line, b"inline:").filter(|_| line.starts_with(b"a=crypto:")) {
+        if let Some(at) = line.starts_with(CRYPTO).then(|| memchr::memmem::find(line, b"inline:")).flatten() {
             out.extend_from_slice(&line[..at]);
             out.extend_from_slice(b"inline:redacted");
         } else if let Some(secret) = SECRETS.iter().find(|secret| line.starts_with(secret)) {
@@ -303,7 +309,23 @@ pub(super) fn redacted(body: &[u8], pin: bool) -> Vec<u8> {
     }
     // The last line ends too, so that nothing but its end comes after it.
     out.truncate(out.len() - 2);
-    out
+    Cow::Owned(out)
+}
+
+/// The lines of a body, without their ends; what follows the last end is one too.
+fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut from = 0;
+    let ends = memchr::memchr_iter(b'\n', body).chain([body.len()]);
+    ends.map(move |end| {
+        let line = &body[from..end];
+        from = end + 1;
+        line.strip_suffix(b"\r").unwrap_or(line)
+    })
+}
+
+fn is_secret(line: &[u8]) -> bool {
+    matches!(line.first(), Some(b'a' | b'k'))
+        && (line.starts_with(CRYPTO) || SECRETS.iter().any(|secret| line.starts_with(secret)))
 }
 
 /// A line of `application/dtmf-relay` or all of `application/dtmf` that says a digit: what stands before it.
@@ -314,12 +336,14 @@ fn digit_in(line: &[u8]) -> Option<&[u8]> {
     matches!(digit.trim_ascii(), [b'0'..=b'9']).then_some(name).filter(|_| is_key)
 }
 
+const CRYPTO: &[u8] = b"a=crypto:";
+
 const SECRETS: [&[u8]; 5] = [b"a=ice-pwd:", b"a=fingerprint:", b"a=key-mgmt:", b"k=", b"a=tls-id:"];
 
 /// What of a session does not depend on where its media is sent.
 pub fn without_addresses(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len());
-    for line in body.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)) {
+    for line in lines(body) {
         if line.is_empty() || line.starts_with(b"o=") || line.starts_with(b"c=") || line.starts_with(b"a=rtcp:") {
             continue;
         }

@@ -42,6 +42,8 @@ pub struct Relay {
     /// True where the thread will look at its orders within `LINGER`.
     awake: Arc<AtomicBool>,
     resting: Arc<Resting>,
+    /// True where ports were bound that the thread may not watch yet.
+    unwatched: AtomicBool,
     listener: Listener,
     thread: Option<JoinHandle<()>>,
 }
@@ -59,7 +61,7 @@ impl Relay {
         let resting = Arc::new(Resting::new());
         let (exchange, waker) = Exchange::new(library, ordered, (awake.clone(), resting.clone()), listener.clone())?;
         let thread = std::thread::Builder::new().name("relay".into()).spawn(move || exchange.run())?;
-        Ok(Relay { orders, waker, awake, resting, listener, thread: Some(thread) })
+        Ok(Relay { orders, waker, awake, resting, unwatched: AtomicBool::new(false), listener, thread: Some(thread) })
     }
 
     /// Carries an order out, or hands it to the thread that will. Ports are bound before this returns; where that fails,
@@ -78,18 +80,22 @@ impl Relay {
     fn pair(&self, local: SocketAddr) -> io::Result<Pair> {
         match self.resting.take(local) {
             Some(place) => Ok(Pair::Rested(place)),
-            None => bind_pair(local).map(Pair::Fresh),
+            None => {
+                let pair = bind_pair(local)?;
+                self.unwatched.store(true, Ordering::Relaxed);
+                Ok(Pair::Fresh(pair))
+            }
         }
     }
 
     fn tell(&self, order: Order) {
-        // Who is bridged may speak at once, and new ports are not watched before the thread has looked. Who is to hear
-        // something, or no longer, does not wait either.
         let urgent = match &order {
-            Order::Do(order) => matches!(
-                order,
-                MediaOrder::Bridge { .. } | MediaOrder::Play { .. } | MediaOrder::Hush { .. } | MediaOrder::Dial { .. }
-            ),
+            // Who is bridged may speak at once. Where the ports are watched, the first packet brings the thread.
+            Order::Do(MediaOrder::Bridge { .. }) => self.unwatched.swap(false, Ordering::Relaxed),
+            // Who is to hear something, or no longer, does not wait either.
+            Order::Do(order) => {
+                matches!(order, MediaOrder::Play { .. } | MediaOrder::Hush { .. } | MediaOrder::Dial { .. })
+            }
             order => matches!(order, Order::Stop),
         };
         // Both can fail only where the thread has ended, and then there is nobody left to tell.
