@@ -269,6 +269,56 @@ mod tests {
                 _ = self.overload.due(self.now);
             }
         }
+
+        /// The same over one connection, of which so much is read at once, and nobody says when it came: what is known is how long
+        /// the last turn took, and since when the connection was not read empty.
+        fn run_stream(&mut self, rate: u64, span: Duration) {
+            const READ: usize = 320;
+            let (begin, between) = (self.now.mono, Duration::from_micros(1_000_000 / rate));
+            let (mut took, mut behind) = (Duration::ZERO, None);
+            (self.good, self.refused, self.worst) = (0, 0, Duration::ZERO);
+            while self.now.mono < begin + span {
+                while self.next <= self.now.mono {
+                    self.queue.push_back(self.next);
+                    self.next = self.next + between;
+                }
+                let began = self.now.mono;
+                let read: Vec<_> = self.queue.drain(..READ.min(self.queue.len())).collect();
+                let since = behind.filter(|_| !self.queue.is_empty()).unwrap_or(began);
+                behind = (!self.queue.is_empty()).then_some(since);
+                self.overload.late(took.max(began.since(since)), self.now);
+                if read.is_empty() {
+                    self.now = self.now.after(self.next.since(began));
+                    took = Duration::ZERO;
+                    continue;
+                }
+                for came in read {
+                    if self.overload.refuses() {
+                        self.refused += 1;
+                        self.now = self.now.after(Office::REFUSING);
+                    } else {
+                        let late = self.now.mono.since(came);
+                        self.good += u64::from(late < Duration::from_millis(400));
+                        self.worst = self.worst.max(late);
+                        self.now = self.now.after(Office::SERVING);
+                    }
+                }
+                took = self.now.mono.since(began);
+                _ = self.overload.due(self.now);
+            }
+        }
+    }
+
+    #[test]
+    fn over_one_connection_nobody_waits_longer_and_as_many_are_served() {
+        let mut office = Office::open();
+        office.run_stream(800, Duration::from_secs(10));
+        assert_eq!((office.refused, office.overload.current()), (0, None));
+        office.run_stream(3000, Duration::from_secs(30));
+        assert!(office.good > 850 * 30, "{}", office.good);
+        assert!(office.worst < Duration::from_millis(700), "{:?}", office.worst);
+        office.run_stream(500, Duration::from_secs(10));
+        assert!(office.refused < 400 && office.overload.current().is_none(), "{}", office.refused);
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub struct Net {
     /// Streams too.
     more: bool,
     arrived: Vec<Arrived>,
-    /// How long the oldest datagram of the last batches had waited.
+    /// How long the oldest of what was read last had waited.
     late: Duration,
 }
 
@@ -193,11 +193,12 @@ impl Net {
             late = late.max(inbox.first_arrival().map_or(Duration::ZERO, |at| wall.saturating_sub(at)));
             more
         });
-        self.late = late;
+        self.late = late.max(self.streams.late(now));
         self.arrived.drain(..)
     }
 
-    /// How long the oldest datagram that the last [`Net::receive`] gave had waited for it.
+    /// How long the oldest of what the last [`Net::receive`] gave had waited for it: datagrams as the system says, what came on a
+    /// stream at most as long as that was not read empty.
     pub fn late(&self) -> Duration {
         self.late
     }

@@ -145,6 +145,8 @@ struct Connection {
     heard: Instant,
     /// When the message began whose rest is awaited.
     began: Option<Instant>,
+    /// Since when it has always had more to say than was read.
+    behind: Option<Instant>,
     deadline: Option<Deadline>,
 }
 
@@ -311,6 +313,12 @@ impl Streams {
         }
     }
 
+    /// How long what is read now may have waited, at most: since the last time when a stream was read empty that is not now.
+    pub fn late(&self, now: Instant) -> Duration {
+        let behind = self.unread.iter().filter_map(|number| self.connections.get(number)?.behind);
+        behind.min().map_or(Duration::ZERO, |since| now.since(since))
+    }
+
     fn find_or_connect(&mut self, flow: Flow, now: Instant) -> io::Result<u32> {
         let known = self.by_remote.get(&flow.remote).and_then(|numbers| numbers.first()).copied();
         if let Some((number, connection)) = known.and_then(|number| Some((number, self.connections.get_mut(&number)?)))
@@ -359,6 +367,7 @@ impl Streams {
             opened: now,
             heard: now,
             began: None,
+            behind: None,
             deadline: None,
         };
         let (due, _) = connection.due(&self.limits);
@@ -400,10 +409,16 @@ impl Streams {
                     connection.framer.push(&self.room[..length]);
                     self.take(number, now, arrived);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    connection.behind = None;
+                    return;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return self.end(number, End::ByPeer, arrived),
             }
+        }
+        if let Some(connection) = self.connections.get_mut(&number) {
+            connection.behind.get_or_insert(now);
         }
         self.unread.push_back(number);
     }
@@ -610,6 +625,28 @@ mod tests {
         let mut pong = [0; 2];
         peer.read_exact(&mut pong).unwrap();
         assert_eq!(&pong, PONG);
+    }
+
+    #[test]
+    fn a_stream_that_is_never_read_empty_says_for_how_long() {
+        let mut edge = Edge::new(Limits::default());
+        let mut peer = edge.peer();
+        // So a turn reads two kilobytes, about ten of these.
+        edge.streams.room = vec![0; 512].into();
+        let all: String = (0..40).map(|number| options(&number.to_string())).collect();
+        peer.write_all(all.as_bytes()).unwrap();
+        // All of it is there before any of it is read.
+        let mut looked_at = vec![0; all.len()];
+        while edge.streams.connections[&1].socket.peek(&mut looked_at).unwrap_or(0) < all.len() {
+            std::thread::yield_now();
+        }
+        let at = |seconds| Instant::START + Duration::from_secs(seconds);
+        edge.streams.readable(1, at(1), &mut edge.arrived);
+        assert_eq!(edge.streams.late(at(1)), Duration::ZERO);
+        assert!(edge.streams.settle(at(3), &mut edge.arrived));
+        assert_eq!(edge.streams.late(at(3)), Duration::from_secs(2));
+        while edge.streams.settle(at(4), &mut edge.arrived) {}
+        assert_eq!((edge.arrived.len(), edge.streams.late(at(9))), (40, Duration::ZERO));
     }
 
     #[test]

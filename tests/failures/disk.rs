@@ -6,9 +6,10 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use huntline::media::record::shape::{HEADER, Shape};
+use serde_json::Value;
 
 use crate::namespace;
 use crate::router::{ADA, BOTH, Router, TWELVE, until};
@@ -44,9 +45,8 @@ fn on_a_full_disk_calls_go_on_and_with_room_again_all_are_on_record() {
 
     std::fs::remove_file(filling).unwrap();
     router.says("facts are written again");
-    until("all are on record", || router.calls().len() == 6);
-    until("and the alarms", || router.log().contains("alarm=Unwritable"));
-    let calls = router.calls();
+    let calls = on_record(&router, 6);
+    router.says("alarm=Unwritable");
     let stand = |state: &str| calls.iter().filter(|call| call["state"] == state).count();
     assert_eq!((stand("answered"), stand("missed")), (4, 2), "{calls:?}");
     router.kill();
@@ -129,10 +129,9 @@ fn on_a_full_disk_messages_and_recorded_talks_lose_sound_and_nothing_else() {
             router.kill();
             router.serve();
         }
-        let calls = || router.calls();
-        until("all are on record", || calls().len() == 3);
-        let left = calls().iter().filter(|call| call["missed"] == "voicemail_left").count();
-        assert_eq!(left, 2, "{:?}", calls());
+        let calls = on_record(&router, 3);
+        let left = calls.iter().filter(|call| call["missed"] == "voicemail_left").count();
+        assert_eq!(left, 2, "{calls:?}");
         until("so are the messages", || {
             router.shows(&["voicemail", "list"]).as_array().is_some_and(|all| all.len() == 2)
         });
@@ -210,19 +209,40 @@ fn while_another_holds_the_database_calls_ring_late_and_an_alarm_says_so() {
     let router = Router::start("locked");
     let phone = router.phone("12");
     talk(&router, &phone);
-    until("it is on record", || router.calls().len() == 1);
+    router.is_at_rest();
+    // What is set by hand is acknowledged once it is on record, and all before it: nothing waits any more.
+    for away in ["on", "off"] {
+        assert!(router.command(&["away", "12", away]).status().unwrap().success());
+    }
+    assert_eq!(router.calls().len(), 1);
 
     let other = rusqlite::Connection::open(router.database()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    talk(&router, &phone);
+    let began = Instant::now();
+    let call = router.provider.call(ADA, TWELVE);
+    let rings = phone.rings();
+    call.hears_ringing();
+    // Until then the answer waits for its record, in vain.
+    assert!(began.elapsed() >= Duration::from_millis(250), "{:?}", began.elapsed());
     router.says("guarantee suspended");
+    call.gives_up();
+    rings.stops();
+    talk(&router, &phone);
     router.is_at_rest();
     assert_eq!(router.calls().len(), 1, "nobody can write");
 
     other.execute_batch("ROLLBACK").unwrap();
-    until("it is on record", || router.calls().len() == 2);
+    let calls = on_record(&router, 3);
     router.says("on time again");
-    assert!(router.calls().iter().all(|call| call["state"] == "answered"));
+    let states: Vec<_> = calls.iter().map(|call| call["state"].clone()).collect();
+    assert_eq!(states, ["answered", "missed", "answered"]);
+}
+
+/// Waits until so many calls are on record, with their ends.
+fn on_record(router: &Router, calls: usize) -> Vec<Value> {
+    let over = |all: &[Value]| all.len() == calls && all.iter().all(|call| call["state"] != "open");
+    until("all are on record", || over(&router.calls()));
+    router.calls()
 }
 
 /// A customer calls, the phone answers, the customer hangs up.
