@@ -16,6 +16,7 @@
 //! | `office` | what is ordered through the control socket and is no affair of the core |
 //! | `background` `signals` | what goes on beside the loop, until the end |
 //! | `hello` | the first words on the screen |
+//! | `cannot_serve` | why the router does not run |
 
 mod background;
 mod cannot_serve;

@@ -271,11 +271,6 @@ impl Dialog {
         self.flow
     }
 
-    /// The number of our last request.
-    pub fn local_cseq(&self) -> u32 {
-        self.local_cseq
-    }
-
     /// Begins the next request in this dialog, neither ACK nor CANCEL: first line, Via, Max-Forwards, Routes, From, To,
     /// Call-ID, CSeq, and the Contact where the method may move it. The caller adds what else there is, and the body.
     pub fn request<'w>(&mut self, writer: &'w mut Writer, method: Method, hop: Hop<'_>) -> Draft<'w> {

@@ -122,6 +122,8 @@
 //! - **Ground**: what every part of the running process stands on: its directory, clocks, config in force, and the way to the
 //!   loop. **Office** (in `app`): carries out what is ordered of the process and is no affair of the core.
 #![deny(unsafe_code)]
+// What cannot fail says why (`expect`); what can, is answered.
+#![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
 // Floor 0, words: what everything above speaks of.
 pub mod clock;

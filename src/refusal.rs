@@ -81,19 +81,9 @@ impl Refusal {
         Refusal::new(Status::SESSION_INTERVAL_TOO_SMALL).with(HeaderName::MinSe, least.as_secs().to_string())
     }
 
-    /// 480.
-    pub fn temporarily_unavailable() -> Refusal {
-        Refusal::new(Status::TEMPORARILY_UNAVAILABLE)
-    }
-
     /// 481: no such dialog or transaction.
     pub fn call_does_not_exist() -> Refusal {
         Refusal::new(Status::CALL_DOES_NOT_EXIST)
-    }
-
-    /// 482.
-    pub fn loop_detected() -> Refusal {
-        Refusal::new(Status::LOOP_DETECTED)
     }
 
     /// 483.
@@ -104,11 +94,6 @@ impl Refusal {
     /// 486.
     pub fn busy_here() -> Refusal {
         Refusal::new(Status::BUSY_HERE)
-    }
-
-    /// 487: the answer to an INVITE that was cancelled.
-    pub fn request_terminated() -> Refusal {
-        Refusal::new(Status::REQUEST_TERMINATED)
     }
 
     /// 488: this session description, not this call.
@@ -128,11 +113,6 @@ impl Refusal {
             Some(wait) => refusal.with(HeaderName::RetryAfter, wait.as_secs().to_string()),
             None => refusal,
         }
-    }
-
-    /// 501: a method that nobody here knows.
-    pub fn not_implemented() -> Refusal {
-        Refusal::new(Status::NOT_IMPLEMENTED)
     }
 
     /// 503, for overload only, and when to try again. Providers take a line that says so out of service.

@@ -120,7 +120,7 @@ impl SessionTimer {
     }
 
     /// The Session-Expires of a request that refreshes: the one who refreshed goes on doing so.
-    pub fn in_request(self) -> SessionExpires {
+    fn in_request(self) -> SessionExpires {
         let refresher = if self.refresher == By::Us { Refresher::Uac } else { Refresher::Uas };
         SessionExpires { seconds: whole(self.interval), refresher: Some(refresher) }
     }
@@ -134,7 +134,7 @@ impl SessionTimer {
     }
 
     /// The Session-Expires of our 2xx. Where it names `uac`, the 2xx also says `Require: timer` (RFC 4028 §9).
-    pub fn in_response(self) -> SessionExpires {
+    fn in_response(self) -> SessionExpires {
         let refresher = if self.refresher == By::Us { Refresher::Uas } else { Refresher::Uac };
         SessionExpires { seconds: whole(self.interval), refresher: Some(refresher) }
     }

@@ -157,11 +157,6 @@ impl State {
         self.blocked.get(&number).map(String::as_str)
     }
 
-    /// The block list, by number, with the admin's words.
-    pub fn block_list(&self) -> impl Iterator<Item = (PhoneNumber, &str)> {
-        self.blocked.iter().map(|(number, note)| (*number, note.as_str()))
-    }
-
     /// A message lies in a box now, after those that lie there. Told twice, it lies there once.
     pub fn add_message(&mut self, mailbox: &Arc<str>, message: Message) {
         let messages = self.messages.entry(mailbox.clone()).or_default();
@@ -315,7 +310,6 @@ mod tests {
         assert_eq!(state.blocked(number), None);
         state.set_blocked(number, Some("rings and hangs up"));
         assert_eq!(state.blocked(number), Some("rings and hangs up"));
-        assert_eq!(state.block_list().collect::<Vec<_>>(), [(number, "rings and hangs up")]);
         state.set_blocked(number, None);
         assert_eq!(state, State::default());
     }

@@ -86,7 +86,7 @@ impl Dialect {
     }
 
     /// True where customers can be fetched.
-    pub fn can_be_pulled(self) -> bool {
+    fn can_be_pulled(self) -> bool {
         matches!(self, Dialect::Bitrix24 | Dialect::Amocrm)
     }
 }

@@ -160,11 +160,6 @@ impl Features {
         self.dialled.iter().find_map(fits)
     }
 
-    /// The text of a code; `None` where it is switched off.
-    pub fn text_of(&self, code: Code) -> Option<&Arc<str>> {
-        self.dialled.iter().find(|(_, known)| *known == code).map(|(text, _)| text)
-    }
-
     /// The code that keys pressed in a talk make. `Err(true)`: with more keys it may become one; `Err(false)`: it cannot.
     ///
     /// # Errors

@@ -306,11 +306,6 @@ impl Config {
         self.outbound.find(caller, number, dialled)
     }
 
-    /// The outbound rules, longest match first.
-    pub fn outbound_rules(&self) -> &OutboundRules {
-        &self.outbound
-    }
-
     /// How an extension, group, box or other destination is written in the config.
     pub fn name_of(&self, destination: &Destination) -> String {
         let name = match destination {

@@ -20,6 +20,7 @@
 //! | `http` | one client for all, with bounds |
 //! | `webhook` `signature` | events to programs, as Standard Webhooks says |
 //! | `sms` `telegram` `mail` | … to people |
+//! | `words` | what a mail says |
 //!
 //! # How a carrier is added
 //! It implements [`Carry`]: which letters it wants written of an event (in the transaction of its fact: no I/O there), and

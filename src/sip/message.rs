@@ -80,7 +80,6 @@ impl Address {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hop {
-    pub(super) value: Span,
     transport: Span,
     host: Option<std::net::IpAddr>,
     name: Span,
@@ -90,13 +89,12 @@ pub(super) struct Hop {
 }
 
 impl Hop {
-    pub(super) fn of(whole: &[u8], value: &[u8], read: &Via<'_>) -> Hop {
+    pub(super) fn of(whole: &[u8], read: &Via<'_>) -> Hop {
         let (host, name) = match read.host {
             Host::Ip(ip) => (Some(ip), Span::default()),
             Host::Name(name) => (None, Span::of(whole, name.as_bytes())),
         };
         Hop {
-            value: Span::of(whole, value),
             transport: Span::of(whole, read.transport.as_bytes()),
             host,
             name,
@@ -220,11 +218,6 @@ impl Message {
     /// The topmost Via.
     pub fn via(&self) -> Via<'_> {
         self.essentials.via.read(&self.head.bytes)
-    }
-
-    /// The topmost Via as it came: what a CANCEL or the ACK of a refusal repeats (RFC 3261 §9.1, §17.1.1.3).
-    pub fn via_value(&self) -> &[u8] {
-        self.essentials.via.value.read(&self.head.bytes)
     }
 
     /// The branch of the topmost Via, where there is one; see [`Via::unique_branch`].

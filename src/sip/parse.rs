@@ -180,7 +180,7 @@ fn top_via(head: &Head) -> Found<Hop> {
     if values.count() >= MAX_HOPS {
         return Err((Fault::TooManyVias, span.at()));
     }
-    Ok(Hop::of(&head.bytes, top, &read))
+    Ok(Hop::of(&head.bytes, &read))
 }
 
 fn addresses(head: &Head, name: HeaderName, most: usize) -> Found<()> {

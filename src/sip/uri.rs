@@ -309,11 +309,6 @@ pub fn escape_user(out: &mut String, user: &str) {
     });
 }
 
-/// Writes the value of a URI header (as inside a Refer-To), escaped.
-pub fn escape_header(out: &mut String, value: &str) {
-    escape(out, value, |byte| is_unreserved(byte) || matches!(byte, b'[' | b']' | b'/' | b'?' | b':' | b'+' | b'$'));
-}
-
 /// As many whole characters as fit into `most` bytes.
 fn beginning(text: &str, most: usize) -> &str {
     if text.len() <= most {

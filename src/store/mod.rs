@@ -10,6 +10,7 @@
 //! | `schema` | the tables, as migrations |
 //! | `write` | [`Writer`]: facts into the tables |
 //! | `recover` | what a restart finds and puts right |
+//! | `word` | what is one of a few, as its word |
 //! | `broken` | a database that cannot be used, in words |
 //! | `unfinished` | recordings that ran when the process died |
 //! | `answered` | orders of programs that came with a key, and their answers |

@@ -16,6 +16,8 @@
 //! | `clock` | is it the time it says |
 //! | `disk` | is there room, is it fast, is the database whole |
 //! | `limits` | what the system allows |
+//!
+//! All of them look at one `patient`, keep to one `pace`, `ask` a provider in one way, and give `finding`s.
 
 mod address;
 mod ask;
