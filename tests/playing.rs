@@ -174,7 +174,7 @@ fn decoded(codec: Codec, packets: &[Heard]) -> Vec<i16> {
 fn a_prompt_is_heard_in_each_codec_as_one_good_stream() {
     let stage = Stage::new(1);
     std::fs::write(stage.folder.join("prompts/hello.wav"), wav(44_100, 2, [700.0, 2_000.0], 600)).unwrap();
-    let mut streams = Vec::new();
+    let (mut streams, mut gaps) = (Vec::new(), 0);
     for (round, codec) in ALL.into_iter().enumerate() {
         stage.agree(codec);
         for (play, sound, notes, packets) in [
@@ -190,8 +190,11 @@ fn a_prompt_is_heard_in_each_codec_as_one_good_stream() {
             for (one, next) in heard.iter().zip(&heard[1..]) {
                 let (one, next) = (one.rtp(), next.rtp());
                 assert_eq!(next.sequence, one.sequence.wrapping_add(1));
-                assert_eq!(next.timestamp, one.timestamp.wrapping_add(frame_ticks(codec)));
-                assert!(!next.marker);
+                // A relay that got no time on a busy machine goes on later, and says so.
+                let passed = next.timestamp.wrapping_sub(one.timestamp);
+                assert!(passed >= frame_ticks(codec) && passed % frame_ticks(codec) == 0, "{passed}");
+                gaps += usize::from(passed != frame_ticks(codec));
+                assert_eq!(next.marker, passed != frame_ticks(codec));
             }
             let first = heard[0].rtp();
             assert!(first.marker, "a talkspurt begins");
@@ -199,6 +202,8 @@ fn a_prompt_is_heard_in_each_codec_as_one_good_stream() {
             streams.push((first.ssrc, first.sequence, packets as u16));
         }
     }
+    // Two hundred packets.
+    assert!(gaps < 100, "{gaps} gaps");
     for pair in streams.windows(2) {
         let [(ssrc, sequence, packets), (next_ssrc, next, _)] = [pair[0], pair[1]];
         assert_eq!((next_ssrc, next), (ssrc, sequence.wrapping_add(packets)), "one stream for all sounds");
@@ -224,7 +229,8 @@ fn packets_leave_evenly_and_the_first_one_soon() {
     let heard: Vec<Heard> = first.into_iter().chain((1..300).map(|_| stage.hears())).collect();
     // Six seconds: the cadence has begun again, and nothing has drifted. A packet may be late on a busy machine, but in each
     // second one of fifty is not.
-    let behind = |number: usize| (heard[number].at - heard[0].at).as_secs_f64() - 0.02 * number as f64;
+    let said = |number: usize| heard[number].rtp().timestamp.wrapping_sub(heard[0].rtp().timestamp);
+    let behind = |number: usize| (heard[number].at - heard[0].at).as_secs_f64() - f64::from(said(number)) / 8_000.0;
     let least = |numbers: std::ops::Range<usize>| numbers.map(behind).fold(f64::INFINITY, f64::min);
     let drift = least(250..300) - least(0..50);
     assert!(drift.abs() < 0.06, "it drifts by {drift} s");
@@ -340,12 +346,15 @@ fn a_key_is_pressed_as_rfc_4733_says() {
     stage.relay.order(MediaOrder::Agree { endpoint: CALLER, formats });
     stage.relay.order(press('#'));
     let packets: Vec<Heard> = (0..7).map(|_| stage.hears()).collect();
-    let told: Vec<_> = packets.iter().map(|packet| (packet.rtp().marker, packet.rtp().payload.to_vec())).collect();
+    let lasted = |packet: &Heard| u16::from_be_bytes(packet.rtp().payload[2..].try_into().unwrap());
+    let told: Vec<_> = packets.iter().map(|packet| (packet.rtp().marker, packet.rtp().payload[..2].to_vec())).collect();
     let expected = [(true, 0x0a, 960u16), (false, 0x0a, 1920), (false, 0x0a, 2880), (false, 0x0a, 3840)];
     let expected = expected.into_iter().chain([(false, 0x8a, 4800); 3]);
-    let expected =
-        expected.map(|(marker, volume, lasted)| (marker, [&[11, volume][..], &lasted.to_be_bytes()].concat()));
-    assert_eq!(told, expected.collect::<Vec<_>>());
+    for ((packet, told), (marker, volume, least)) in packets.iter().zip(told).zip(expected) {
+        assert_eq!(told, (marker, vec![11, volume]));
+        // It lasts as long as it has lasted when the packet leaves, on a busy machine a little later.
+        assert!((least..=4800).contains(&lasted(packet)), "{} instead of {least}", lasted(packet));
+    }
     let first = packets[0].rtp();
     assert!(packets.iter().all(|packet| packet.rtp().timestamp == first.timestamp && packet.rtp().kind == 110));
     assert_eq!(packets[6].rtp().sequence, first.sequence.wrapping_add(6));

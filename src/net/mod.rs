@@ -151,6 +151,16 @@ impl Net {
         }
     }
 
+    /// The same, but looks first whether anything waits already; true where nothing did.
+    pub fn rest(&mut self, longest: Option<Duration>) -> io::Result<bool> {
+        self.wait(Some(Duration::ZERO))?;
+        let rests = self.events.is_empty() && !self.more && self.unread.is_empty();
+        if rests {
+            self.wait(longest)?;
+        }
+        Ok(rests)
+    }
+
     /// Gives what has arrived: one batch of each socket, so that none keeps the others waiting. A datagram to which somebody is
     /// `deaf` is not even read.
     pub fn receive(
