@@ -6,7 +6,7 @@
 //!
 //! Ports are bound by whoever gives the order, before [`Relay::order`] returns: no phone can learn of a port that is not
 //! there yet. Everything else happens in the relay's thread, in the order of the orders. Ports of an endpoint that is closed
-//! stay bound for the next one ([`resting`]); what comes in there meanwhile is dropped.
+//! stay bound for the next one (`resting`); what comes in there meanwhile is dropped.
 //!
 //! Several relays may run side by side, each with the endpoints of its own calls: an endpoint refers to nothing outside
 //! its relay. Only endpoints of one relay can be bridged.
