@@ -224,22 +224,25 @@ impl State {
         self.outside.get(extension).filter(|(counted, _)| *counted == day).map_or(0, |(_, calls)| *calls)
     }
 
-    /// Every counter with its value: groups, then employees' talks, then their calls outside, each by name.
+    /// The counter of a group's calls, once there was one.
+    pub fn rotations_of(&self, group: &str) -> Option<Counter> {
+        self.rotations.get_key_value(group).map(rotations)
+    }
+
+    /// The counter of an employee's talks, once there was one.
+    pub fn talks_of(&self, extension: &str) -> Option<Counter> {
+        self.talks.get_key_value(extension).map(talks)
+    }
+
+    /// The counter of an employee's calls to the outside, once there was one.
+    pub fn calls_outside_of(&self, extension: &str) -> Option<Counter> {
+        self.outside.get_key_value(extension).map(outside)
+    }
+
+    /// Every counter with its value: groups, then employees' talks, then their calls outside, each by name. There are as many
+    /// as employees: a call asks for single ones.
     pub fn counters(&self) -> impl Iterator<Item = Counter> {
-        let rotations =
-            self.rotations.iter().map(|(group, calls)| Counter::Rotation { group: group.clone(), calls: *calls });
-        let talks = self.talks.iter().map(|(extension, Talks { day, calls, last })| Counter::Talked {
-            extension: extension.clone(),
-            day: *day,
-            calls: *calls,
-            last: *last,
-        });
-        let outside = self.outside.iter().map(|(extension, (day, calls))| Counter::CalledOutside {
-            extension: extension.clone(),
-            day: *day,
-            calls: *calls,
-        });
-        rotations.chain(talks).chain(outside)
+        self.rotations.iter().map(rotations).chain(self.talks.iter().map(talks)).chain(self.outside.iter().map(outside))
     }
 
     /// The counter of a group that begins one more call. Tell it as a fact; [`State::count`] makes it true.
@@ -263,6 +266,18 @@ impl State {
 }
 
 /// Sets, or (`None`) removes.
+fn rotations((group, calls): (&Arc<str>, &u64)) -> Counter {
+    Counter::Rotation { group: group.clone(), calls: *calls }
+}
+
+fn talks((extension, Talks { day, calls, last }): (&Arc<str>, &Talks)) -> Counter {
+    Counter::Talked { extension: extension.clone(), day: *day, calls: *calls, last: *last }
+}
+
+fn outside((extension, (day, calls)): (&Arc<str>, &(Date, u32))) -> Counter {
+    Counter::CalledOutside { extension: extension.clone(), day: *day, calls: *calls }
+}
+
 fn set<V>(table: &mut BTreeMap<Arc<str>, V>, name: &Arc<str>, value: Option<V>) {
     match value {
         Some(value) => table.insert(name.clone(), value),

@@ -3,7 +3,9 @@
 use std::io::IsTerminal;
 
 use clap::Args;
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 
 use crate::app;
 use crate::cli::desk::{Desk, Trouble};
@@ -24,9 +26,11 @@ pub(super) struct Serve {}
 
 impl Serve {
     pub(super) fn run(self, desk: &Desk) -> Result<(), Trouble> {
-        let filter = EnvFilter::try_from_env("HUNTLINE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+        let wanted = std::env::var("HUNTLINE_LOG").ok().and_then(|wanted| wanted.parse().ok());
+        let wanted = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
         let colours = std::io::stderr().is_terminal();
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(Page::default).init();
+        let lines = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(Page::default);
+        tracing_subscriber::registry().with(lines).with(wanted).init();
         app::serve(&desk.file).map_err(|why| Trouble::Wrong(why.to_string()))
     }
 }

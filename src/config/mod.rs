@@ -341,8 +341,8 @@ impl Config {
     /// Every problem at once, errors and warnings, where at least one is an error.
     pub fn read(file: &Path, text: &str, around: &dyn Surroundings) -> Result<Loaded, Problems> {
         let reader = Reader::new(file, text, around);
-        let config = match toml_edit::Document::parse(text) {
-            Ok(document) => Some(assemble(&reader, document.as_table(), text)),
+        let read = match toml_edit::Document::parse(text) {
+            Ok(document) => Some((assemble(&reader, document.as_table(), text), document)),
             Err(error) => {
                 let place = Place { span: error.span().unwrap_or(0..0), field: "TOML".into() };
                 reader.error(&place, error.message().trim().replace('\n', "; "), "");
@@ -351,8 +351,11 @@ impl Config {
         };
         reader.check_file_is_private();
         let problems = reader.finish();
-        match config {
-            Some(config) if problems.errors() == 0 => Ok(Loaded { config, warnings: problems }),
+        match read {
+            Some((config, document)) if problems.errors() == 0 => {
+                let redacted = redact::shown(document.into_mut()).into();
+                Ok(Loaded { config: Config { redacted, ..config }, warnings: problems })
+            }
             _ => Err(problems),
         }
     }
@@ -425,7 +428,7 @@ fn assemble(reader: &Reader<'_>, table: &dyn toml_edit::TableLike, text: &str) -
     let version = version_of(text);
     Config {
         version,
-        redacted: redact::redact(text).unwrap_or_default().into(),
+        redacted: Arc::default(),
         site,
         sip,
         media,

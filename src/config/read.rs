@@ -352,7 +352,7 @@ impl<'a> Spot<'a> {
         let row = |table: &'a dyn TableLike, span: Option<Range<usize>>| {
             let key = |key| table.get(key).and_then(Item::as_str);
             let name = key("number").or(key("name")).or(key("match"));
-            let field = name.map_or(what.to_owned(), |name| format!("{what} \"{name}\""));
+            let field = name.map_or(what.to_owned(), |name| [what, " \"", name, "\""].concat());
             let place = Place { span: span.unwrap_or_else(|| self.place.span.clone()), field };
             Fields { reader: self.reader, table: Contents::Written(table), place, known: RefCell::default() }
         };
@@ -545,7 +545,11 @@ impl<'a> Fields<'a> {
     }
 
     fn field(&self, key: &str) -> String {
-        if self.place.field.is_empty() { key.to_owned() } else { format!("{}.{key}", self.place.field) }
+        // Asked for every value there is, so without the machinery of `format!`.
+        match &*self.place.field {
+            "" => key.to_owned(),
+            table => [table, ".", key].concat(),
+        }
     }
 
     /// The value of a key, if it is there.

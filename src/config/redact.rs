@@ -21,11 +21,15 @@ const REDACTED_BODY: &str = "\"{number} {text}\"";
 /// The text of a config without its secrets: passwords, pins, tokens, keys and addresses of the web, wherever they come from, are replaced, comments and blank
 /// lines are left out, because anything may stand in them. `None` where the text is no TOML.
 pub fn redact(text: &str) -> Option<String> {
-    let mut document: DocumentMut = text.parse().ok()?;
+    Some(shown(text.parse().ok()?))
+}
+
+/// The same of a document that has been read.
+pub(super) fn shown(mut document: DocumentMut) -> String {
     redacted(&mut document, true);
     document.set_trailing("");
     let lines = document.to_string();
-    Some(lines.lines().filter(|line| !line.trim().is_empty()).fold(String::new(), |text, line| text + line + "\n"))
+    lines.lines().filter(|line| !line.trim().is_empty()).fold(String::new(), |text, line| text + line + "\n")
 }
 
 /// True for the keys, in small letters, whose values are secrets, whatever stands in them.

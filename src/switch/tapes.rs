@@ -329,34 +329,31 @@ impl Switch {
             match step {
                 Step::Ring(RingPlan { destination: Destination::Group(group), timetable, .. }) => {
                     let group = config.group(*group);
-                    let members: Vec<_> = timetable.iter().map(|slot| &config.extension(slot.member).number).collect();
-                    let counts = |counter: &Counter| match (counter, group.order) {
-                        (Counter::Rotation { group: of, .. }, Order::RoundRobin) => *of == group.name,
-                        (Counter::Talked { extension, .. }, Order::LongestIdle | Order::FewestCalls) => {
-                            members.contains(&extension)
+                    match group.order {
+                        Order::Random => lines.push(format!("chance {}", self.tapes.chance)),
+                        Order::RoundRobin => lines.extend(self.state.rotations_of(&group.name).map(counter_line)),
+                        Order::LongestIdle | Order::FewestCalls => {
+                            let members = timetable.iter().map(|slot| &*config.extension(slot.member).number);
+                            let mut members: Vec<&str> = members.collect();
+                            members.sort_unstable();
+                            members.dedup();
+                            let counters = members.into_iter().filter_map(|member| self.state.talks_of(member));
+                            lines.extend(counters.map(counter_line));
                         }
-                        _ => false,
-                    };
-                    if group.order == Order::Random {
-                        lines.push(format!("chance {}", self.tapes.chance));
-                    } else if group.order != Order::Listed {
-                        lines.extend(self.state.counters().filter(counts).map(|counter| counter_line(&counter)));
+                        Order::Listed => {}
                     }
                 }
                 Step::Dial(dial) => {
                     lines.extend(down(&dial.trunks));
                     let by = dial.forwarded.by.map(|(by, _)| &config.extension(by).number);
-                    let counts = |counter: &Counter| matches!(counter, Counter::CalledOutside { extension, .. } if Some(extension) == by);
-                    lines.extend(self.state.counters().filter(counts).map(|counter| counter_line(&counter)));
+                    lines.extend(by.and_then(|by| self.state.calls_outside_of(by)).map(counter_line));
                 }
                 _ => {}
             }
         }
         if let (Origin::Extension(extension), Direction::Outbound) = (origin, plan.direction) {
             let own = &config.extension(extension).number;
-            let counts =
-                |counter: &Counter| matches!(counter, Counter::CalledOutside { extension, .. } if extension == own);
-            lines.extend(self.state.counters().filter(counts).map(|counter| counter_line(&counter)));
+            lines.extend(self.state.calls_outside_of(own).map(counter_line));
         }
         for line in lines {
             tape.sees(line);
@@ -400,8 +397,8 @@ pub(super) fn dialog_of(leg: &Leg) -> u64 {
     leg.dialog_names().map_or(0, |names| tape::mark(names.call_id.as_bytes()))
 }
 
-fn counter_line(counter: &Counter) -> String {
-    format!("counter {}", serde_json::to_string(counter).unwrap_or_default())
+fn counter_line(counter: Counter) -> String {
+    format!("counter {}", serde_json::to_string(&counter).unwrap_or_default())
 }
 
 /// The Call-ID of a message of ours: we write its name always the same.
