@@ -363,9 +363,7 @@ impl Exchange {
 
     /// Closes ports that have rested too long.
     fn weed(&mut self, now: Instant) {
-        if self.resting.is_plenty() {
-            self.resting.weed(now).into_iter().for_each(|place| self.remove(place));
-        }
+        self.resting.weed(now).into_iter().for_each(|place| self.remove(place));
     }
 
     /// Has a recording of one or two endpoints begun, or go on with these.

@@ -24,6 +24,9 @@ const SPARE: usize = 128;
 /// How long the others stay.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// After this they go too: the ports of the config, or the addresses of the machine, may have become others.
+const FORGOTTEN: Duration = Duration::from_secs(3600);
+
 /// Both sides look into it: whoever orders takes a pair out, and the relay's thread puts it in. A pair belongs to who took it
 /// out.
 pub(super) struct Resting {
@@ -63,10 +66,14 @@ impl Resting {
     /// Takes out what nobody has asked for in a long time.
     pub(super) fn weed(&self, now: Instant) -> Vec<usize> {
         let mut pairs = self.lock();
-        let surplus = pairs.len().saturating_sub(SPARE);
-        let old = |rested: &Rested| now.since(rested.since) >= PATIENCE;
-        let weeds: Vec<usize> =
-            pairs.extract_if(|_, rested| old(rested)).take(surplus).map(|(_, rested)| rested.place).collect();
+        let mut surplus = pairs.len().saturating_sub(SPARE);
+        let mut goes = |rested: &mut Rested| {
+            let span = now.since(rested.since);
+            let goes = span >= FORGOTTEN || surplus > 0 && span >= PATIENCE;
+            surplus = surplus.saturating_sub(usize::from(goes));
+            goes
+        };
+        let weeds: Vec<usize> = pairs.extract_if(|_, rested| goes(rested)).map(|(_, rested)| rested.place).collect();
         if !weeds.is_empty() {
             pairs.shrink_to_fit();
         }
@@ -118,5 +125,6 @@ mod tests {
         assert_eq!(resting.weed(Instant::START + PATIENCE).len(), 50);
         assert!(!resting.is_plenty());
         assert_eq!(resting.weed(Instant::START + PATIENCE), [0usize; 0]);
+        assert_eq!(resting.weed(Instant::START + FORGOTTEN).len(), SPARE);
     }
 }
