@@ -146,7 +146,12 @@ impl TurnedAway {
         std::mem::replace(&mut self.marks[TurnedAway::place(mark)], mark) != mark
     }
 
-    /// The overload is over.
+    /// True where nothing was turned away that may still be repeated.
+    pub fn is_empty(&self) -> bool {
+        self.marks.is_empty()
+    }
+
+    /// Nothing of it is repeated any more.
     pub fn forget(&mut self) {
         self.marks = Box::default();
     }

@@ -58,6 +58,8 @@ pub enum Timer {
     Shed,
     /// Whether an overload is over.
     Overload,
+    /// Nobody repeats any more what was turned away in an overload that is over.
+    TurnedAway,
     /// Whoever owes a tape its last ACK will not say it any more.
     Tape(TapeKey),
 }

@@ -162,6 +162,7 @@ impl Switch {
             Timer::Gate => self.release_late(),
             Timer::Shed => self.shed_is_due(),
             Timer::Overload => self.overload_is_due(),
+            Timer::TurnedAway => self.nobody_repeats(),
             Timer::Tape(key) => self.tape_due(key),
         }
     }

@@ -20,6 +20,9 @@ use crate::overload::CALM;
 use crate::route::{Destined, Origin};
 use crate::sip::{HeaderName, Message, Method};
 
+/// How long an INVITE is repeated, and its copies may be on their way: 64·T1 (RFC 3261 §17.1.1.2, Timer B).
+const REPEATED: Duration = Duration::from_secs(32);
+
 impl Switch {
     /// The loop says how late it is.
     pub(super) fn late(&mut self, by: Duration) {
@@ -36,7 +39,7 @@ impl Switch {
         let now = self.means.now;
         match self.overload.due(now) {
             Ok(over) => {
-                self.turned_away.forget();
+                self.means.deadlines.set(now.mono + REPEATED, Timer::TurnedAway);
                 let (refused, seconds) = (over.refused, over.lasted(now).as_secs());
                 self.means.note(Fact::Alarm(Alarm::OverloadOver { refused, seconds }));
             }
@@ -44,9 +47,16 @@ impl Switch {
         }
     }
 
+    /// What was turned away is forgotten, unless there is an overload again.
+    pub(super) fn nobody_repeats(&mut self) {
+        if self.overload.current().is_none() {
+            self.turned_away.forget();
+        }
+    }
+
     /// True where the message would begin a call for which there is no time; it has been answered then.
     pub(super) fn comes_too_late(&mut self, flow: Flow, message: &Message) -> bool {
-        if self.overload.current().is_none() || !begins_a_call(message) {
+        if self.overload.current().is_none() && self.turned_away.is_empty() || !begins_a_call(message) {
             return false;
         }
         let Some(stateless) = self.means.transactions.stateless(flow, message) else { return false };
