@@ -114,7 +114,8 @@ pub enum MediaOrder {
         /// How long it is pressed.
         length: Duration,
     },
-    /// Give everything back. Reported by [`MediaEvent::Closed`]; only then may the port be lent again.
+    /// It is over: nothing passes any more. Reported by [`MediaEvent::Closed`]; only then may the port be lent again. The edge
+    /// may leave it bound for the next.
     Close {
         /// Which endpoint.
         endpoint: EndpointKey,
@@ -227,7 +228,7 @@ pub enum MediaEvent {
         /// Which endpoint.
         endpoint: EndpointKey,
     },
-    /// The sockets are closed.
+    /// It is over.
     Closed {
         /// Which endpoint.
         endpoint: EndpointKey,

@@ -18,10 +18,7 @@ use crate::route::{Callee, Direction, Origin, RingPlan, RoutePlan, Step, mobiles
 use crate::sip::Message;
 use crate::state::Counter;
 use crate::tape::{self, Moment, Tape, Who};
-use crate::transaction::ServerKey;
-
-/// After this nobody answers an INVITE or says an ACK any more (RFC 3261 §17, Timers B and H).
-const LAST_WORD: Duration = Duration::from_secs(32);
+use crate::transaction::{PATIENCE, ServerKey};
 
 impl Tapes {
     pub(super) fn get_mut(&mut self, key: TapeKey) -> Option<&mut Tape> {
@@ -208,7 +205,8 @@ impl Switch {
             self.tapes.open.insert(key, ladder);
             return;
         }
-        let waits = self.tapes.all.get(key).and_then(Tape::waits_since).map(|since| since + LAST_WORD);
+        // After that nobody answers an INVITE or says an ACK any more (RFC 3261 §17, Timers B and H).
+        let waits = self.tapes.all.get(key).and_then(Tape::waits_since).map(|since| since + PATIENCE);
         match waits.filter(|until| *until > self.means.now.mono) {
             Some(until) => {
                 let deadline = self.means.deadlines.set(until, Timer::Tape(key));

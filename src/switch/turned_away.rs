@@ -19,9 +19,7 @@ use crate::key::Flow;
 use crate::overload::CALM;
 use crate::route::{Destined, Origin};
 use crate::sip::{HeaderName, Message, Method};
-
-/// How long an INVITE is repeated, and its copies may be on their way: 64·T1 (RFC 3261 §17.1.1.2, Timer B).
-const REPEATED: Duration = Duration::from_secs(32);
+use crate::transaction::PATIENCE;
 
 impl Switch {
     /// The loop says how late it is.
@@ -39,7 +37,8 @@ impl Switch {
         let now = self.means.now;
         match self.overload.due(now) {
             Ok(over) => {
-                self.means.deadlines.set(now.mono + REPEATED, Timer::TurnedAway);
+                // So long its INVITEs are repeated (RFC 3261 §17.1.1.2, Timer B).
+                self.means.deadlines.set(now.mono + PATIENCE, Timer::TurnedAway);
                 let (refused, seconds) = (over.refused, over.lasted(now).as_secs());
                 self.means.note(Fact::Alarm(Alarm::OverloadOver { refused, seconds }));
             }

@@ -30,7 +30,7 @@ use matching::{Fingerprint, Matching};
 use server::Server;
 pub use stateless::Stateless;
 use timers::Of;
-pub use timers::Timer;
+pub use timers::{PATIENCE, Timer};
 
 /// Every transaction there is.
 ///

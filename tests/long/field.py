@@ -240,11 +240,12 @@ class Suspended:
     APART = 0.3
 
     def __init__(self, log):
-        self.spans = []
+        self.spans, self.sheds = [], False
         with open(log, errors="replace") as f:
             for line in f:
                 line = re.sub(r"\x1b\[[0-9;]*m", "", line)
                 at = lambda: datetime.datetime.fromisoformat(line.split()[0].replace("Z", "+00:00")).timestamp()
+                self.sheds |= "overloaded: new calls" in line or "Unrecorded" in line
                 if "guarantee suspended" in line:
                     self.spans.append([at(), float("inf")])
                 elif ("the disk is on time again" in line or "INFO huntline::diary: started" in line) and self.spans:

@@ -16,10 +16,7 @@ use super::super::means::Means;
 use super::{Leg, Peer, Reoffer, State};
 use crate::clock::Duration;
 use crate::registrar::Moved;
-use crate::transaction::ClientKey;
-
-/// How long a goodbye waits for its phone: as long as it would have been repeated (RFC 3261 §17.1.2.2).
-const GOODBYE_WAITS: Duration = Duration::from_secs(32);
+use crate::transaction::{ClientKey, PATIENCE};
 
 impl Leg {
     /// The phone is reached in another way now.
@@ -63,7 +60,8 @@ impl Leg {
             let reason = reason.clone();
             match reopened {
                 true => self.say_goodbye(reason, means),
-                false => self.strand(Some(GOODBYE_WAITS), means),
+                // A goodbye waits for its phone as long as it would have been repeated (RFC 3261 §17.1.2.2).
+                false => self.strand(Some(PATIENCE), means),
             }
         } else {
             self.was_notify(client);

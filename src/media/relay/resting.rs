@@ -24,7 +24,8 @@ const SPARE: usize = 128;
 /// How long the others stay.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// After this they go too: the ports of the config, or the addresses of the machine, may have become others.
+/// After this they go too, once the thread is awake: the ports of the config, or the addresses of the machine, may have become
+/// others.
 const FORGOTTEN: Duration = Duration::from_secs(3600);
 
 /// Both sides look into it: whoever orders takes a pair out, and the relay's thread puts it in. A pair belongs to who took it
